@@ -1,0 +1,186 @@
+using System.Text.Json.Serialization;
+using AiFabric.Crds.Abstractions;
+using AiFabric.Crds.Common;
+using k8s.Models;
+
+namespace AiFabric.Crds.CoServedModels;
+
+/// <summary>One base model served by replicas whose forward pass carries inference and finetuning tokens together.</summary>
+[KubernetesEntity(Group = Group.Name, ApiVersion = Group.Version, Kind = "CoServedModel", PluralName = "coservedmodels")]
+[KubernetesEntityShortNames("csm")]
+[ScaleSubresource(".spec.replicas", ".status.replicas", ".status.selector")]
+[GenericAdditionalPrinterColumn(".status.conditions[?(@.type==\"Ready\")].status", "Ready", "string")]
+[GenericAdditionalPrinterColumn(".status.readyReplicas", "Replicas", "integer")]
+[GenericAdditionalPrinterColumn(".status.conditions[?(@.type==\"FinetuningActive\")].status", "Finetuning", "string")]
+[GenericAdditionalPrinterColumn(".status.conditions[?(@.type==\"Ready\")].reason", "Reason", "string", Priority = 1)]
+[GenericAdditionalPrinterColumn(".status.url", "URL", "string", Priority = 1)]
+[GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]
+public sealed class CoServedModel : CustomKubernetesEntity<CoServedModelSpec, CoServedModelStatus>
+{
+    public CoServedModel() => (ApiVersion, Kind) = (Group.ApiVersion, "CoServedModel");
+}
+
+/// <summary>What is served, how often, and under which objective.</summary>
+[ValidationRule("!(has(self.replicas) && has(self.scaling))", "set replicas or scaling, not both")]
+public sealed class CoServedModelSpec
+{
+    [Required]
+    public ModelSource Model { get; set; } = new();
+
+    [Description("Fixed number of replicas. Excludes scaling; 1 when both are absent.")]
+    [RangeMinimum(0)]
+    [RangeMaximum(1000)]
+    public int? Replicas { get; set; }
+
+    [Description("Replicas follow the demand. Excludes replicas.")]
+    public ScalingSpec? Scaling { get; set; }
+
+    public SloSpec? Slo { get; set; }
+
+    public CoServingSpec? CoServing { get; set; }
+
+    public LoraSpec? Lora { get; set; }
+
+    [Description("Compute resources of one replica's worker container.")]
+    public V1ResourceRequirements? Resources { get; set; }
+
+    [Description("Pod template merged over the operator's own: node selection, tolerations, volumes, environment.")]
+    [PreserveUnknownFields]
+    public V1PodTemplateSpec? Template { get; set; }
+}
+
+/// <summary>Where the base weights come from and under which name clients ask for them.</summary>
+public sealed class ModelSource
+{
+    [Required]
+    [Description("Hugging Face folder with config.json, model.safetensors and tokenizer.json: file://, pvc:// (hf://, s3://, oci:// and http(s):// later).")]
+    [Length(1, 2048)]
+    [Pattern("^(file|pvc|hf|s3|oci|https?)://.+")]
+    public string Uri { get; set; } = string.Empty;
+
+    [Description("Revision of the weights, such as a commit or a digest. Changing it rolls the replicas.")]
+    [Length(1, 128)]
+    public string? Revision { get; set; }
+
+    [Description("Name in OpenAI's model field. Default: the resource's name.")]
+    [Length(1, 253)]
+    [Pattern("^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+    public string? Name { get; set; }
+}
+
+/// <summary>Replicas by demand.</summary>
+[ValidationRule("self.minReplicas <= self.maxReplicas", "minReplicas must not exceed maxReplicas")]
+public sealed class ScalingSpec
+{
+    [Default(1)]
+    [RangeMinimum(0)]
+    [RangeMaximum(1000)]
+    public int? MinReplicas { get; set; }
+
+    [Required]
+    [RangeMinimum(1)]
+    [RangeMaximum(1000)]
+    public int? MaxReplicas { get; set; }
+
+    [Description("Requests in flight per replica that the scaler aims at.")]
+    [Default(32)]
+    [RangeMinimum(1)]
+    [RangeMaximum(10000)]
+    public int? TargetRequests { get; set; }
+
+    [Default(300)]
+    [RangeMinimum(0)]
+    [RangeMaximum(86400)]
+    public int? ScaleDownDelaySeconds { get; set; }
+}
+
+/// <summary>Latency objective. It bounds how much finetuning an iteration carries.</summary>
+public sealed class SloSpec
+{
+    [Description("Time to first token, from arrival, in milliseconds.")]
+    [Default(5000)]
+    [RangeMinimum(1)]
+    [RangeMaximum(600000)]
+    public int? TtftMilliseconds { get; set; }
+
+    [Description("Time per output token after the first, in milliseconds.")]
+    [Default(100)]
+    [RangeMinimum(1)]
+    [RangeMaximum(60000)]
+    public int? TpotMilliseconds { get; set; }
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<CoServingPolicy>))]
+public enum CoServingPolicy
+{
+    /// <summary>Finetuning takes only what the objective leaves.</summary>
+    InferenceFirst,
+
+    /// <summary>Finetuning keeps a floor of the tokens of each iteration.</summary>
+    WeightedFair,
+}
+
+/// <summary>How inference and finetuning share an iteration.</summary>
+public sealed class CoServingSpec
+{
+    [Default(nameof(CoServingPolicy.InferenceFirst))]
+    public CoServingPolicy? Policy { get; set; }
+
+    [Description("Most finetuning tokens in one iteration. 0 forbids finetuning on this model.")]
+    [Default(256)]
+    [RangeMinimum(0)]
+    [RangeMaximum(65536)]
+    public int? MaxFinetuneTokensPerIteration { get; set; }
+}
+
+/// <summary>Bounds on adapters served beside the base model.</summary>
+public sealed class LoraSpec
+{
+    [Default(8)]
+    [RangeMinimum(0)]
+    [RangeMaximum(1024)]
+    public int? MaxAdapters { get; set; }
+
+    [Default(64)]
+    [RangeMinimum(1)]
+    [RangeMaximum(1024)]
+    public int? MaxRank { get; set; }
+}
+
+/// <summary>What was observed of the model's replicas.</summary>
+public sealed class CoServedModelStatus
+{
+    public long? ObservedGeneration { get; set; }
+
+    [Description("Pods that exist.")]
+    public int? Replicas { get; set; }
+
+    [Description("Pods of the current revision.")]
+    public int? UpdatedReplicas { get; set; }
+
+    [Description("Pods that are ready and that every gateway replica routes to.")]
+    public int? ReadyReplicas { get; set; }
+
+    [Description("Label selector of the pods, for the scale subresource.")]
+    public string? Selector { get; set; }
+
+    [Description("Revision the updated pods run.")]
+    public string? Revision { get; set; }
+
+    [Description("OpenAI base URL inside the cluster.")]
+    public string? Url { get; set; }
+
+    [ListMapKeys("type")]
+    public IList<V1Condition>? Conditions { get; set; }
+}
+
+/// <summary>Condition types of a CoServedModel.</summary>
+public static class CoServedModelConditions
+{
+    public const string Ready = "Ready";
+    public const string ModelLoaded = "ModelLoaded";
+    public const string WorkloadsReady = "WorkloadsReady";
+    public const string RouterReady = "RouterReady";
+    public const string FinetuningActive = "FinetuningActive";
+    public const string SloMet = "SloMet";
+}
