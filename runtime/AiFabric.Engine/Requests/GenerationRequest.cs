@@ -1,0 +1,86 @@
+namespace AiFabric.Engine.Requests;
+
+/// <summary>Identity of one sequence inside the engine.</summary>
+public readonly record struct SequenceId(long Value);
+
+/// <summary>What a client asks the engine to generate. Already tokenized and validated.</summary>
+public sealed record GenerationRequest
+{
+    public required IReadOnlyList<int> PromptTokens { get; init; }
+
+    /// <summary>Tokens generated at most.</summary>
+    public required int MaxTokens { get; init; }
+
+    public SamplingParameters Sampling { get; init; } = new();
+
+    /// <summary>Loaded adapter whose rows are added; null for the base model.</summary>
+    public string? Adapter { get; init; }
+
+    /// <summary>Token ids that end the sequence (reported as <see cref="FinishReason.Stop"/>); empty to ignore end of text.</summary>
+    public IReadOnlyList<int> StopTokens { get; init; } = [];
+
+    /// <summary>Number of most likely tokens reported beside each sampled one; null reports no log probabilities.</summary>
+    public int? TopLogprobs { get; init; }
+}
+
+/// <summary>How the next token is drawn. Applied in order: penalties, temperature, top-k, top-p, min-p, draw.</summary>
+public sealed record SamplingParameters
+{
+    /// <summary>0 is greedy.</summary>
+    public double Temperature { get; init; } = 1.0;
+
+    /// <summary>0 keeps all.</summary>
+    public int TopK { get; init; }
+
+    public double TopP { get; init; } = 1.0;
+
+    public double MinP { get; init; }
+
+    /// <summary>Subtracted once per earlier occurrence in the output.</summary>
+    public double FrequencyPenalty { get; init; }
+
+    /// <summary>Subtracted when the token occurred in the output.</summary>
+    public double PresencePenalty { get; init; }
+
+    /// <summary>Divides positive and multiplies negative logits of tokens in prompt or output; 1 is off.</summary>
+    public double RepetitionPenalty { get; init; } = 1.0;
+
+    /// <summary>Same seed, same prompt, same output. Null draws a seed.</summary>
+    public long? Seed { get; init; }
+}
+
+public enum FinishReason
+{
+    /// <summary>A stop token was drawn.</summary>
+    Stop,
+
+    /// <summary>MaxTokens or the context length was reached.</summary>
+    Length,
+
+    /// <summary>The client left or the engine stopped.</summary>
+    Cancelled,
+
+    /// <summary>The engine failed; <see cref="TokenEvent.Error"/> says why.</summary>
+    Error,
+}
+
+/// <summary>One generated token, or the end of the sequence. Every sequence ends with exactly one event that has a <see cref="Finish"/>.</summary>
+public sealed record TokenEvent
+{
+    /// <summary>The token; null on an end that brings none (cancelled, error).</summary>
+    public int? Token { get; init; }
+
+    /// <summary>Natural log probability under the model's distribution before temperature and filters; null when not asked for.</summary>
+    public double? Logprob { get; init; }
+
+    public IReadOnlyList<TokenProbability>? TopLogprobs { get; init; }
+
+    public FinishReason? Finish { get; init; }
+
+    public string? Error { get; init; }
+
+    /// <summary>Prompt tokens served from the cache; known with the first token.</summary>
+    public int CachedTokens { get; init; }
+}
+
+public readonly record struct TokenProbability(int Token, double Logprob);

@@ -1,0 +1,160 @@
+using System.Text.Json.Serialization;
+
+namespace AiFabric.Protocol.Control;
+
+/// <summary>
+/// Body of <c>PUT /control/training/{uid}</c>: starts the session, or brings a known one to this state.
+/// The same body twice changes nothing; a session unknown to the worker resumes from the newest checkpoint in <see cref="CheckpointUri"/>.
+/// </summary>
+public sealed record TrainingRequest
+{
+    /// <summary>The job's name, for logs.</summary>
+    public required string Job { get; init; }
+
+    /// <summary>True stops after the running step and checkpoints; false goes on.</summary>
+    public bool Suspend { get; init; }
+
+    public required TrainingDataset Dataset { get; init; }
+
+    public TrainingLora Lora { get; init; } = new();
+
+    public TrainingHyperparameters Hyperparameters { get; init; } = new();
+
+    /// <summary>Folder of checkpoints, <c>file://</c>.</summary>
+    public required string CheckpointUri { get; init; }
+
+    /// <summary>Optimizer steps between two checkpoints.</summary>
+    public int CheckpointIntervalSteps { get; init; } = 10;
+
+    /// <summary>Checkpoints kept.</summary>
+    public int CheckpointRetain { get; init; } = 2;
+
+    /// <summary>Folder that receives the PEFT adapter, <c>file://</c>.</summary>
+    public required string OutputUri { get; init; }
+}
+
+/// <summary>JSON lines to train on.</summary>
+public sealed record TrainingDataset
+{
+    public required string Uri { get; init; }
+
+    public TrainingDataFormat Format { get; init; } = TrainingDataFormat.Text;
+
+    /// <summary>Held-out lines; null holds out the last tenth of <see cref="Uri"/>.</summary>
+    public string? EvalUri { get; init; }
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<TrainingDataFormat>))]
+public enum TrainingDataFormat
+{
+    /// <summary>A <c>text</c> field; the loss is on every token.</summary>
+    Text,
+
+    /// <summary><c>prompt</c> and <c>completion</c>; the loss is on the completion.</summary>
+    PromptCompletion,
+
+    /// <summary>OpenAI <c>messages</c>; the loss is on the assistant's messages.</summary>
+    Chat,
+}
+
+public sealed record TrainingLora
+{
+    public int Rank { get; init; } = 16;
+
+    public int Alpha { get; init; } = 32;
+
+    /// <summary>Names as in PEFT: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj. Empty: all seven.</summary>
+    public IReadOnlyList<string> TargetModules { get; init; } = [];
+}
+
+public sealed record TrainingHyperparameters
+{
+    public double LearningRate { get; init; } = 5e-4;
+
+    public int Epochs { get; init; } = 1;
+
+    /// <summary>Optimizer steps at most; null: as many as the epochs hold.</summary>
+    public int? MaxSteps { get; init; }
+
+    /// <summary>Sequences per optimizer step.</summary>
+    public int BatchSize { get; init; } = 4;
+
+    /// <summary>Tokens per sequence; longer samples are cut.</summary>
+    public int SequenceLength { get; init; } = 256;
+
+    public int WarmupSteps { get; init; }
+
+    public double WeightDecay { get; init; }
+
+    /// <summary>Global norm to which gradients are scaled down.</summary>
+    public double MaxGradientNorm { get; init; } = 1.0;
+
+    public long Seed { get; init; }
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<TrainingState>))]
+public enum TrainingState
+{
+    /// <summary>Accepted; data or checkpoint are being read.</summary>
+    Starting,
+    Running,
+    Suspended,
+
+    /// <summary>The adapter is written under the output URI.</summary>
+    Succeeded,
+
+    /// <summary><see cref="TrainingStatus.Error"/> says why.</summary>
+    Failed,
+}
+
+/// <summary>Answer of <c>GET</c> and <c>PUT /control/training/{uid}</c>.</summary>
+public sealed record TrainingStatus
+{
+    public required string Uid { get; init; }
+
+    public required TrainingState State { get; init; }
+
+    /// <summary>Optimizer steps done.</summary>
+    public int Step { get; init; }
+
+    public int TotalSteps { get; init; }
+
+    /// <summary>Training tokens seen.</summary>
+    public long Tokens { get; init; }
+
+    /// <summary>Mean training loss of the last step, nats per token.</summary>
+    public double? Loss { get; init; }
+
+    /// <summary>Loss on held-out data with the adapter, nats per token.</summary>
+    public double? EvalLoss { get; init; }
+
+    /// <summary>Loss of the base model on the same held-out data, nats per token.</summary>
+    public double? BaseEvalLoss { get; init; }
+
+    public double TokensPerSecond { get; init; }
+
+    public double? EstimatedRemainingSeconds { get; init; }
+
+    /// <summary>Step of the newest checkpoint; a loss of the worker costs the steps after it.</summary>
+    public int CheckpointStep { get; init; }
+
+    /// <summary>PEFT folder, when <see cref="State"/> is Succeeded.</summary>
+    public string? AdapterUri { get; init; }
+
+    /// <summary><c>sha256:…</c> of the adapter's files, when <see cref="State"/> is Succeeded.</summary>
+    public string? AdapterDigest { get; init; }
+
+    public TrainingError? Error { get; init; }
+}
+
+/// <summary>Why a session failed.</summary>
+public sealed record TrainingError
+{
+    /// <summary>CamelCase, fit for a condition's reason: InvalidDataset, InvalidHyperparameters, CheckpointUnreadable, StorageFull, LossNotFinite, InternalError.</summary>
+    public required string Reason { get; init; }
+
+    public required string Message { get; init; }
+
+    /// <summary>Whether a retry may help. Bad input is not retried.</summary>
+    public bool Retryable { get; init; }
+}

@@ -1,0 +1,28 @@
+namespace AiFabric.Protocol.Gateway;
+
+/// <summary>Answer of the gateway's <c>GET /internal/routes</c>: what it really routes to.</summary>
+public sealed record RouteReport
+{
+    public required IReadOnlyList<RouteEntry> Routes { get; init; }
+}
+
+/// <summary>One worker pod in the routing table.</summary>
+public sealed record RouteEntry
+{
+    public required string Namespace { get; init; }
+
+    public required string Pod { get; init; }
+
+    public required string PodUid { get; init; }
+
+    /// <summary>Name of the CoServedModel resource.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>Name in OpenAI's model field.</summary>
+    public required string ServedName { get; init; }
+
+    public required string Revision { get; init; }
+
+    /// <summary>Adapters the worker itself listed.</summary>
+    public required IReadOnlyList<string> Adapters { get; init; }
+}

@@ -1,0 +1,77 @@
+using System.Text.Json.Serialization;
+namespace AiFabric.Protocol.OpenAI;
+
+/// <summary>Fields that both completion endpoints share. Absent fields are null; ranges are checked by the worker.</summary>
+/// <remarks>Source: OpenAI API reference; <c>top_k</c>, <c>min_p</c>, <c>repetition_penalty</c> and <c>ignore_eos</c> as in vLLM.</remarks>
+public abstract record GenerationRequestBody
+{
+    public string? Model { get; init; }
+
+    public double? Temperature { get; init; }
+
+    public double? TopP { get; init; }
+
+    public int? TopK { get; init; }
+
+    public double? MinP { get; init; }
+
+    public double? FrequencyPenalty { get; init; }
+
+    public double? PresencePenalty { get; init; }
+
+    public double? RepetitionPenalty { get; init; }
+
+    public int? MaxTokens { get; init; }
+
+    /// <summary>A string or a list of up to 4 strings.</summary>
+    public JsonElement? Stop { get; init; }
+
+    public long? Seed { get; init; }
+
+    public int? N { get; init; }
+
+    public bool? Stream { get; init; }
+
+    public StreamOptions? StreamOptions { get; init; }
+
+    public bool? IgnoreEos { get; init; }
+
+    public string? User { get; init; }
+}
+
+public sealed record StreamOptions
+{
+    public bool? IncludeUsage { get; init; }
+}
+
+/// <summary>Body of <c>POST /v1/chat/completions</c>.</summary>
+public sealed record ChatCompletionRequest : GenerationRequestBody
+{
+    public IReadOnlyList<ChatMessage>? Messages { get; init; }
+
+    public int? MaxCompletionTokens { get; init; }
+
+    public bool? Logprobs { get; init; }
+
+    public int? TopLogprobs { get; init; }
+}
+
+/// <summary>One message. <see cref="Content"/> is a string or a list of <c>{type: text, text}</c> parts.</summary>
+public sealed record ChatMessage
+{
+    public string? Role { get; init; }
+
+    public JsonElement? Content { get; init; }
+
+    public string? Name { get; init; }
+}
+
+/// <summary>Body of <c>POST /v1/completions</c>. <see cref="Prompt"/> is a string, a list of one string, or a list of token ids.</summary>
+public sealed record CompletionRequest : GenerationRequestBody
+{
+    public JsonElement? Prompt { get; init; }
+
+    public bool? Echo { get; init; }
+
+    public int? Logprobs { get; init; }
+}

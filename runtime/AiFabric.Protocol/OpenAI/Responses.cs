@@ -1,0 +1,186 @@
+namespace AiFabric.Protocol.OpenAI;
+
+/// <summary>Tokens that a request cost.</summary>
+public sealed record Usage
+{
+    public required int PromptTokens { get; init; }
+
+    public required int CompletionTokens { get; init; }
+
+    public required int TotalTokens { get; init; }
+
+    public PromptTokensDetails? PromptTokensDetails { get; init; }
+}
+
+public sealed record PromptTokensDetails
+{
+    /// <summary>Prompt tokens whose keys and values were found in the cache.</summary>
+    public int CachedTokens { get; init; }
+}
+
+/// <summary>Log probability of one token.</summary>
+public sealed record TokenLogprob
+{
+    public required string Token { get; init; }
+
+    /// <summary>Natural logarithm.</summary>
+    public required double Logprob { get; init; }
+
+    /// <summary>UTF-8 bytes of the token.</summary>
+    public required IReadOnlyList<int> Bytes { get; init; }
+
+    public IReadOnlyList<TokenLogprob>? TopLogprobs { get; init; }
+}
+
+public sealed record ChatLogprobs
+{
+    public required IReadOnlyList<TokenLogprob> Content { get; init; }
+}
+
+public sealed record ChatCompletion
+{
+    public required string Id { get; init; }
+
+    public string Object { get; init; } = "chat.completion";
+
+    /// <summary>Unix seconds.</summary>
+    public required long Created { get; init; }
+
+    public required string Model { get; init; }
+
+    public required IReadOnlyList<ChatChoice> Choices { get; init; }
+
+    public required Usage Usage { get; init; }
+}
+
+public sealed record ChatChoice
+{
+    public required int Index { get; init; }
+
+    public required AssistantMessage Message { get; init; }
+
+    public ChatLogprobs? Logprobs { get; init; }
+
+    public required string FinishReason { get; init; }
+}
+
+public sealed record AssistantMessage
+{
+    public string Role { get; init; } = "assistant";
+
+    public required string Content { get; init; }
+}
+
+public sealed record ChatCompletionChunk
+{
+    public required string Id { get; init; }
+
+    public string Object { get; init; } = "chat.completion.chunk";
+
+    public required long Created { get; init; }
+
+    public required string Model { get; init; }
+
+    public required IReadOnlyList<ChatChunkChoice> Choices { get; init; }
+
+    public Usage? Usage { get; init; }
+}
+
+public sealed record ChatChunkChoice
+{
+    public required int Index { get; init; }
+
+    public required ChatDelta Delta { get; init; }
+
+    public ChatLogprobs? Logprobs { get; init; }
+
+    public string? FinishReason { get; init; }
+}
+
+public sealed record ChatDelta
+{
+    public string? Role { get; init; }
+
+    public string? Content { get; init; }
+}
+
+/// <summary>Answer, and with <c>stream</c> each chunk, of <c>POST /v1/completions</c>.</summary>
+public sealed record Completion
+{
+    public required string Id { get; init; }
+
+    public string Object { get; init; } = "text_completion";
+
+    public required long Created { get; init; }
+
+    public required string Model { get; init; }
+
+    public required IReadOnlyList<CompletionChoice> Choices { get; init; }
+
+    public Usage? Usage { get; init; }
+}
+
+public sealed record CompletionChoice
+{
+    public required int Index { get; init; }
+
+    public required string Text { get; init; }
+
+    public CompletionLogprobs? Logprobs { get; init; }
+
+    public string? FinishReason { get; init; }
+}
+
+public sealed record CompletionLogprobs
+{
+    public required IReadOnlyList<string> Tokens { get; init; }
+
+    public required IReadOnlyList<double> TokenLogprobs { get; init; }
+
+    public required IReadOnlyList<int> TextOffset { get; init; }
+}
+
+/// <summary>Answer of <c>GET /v1/models</c>.</summary>
+public sealed record ModelList
+{
+    public string Object { get; init; } = "list";
+
+    public required IReadOnlyList<ModelCard> Data { get; init; }
+}
+
+public sealed record ModelCard
+{
+    public required string Id { get; init; }
+
+    public string Object { get; init; } = "model";
+
+    public required long Created { get; init; }
+
+    public string OwnedBy { get; init; } = "aifabric";
+
+    /// <summary>Base model of an adapter.</summary>
+    public string? Parent { get; init; }
+
+    /// <summary>Context length in tokens.</summary>
+    public int? MaxModelLen { get; init; }
+}
+
+/// <summary>OpenAI's error envelope.</summary>
+public sealed record ErrorResponse
+{
+    public required ErrorBody Error { get; init; }
+}
+
+public sealed record ErrorBody
+{
+    public required string Message { get; init; }
+
+    /// <summary>invalid_request_error, authentication_error, rate_limit_error, server_error.</summary>
+    public required string Type { get; init; }
+
+    /// <summary>The field at fault.</summary>
+    public string? Param { get; init; }
+
+    /// <summary>model_not_found, context_length_exceeded, …</summary>
+    public string? Code { get; init; }
+}

@@ -1,0 +1,34 @@
+using System.Text.Json.Serialization;
+using AiFabric.Protocol.Control;
+using AiFabric.Protocol.Gateway;
+using AiFabric.Protocol.OpenAI;
+
+namespace AiFabric.Protocol;
+
+/// <summary>OpenAI bodies: snake_case, nulls left out, unknown fields tolerated as OpenAI's clients send ever new ones.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ChatCompletionRequest))]
+[JsonSerializable(typeof(CompletionRequest))]
+[JsonSerializable(typeof(ChatCompletion))]
+[JsonSerializable(typeof(ChatCompletionChunk))]
+[JsonSerializable(typeof(Completion))]
+[JsonSerializable(typeof(ModelList))]
+[JsonSerializable(typeof(ErrorResponse))]
+public sealed partial class OpenAIJson : JsonSerializerContext;
+
+/// <summary>Control and route bodies: camelCase, an unknown field is an error.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+[JsonSerializable(typeof(TrainingRequest))]
+[JsonSerializable(typeof(TrainingStatus))]
+[JsonSerializable(typeof(AdapterRequest))]
+[JsonSerializable(typeof(AdapterStatus))]
+[JsonSerializable(typeof(AdapterList))]
+[JsonSerializable(typeof(LoadReport))]
+[JsonSerializable(typeof(RouteReport))]
+[JsonSerializable(typeof(ErrorResponse))]
+public sealed partial class ControlJson : JsonSerializerContext;
