@@ -1,4 +1,5 @@
-using System.Text.Json.Serialization;
+using System.Text.Json;
+
 namespace AiFabric.Protocol.OpenAI;
 
 /// <summary>Fields that both completion endpoints share. Absent fields are null; ranges are checked by the worker.</summary>
