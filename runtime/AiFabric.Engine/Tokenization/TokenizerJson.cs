@@ -1,0 +1,99 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
+using AiFabric.Engine.Weights;
+
+namespace AiFabric.Engine.Tokenization;
+
+/// <summary>The parts of a Hugging Face <c>tokenizer.json</c> that byte-level BPE needs; other kinds are refused with the reason.</summary>
+internal sealed record TokenizerJson(
+    IReadOnlyDictionary<string, int> Vocabulary, IReadOnlyList<string> Merges, IReadOnlyList<AddedToken> AddedTokens, Regex Words)
+{
+    /// <summary>How GPT-2 cuts text into words; ByteLevel pre-tokenizers use it by default.</summary>
+    internal const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+
+    /// <exception cref="CheckpointException">The file is missing, malformed or describes another kind of tokenizer.</exception>
+    public static TokenizerJson Load(string path)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllBytes(path));
+            return Read(document.RootElement, path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException($"{path}: cannot be read: {e.Message}", e);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or RegexParseException)
+        {
+            throw new CheckpointException($"{path}: is not a Hugging Face tokenizer: {e.Message}", e);
+        }
+    }
+
+    private static TokenizerJson Read(JsonElement root, string path)
+    {
+        var model = root.GetProperty("model");
+        if (model.TryGetProperty("type", out var type) && type.GetString() != "BPE")
+            throw Refuse(path, $"model.type '{type}'", "only byte-level BPE is");
+        if (IsSet(root, "normalizer"))
+            throw Refuse(path, "a normalizer", "leave it null");
+        foreach (string option in (string[])["ignore_merges", "byte_fallback", "continuing_subword_prefix", "end_of_word_suffix", "dropout"])
+        {
+            if (IsSet(model, option))
+                throw Refuse(path, $"model.{option}", "leave it out");
+        }
+        var vocabulary = model.GetProperty("vocab").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetInt32());
+        var merges = model.GetProperty("merges").EnumerateArray().Select(ReadMerge).ToList();
+        IReadOnlyList<AddedToken> added = root.TryGetProperty("added_tokens", out var list) ? list.Deserialize<List<AddedToken>>() ?? [] : [];
+        return new TokenizerJson(vocabulary, merges, added, ReadWords(root, path));
+    }
+
+    // Older files write a merge as "a b", newer ones as ["a", "b"].
+    private static string ReadMerge(JsonElement merge) =>
+        merge.ValueKind == JsonValueKind.Array ? $"{merge[0].GetString()} {merge[1].GetString()}" : merge.GetString() ?? "";
+
+    private static Regex ReadWords(JsonElement root, string path)
+    {
+        if (!IsSet(root, "pre_tokenizer"))
+            throw Refuse(path, "no pre_tokenizer", "ByteLevel is needed");
+        var steps = root.GetProperty("pre_tokenizer");
+        string? pattern = null;
+        bool byteLevel = false;
+        var all = steps.GetProperty("type").GetString() == "Sequence" ? steps.GetProperty("pretokenizers").EnumerateArray().ToList() : [steps];
+        foreach (var step in all)
+        {
+            switch (step.GetProperty("type").GetString())
+            {
+                case "Split" when !byteLevel && pattern is null && step.GetProperty("behavior").GetString() == "Isolated":
+                    pattern = step.GetProperty("pattern").GetProperty("Regex").GetString();
+                    break;
+                case "ByteLevel" when !IsSet(step, "add_prefix_space"):
+                    byteLevel = true;
+                    if (!step.TryGetProperty("use_regex", out var use) || use.GetBoolean())
+                        pattern ??= Gpt2Pattern;
+                    break;
+                default:
+                    throw Refuse(path, $"pre_tokenizer {step.GetRawText()}", "ByteLevel without prefix space, alone or after one isolating Split, is");
+            }
+        }
+        return byteLevel && pattern is not null
+            ? new Regex(pattern, RegexOptions.Compiled | RegexOptions.CultureInvariant)
+            : throw Refuse(path, "a pre_tokenizer without ByteLevel", "ByteLevel is needed");
+    }
+
+    private static bool IsSet(JsonElement parent, string name) =>
+        parent.TryGetProperty(name, out var value)
+        && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.False)
+        && !(value.ValueKind == JsonValueKind.String && value.GetString() == "");
+
+    private static CheckpointException Refuse(string path, string what, string instead) => new($"{path}: {what} is not supported; {instead}.");
+}
+
+/// <summary>A token outside the merges, such as an end-of-text mark.</summary>
+/// <param name="Id">Its id.</param>
+/// <param name="Content">Its text.</param>
+/// <param name="Special">Whether it is a control mark, not text.</param>
+internal sealed record AddedToken(
+    [property: JsonPropertyName("id")] int Id,
+    [property: JsonPropertyName("content")] string Content,
+    [property: JsonPropertyName("special")] bool Special);

@@ -1,0 +1,111 @@
+using System.IO.MemoryMappedFiles;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Weights;
+
+/// <summary>A safetensors file, memory-mapped: opening reads only the header, tensors are paged in when they are used.</summary>
+public sealed unsafe class SafetensorsFile : IDisposable
+{
+    private readonly MemoryMappedFile map;
+    private readonly MemoryMappedViewAccessor view;
+    private readonly SafetensorsHeader header;
+    private byte* start;
+
+    private SafetensorsFile(string path, MemoryMappedFile map, MemoryMappedViewAccessor view, SafetensorsHeader header)
+    {
+        (Path, this.map, this.view, this.header) = (path, map, view, header);
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+    }
+
+    /// <summary>The file's path, as given.</summary>
+    public string Path { get; }
+
+    /// <summary>The tensors by name.</summary>
+    public IReadOnlyDictionary<string, TensorEntry> Tensors => header.Tensors;
+
+    /// <summary>The free-form strings under <c>__metadata__</c>.</summary>
+    public IReadOnlyDictionary<string, string> Metadata => header.Metadata;
+
+    /// <summary>Maps a file and checks its header against its length.</summary>
+    /// <exception cref="CheckpointException">The file is missing, unreadable, truncated, or its header lies; the message says which.</exception>
+    public static SafetensorsFile Open(string path)
+    {
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+            long fileBytes = stream.Length;
+            var length = new byte[SafetensorsHeader.LengthBytes];
+            int read = stream.ReadAtLeast(length, length.Length, throwOnEndOfStream: false);
+            var json = new byte[SafetensorsHeader.ReadLength(path, length.AsSpan(0, read), fileBytes)];
+            stream.ReadExactly(json);
+            var header = SafetensorsHeader.Parse(path, json, fileBytes);
+
+            var map = MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, capacity: 0, MemoryMappedFileAccess.Read);
+            var view = map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+            return new SafetensorsFile(path, map, view, header);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException($"{path}: cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The raw little-endian bytes of a tensor, valid until this file is disposed.</summary>
+    /// <exception cref="CheckpointException">There is no such tensor, or it is larger than a span (2 GiB).</exception>
+    /// <exception cref="ObjectDisposedException">The file is closed.</exception>
+    public ReadOnlySpan<byte> Bytes(string name)
+    {
+        var entry = Entry(name);
+        ObjectDisposedException.ThrowIf(start == null, this);
+        if (entry.Bytes > int.MaxValue)
+            throw new CheckpointException($"{Path}: tensor '{name}' has {entry.Bytes} bytes; at most {int.MaxValue} can be read as one span.");
+        return new ReadOnlySpan<byte>(start + view.PointerOffset + entry.Offset, (int)entry.Bytes);
+    }
+
+    /// <summary>Copies a tensor out of the file.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="type">The element type wanted; the file's own if null.</param>
+    /// <returns>A new CPU tensor of the file's shape, owned by the caller.</returns>
+    /// <exception cref="CheckpointException">There is no such tensor, or it is larger than 2 GiB.</exception>
+    public Tensor Read(string name, ScalarType? type = null)
+    {
+        var source = Bytes(name);
+        var entry = Entry(name);
+        var tensor = empty(entry.Shape.AsSpan().ToArray(), dtype: entry.Type);
+        source.CopyTo(tensor.bytes);
+        if (type is null || type == entry.Type)
+            return tensor;
+        using (tensor)
+            return tensor.to(type.Value);
+    }
+
+    /// <summary>Copies a tensor out of the file and holds it to a shape.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="shape">The shape it must have.</param>
+    /// <param name="type">The element type wanted; the file's own if null.</param>
+    /// <returns>A new CPU tensor of that shape, owned by the caller.</returns>
+    /// <exception cref="CheckpointException">There is no such tensor, or its shape is another.</exception>
+    public Tensor Read(string name, ReadOnlySpan<long> shape, ScalarType? type = null)
+    {
+        var entry = Entry(name);
+        if (!entry.Shape.AsSpan().SequenceEqual(shape))
+        {
+            throw new CheckpointException(
+                $"{Path}: tensor '{name}' has shape [{string.Join(", ", entry.Shape)}], expected [{string.Join(", ", shape.ToArray())}].");
+        }
+        return Read(name, type);
+    }
+
+    public void Dispose()
+    {
+        if (start == null)
+            return;
+        start = null;
+        view.SafeMemoryMappedViewHandle.ReleasePointer();
+        view.Dispose();
+        map.Dispose();
+    }
+
+    private TensorEntry Entry(string name) =>
+        header.Tensors.TryGetValue(name, out var entry) ? entry : throw new CheckpointException($"{Path}: has no tensor '{name}'.");
+}

@@ -1,0 +1,67 @@
+using AiFabric.Engine.Weights;
+using Xunit;
+
+namespace AiFabric.Engine.Tests.Weights;
+
+public sealed class LlamaConfigTests
+{
+    private const string Minimal =
+        """{"model_type":"llama","hidden_size":64,"intermediate_size":128,"num_hidden_layers":2,"num_attention_heads":4,"vocab_size":300""";
+
+    [Fact]
+    public void Absent_fields_take_the_ecosystems_defaults()
+    {
+        var config = LlamaConfig.Parse(Minimal + "}", "config.json");
+
+        Assert.Equal(4, config.KeyValueHeads);
+        Assert.Equal(16, config.HeadSize);
+        Assert.Equal(2048, config.MaximumPositions);
+        Assert.Equal(10_000, config.RopeTheta);
+        Assert.Equal(1e-6, config.NormEpsilon);
+        Assert.False(config.TieWordEmbeddings);
+        Assert.Null(config.BeginOfSequenceId);
+        Assert.Empty(config.EndOfSequenceIds);
+    }
+
+    [Fact]
+    public void Written_config_reads_back_equal()
+    {
+        var config = LlamaConfig.Parse(
+            Minimal + ""","num_key_value_heads":2,"head_dim":32,"tie_word_embeddings":true,"bos_token_id":1,"eos_token_id":[0,2],"rope_theta":5e5}""", "c");
+
+        var again = LlamaConfig.Parse(config.ToJson("bfloat16"), "c");
+
+        Assert.Equal([0, 2], again.EndOfSequenceIds);
+        Assert.Equal(config with { EndOfSequenceIds = [] }, again with { EndOfSequenceIds = [] });
+    }
+
+    [Theory]
+    [InlineData("""{"model_type":"mamba"}""", "model_type is 'mamba'; only 'llama' is supported")]
+    [InlineData("{}", "model_type is '(absent)'")]
+    [InlineData("""{"model_type":"llama"}""", "num_attention_heads is missing|hidden_size is missing")]
+    [InlineData("[]", "top level is not an object")]
+    [InlineData("{", "not valid JSON")]
+    [InlineData(Minimal + ""","rope_scaling":{"type":"yarn"}}""", "rope_scaling")]
+    [InlineData(Minimal + ""","quantization_config":{"bits":4}}""", "quantized checkpoints")]
+    [InlineData(Minimal + ""","attention_bias":true}""", "attention_bias is 'True'")]
+    [InlineData(Minimal + ""","hidden_act":"gelu"}""", "hidden_act is 'gelu'")]
+    [InlineData(Minimal + ""","num_key_value_heads":3}""", "multiple of num_key_value_heads (3)")]
+    [InlineData(Minimal + ""","head_dim":15}""", "must be even")]
+    [InlineData(Minimal + ""","rms_norm_eps":"small"}""", "rms_norm_eps")]
+    [InlineData(Minimal + ""","max_position_embeddings":0}""", "must be a positive integer")]
+    [InlineData(Minimal + ""","eos_token_id":-1}""", "must be a token id")]
+    public void Unsupported_or_senseless_config_is_refused_with_the_field(string json, string expected)
+    {
+        var error = Assert.Throws<CheckpointException>(() => LlamaConfig.Parse(json, "x/config.json"));
+
+        Assert.StartsWith("x/config.json: ", error.Message, StringComparison.Ordinal);
+        Assert.Contains(expected.Split('|'), part => error.Message.Contains(part, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Missing_file_is_named()
+    {
+        var error = Assert.Throws<CheckpointException>(() => LlamaConfig.Load("/nowhere"));
+        Assert.Contains("/nowhere/config.json", error.Message, StringComparison.Ordinal);
+    }
+}
