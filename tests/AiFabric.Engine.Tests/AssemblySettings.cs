@@ -1,4 +1,2 @@
-using Xunit;
-
 // Tensor.TotalCount and libtorch's thread pool belong to the whole process.
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
+[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
