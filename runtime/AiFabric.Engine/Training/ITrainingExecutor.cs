@@ -1,0 +1,75 @@
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Training;
+
+/// <summary>What a training session can do next.</summary>
+public enum TrainingPhase
+{
+    /// <summary>Nothing: no job, suspended, or ended.</summary>
+    Idle,
+
+    /// <summary>A window of tokens can ride in the next shared forward pass.</summary>
+    Forward,
+
+    /// <summary>A slice of backward can run after the next forward pass.</summary>
+    Backward,
+}
+
+/// <summary>Work on offer to the scheduler.</summary>
+/// <param name="Phase">Kind of work.</param>
+/// <param name="TokensLeft">Tokens left in this phase of the running sequence: the largest useful window.</param>
+public readonly record struct TrainingDemand(TrainingPhase Phase, int TokensLeft);
+
+/// <summary>
+/// Token-level finetuning inside the serving loop (FlexLLM, arXiv 2402.18789): forward windows ride in the inference batch,
+/// backward runs in slices between iterations. Every member is called on the engine's thread only.
+/// </summary>
+public interface ITrainingExecutor : IDisposable
+{
+    /// <summary>What it can do next. Asked once per iteration; cheap.</summary>
+    TrainingDemand Demand { get; }
+
+    /// <summary>Takes up to <paramref name="maxTokens"/> tokens of the running sequence into the coming forward pass.</summary>
+    /// <exception cref="InvalidOperationException">The phase is not <see cref="TrainingPhase.Forward"/>, or a window is open.</exception>
+    TrainingWindow BeginWindow(int maxTokens);
+
+    /// <summary>Ends the window that <see cref="BeginWindow"/> opened.</summary>
+    /// <param name="window">The open window.</param>
+    /// <param name="finalHidden">[n, hidden] before the final norm; not taken over.</param>
+    void EndWindow(TrainingWindow window, Tensor finalHidden);
+
+    /// <summary>
+    /// One slice of backward: all layers of one window of at most <paramref name="maxTokens"/> tokens, last window first; after a
+    /// batch's last slice also the optimizer step.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The phase is not <see cref="TrainingPhase.Backward"/>.</exception>
+    void BackwardSlice(int maxTokens);
+}
+
+/// <summary>Consecutive tokens of one training or held-out sequence on their way through the shared forward pass.</summary>
+public abstract class TrainingWindow
+{
+    /// <summary>Position of the first token in its sequence.</summary>
+    public abstract int Start { get; }
+
+    /// <summary>Tokens in the window.</summary>
+    public abstract int Count { get; }
+
+    /// <summary>The <see cref="Count"/> token ids.</summary>
+    public abstract IReadOnlyList<long> Tokens { get; }
+
+    /// <summary>Adapter whose rows are added, or null while the base model is evaluated. Not to be disposed by the caller.</summary>
+    public abstract Adapters.LoraAdapter? Adapter { get; }
+
+    /// <summary>Keeps what backward recomputes a layer from; copies, so the caller may overwrite <paramref name="x"/>.</summary>
+    /// <param name="layer">Layer that reads the tensor.</param>
+    /// <param name="x">[n, hidden]: the layer's input, before its attention norm.</param>
+    public abstract void SaveLayerInput(int layer, Tensor x);
+
+    /// <summary>Appends keys and values (copied) and returns all of the sequence so far, this window included.</summary>
+    /// <param name="layer">Layer they belong to.</param>
+    /// <param name="k">[n, kvHeads, headDim], rotated.</param>
+    /// <param name="v">[n, kvHeads, headDim].</param>
+    /// <returns>Views [Start + n, kvHeads, headDim], valid until <see cref="ITrainingExecutor.EndWindow"/>; the caller disposes them.</returns>
+    public abstract (Tensor Keys, Tensor Values) Append(int layer, Tensor k, Tensor v);
+}
