@@ -1,0 +1,62 @@
+using k8s;
+using k8s.Models;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AiFabric.Kube;
+
+/// <summary>What a controller's registration said, with the services it named resolved.</summary>
+internal sealed record ControllerPlan<TEntity>(int Workers, bool StatusChanges, IReadOnlyList<WatchedKind> Watched)
+    where TEntity : class, IKubernetesObject<V1ObjectMeta>;
+
+/// <inheritdoc/>
+internal sealed class ControllerBuilder<TEntity>(IServiceCollection services, InformerScope scope) : IControllerBuilder<TEntity>
+    where TEntity : class, IKubernetesObject<V1ObjectMeta>
+{
+    private readonly List<Func<IServiceProvider, WatchedKind>> _watched = [];
+    private readonly List<(string Name, Func<TEntity, IEnumerable<string>> Values)> _indexes = [];
+    private int _workers = 1;
+    private bool _statusChanges;
+
+    public IControllerBuilder<TEntity> Owns<TOwned>()
+        where TOwned : class, IKubernetesObject<V1ObjectMeta> =>
+        Watches<TOwned>(OwnerMapping.ToOwner);
+
+    public IControllerBuilder<TEntity> Watches<TOther>(Func<TOther, IStore<TEntity>, IEnumerable<NamespacedName>> map)
+        where TOther : class, IKubernetesObject<V1ObjectMeta>
+    {
+        services.AddInformer<TOther>(scope.Namespace);
+        _watched.Add(provider =>
+        {
+            var owners = provider.GetRequiredService<IInformer<TEntity>>();
+            return new WatchedKind<TOther>(provider.GetRequiredService<IInformer<TOther>>(), other => map(other, owners));
+        });
+        return this;
+    }
+
+    public IControllerBuilder<TEntity> WithWorkers(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        _workers = count;
+        return this;
+    }
+
+    public IControllerBuilder<TEntity> WithIndex(string name, Func<TEntity, IEnumerable<string>> values)
+    {
+        _indexes.Add((name, values));
+        return this;
+    }
+
+    public IControllerBuilder<TEntity> WithStatusChanges()
+    {
+        _statusChanges = true;
+        return this;
+    }
+
+    public ControllerPlan<TEntity> Build(IServiceProvider provider)
+    {
+        var informer = provider.GetRequiredService<IInformer<TEntity>>();
+        foreach ((string name, Func<TEntity, IEnumerable<string>> values) in _indexes)
+            informer.AddIndex(name, values);
+        return new(_workers, _statusChanges, [.. _watched.Select(make => make(provider))]);
+    }
+}
