@@ -15,6 +15,7 @@ namespace AiFabric.Protocol;
 [JsonSerializable(typeof(ChatCompletionChunk))]
 [JsonSerializable(typeof(Completion))]
 [JsonSerializable(typeof(ModelList))]
+[JsonSerializable(typeof(ModelCard))]
 [JsonSerializable(typeof(ErrorResponse))]
 public sealed partial class OpenAIJson : JsonSerializerContext;
 

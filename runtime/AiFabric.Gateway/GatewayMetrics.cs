@@ -1,0 +1,31 @@
+using Prometheus;
+
+namespace AiFabric.Gateway;
+
+/// <summary>All instruments of the gateway. The model label holds only names that exist, so its values are bounded.</summary>
+internal static class GatewayMetrics
+{
+    private static readonly double[] Seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+
+    public static readonly Gauge Routes = Metrics.CreateGauge("aifabric_gateway_routes", "Worker pods routed to.");
+
+    public static readonly Counter Requests = Metrics.CreateCounter(
+        "aifabric_gateway_requests_total", "Requests by model and HTTP status.", "model", "code");
+
+    public static readonly Gauge InFlight = Metrics.CreateGauge("aifabric_gateway_requests_in_flight", "Requests that have not ended.");
+
+    public static readonly Histogram FirstByte = Metrics.CreateHistogram(
+        "aifabric_gateway_time_to_first_byte_seconds", "From arrival to the first byte sent to the client.", new HistogramConfiguration { Buckets = Seconds });
+
+    public static readonly Histogram Duration = Metrics.CreateHistogram(
+        "aifabric_gateway_request_duration_seconds", "From arrival to the end of the answer.", new HistogramConfiguration { Buckets = Seconds });
+
+    public static readonly Counter Retries = Metrics.CreateCounter(
+        "aifabric_gateway_retries_total", "Attempts at another worker before the first byte.");
+
+    public static readonly Counter StreamsLost = Metrics.CreateCounter(
+        "aifabric_gateway_streams_lost_total", "Streams ended by an error event because their worker was lost.");
+
+    public static readonly Counter ClientsGone = Metrics.CreateCounter(
+        "aifabric_gateway_clients_gone_total", "Requests whose client left before the end.");
+}

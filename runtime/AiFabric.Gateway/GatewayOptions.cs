@@ -1,0 +1,35 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace AiFabric.Gateway;
+
+/// <summary>Settings of the gateway, from <c>--Gateway:*</c> arguments or <c>Gateway__*</c> environment variables.</summary>
+public sealed class GatewayOptions
+{
+    public const string Section = "Gateway";
+
+    /// <summary>Address the gateway listens on.</summary>
+    [Required]
+    public string Listen { get; set; } = "http://127.0.0.1:8080";
+
+    /// <summary>Namespace whose models are served; null serves every namespace.</summary>
+    public string? Namespace { get; set; }
+
+    /// <summary>Asks every client for a key from a Secret labelled <c>aifabric.io/api-keys=true</c>.</summary>
+    public bool RequireApiKeys { get; set; }
+
+    /// <summary>Largest request body, bytes.</summary>
+    [Range(1_024, 1_073_741_824)]
+    public long MaxBodyBytes { get; set; } = 4 * 1_024 * 1_024;
+
+    /// <summary>Workers tried for one request before its first byte.</summary>
+    [Range(1, 10)]
+    public int Attempts { get; set; } = 3;
+
+    /// <summary>How often each worker is asked for its models, milliseconds.</summary>
+    [Range(50, 60_000)]
+    public int ProbeIntervalMilliseconds { get; set; } = 1_000;
+
+    /// <summary>A worker that sends nothing for this long has failed, seconds.</summary>
+    [Range(1, 86_400)]
+    public int IdleTimeoutSeconds { get; set; } = 300;
+}

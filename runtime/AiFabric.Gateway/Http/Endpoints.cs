@@ -1,0 +1,69 @@
+using AiFabric.Gateway.Routing;
+using AiFabric.Gateway.Streaming;
+using AiFabric.Protocol;
+using AiFabric.Protocol.Gateway;
+using AiFabric.Protocol.OpenAI;
+using Prometheus;
+
+namespace AiFabric.Gateway.Http;
+
+/// <summary>All routes of the gateway.</summary>
+public static class Endpoints
+{
+    public static void MapGateway(this WebApplication app)
+    {
+        app.MapPost("/v1/chat/completions", (HttpContext context, CompletionForwarder forwarder) => forwarder.HandleAsync(context));
+        app.MapPost("/v1/completions", (HttpContext context, CompletionForwarder forwarder) => forwarder.HandleAsync(context));
+        app.MapGet("/v1/models", (RouteKeeper routes, TimeProvider time) => Results.Json(List(routes.Table, time), OpenAIJson.Default.ModelList));
+        app.MapGet("/v1/models/{**id}", GetModelAsync);
+        app.MapGet("/internal/routes", (RouteKeeper routes) => Results.Json(Report(routes.Table), ControlJson.Default.RouteReport));
+        app.MapGet("/healthz", () => Results.Text("ok"));
+        app.MapGet("/readyz", (RouteKeeper routes) => routes.HasSynced
+            ? Results.Text("ok")
+            : Results.Text("routes have not synced", statusCode: StatusCodes.Status503ServiceUnavailable));
+        app.MapMetrics();
+        app.MapFallback(context => OpenAIError.NotFound(
+            $"{context.Request.Method} {context.Request.Path} is not an endpoint of this gateway.").WriteAsync(context));
+    }
+
+    private static async Task GetModelAsync(HttpContext context, string id, RouteKeeper routes, TimeProvider time)
+    {
+        if (List(routes.Table, time).Data.FirstOrDefault(m => m.Id == id) is { } card)
+            await context.Response.WriteAsJsonAsync(card, OpenAIJson.Default.ModelCard, null, context.RequestAborted);
+        else
+            await OpenAIError.ModelNotFound(id).WriteAsync(context);
+    }
+
+    /// <summary>Models and adapters that answer now. A name that two namespaces share is listed qualified.</summary>
+    private static ModelList List(RoutingTable table, TimeProvider time)
+    {
+        HashSet<string> shared = [.. table.Workers.GroupBy(w => w.Pod.ServedName)
+            .Where(g => g.Select(w => w.Pod.Model).Distinct().Count() > 1).Select(g => g.Key)];
+        long now = time.GetUtcNow().ToUnixTimeSeconds();
+        return new ModelList
+        {
+            Data = [.. table.Workers.GroupBy(w => w.Pod.Model).SelectMany(g =>
+            {
+                WorkerPod pod = g.First().Pod;
+                string name = shared.Contains(pod.ServedName) ? $"{pod.Model.Namespace}/{pod.ServedName}" : pod.ServedName;
+                return g.SelectMany(w => w.Adapters).Distinct()
+                    .Select(a => new ModelCard { Id = $"{name}:{a}", Created = now, Parent = name })
+                    .Prepend(new ModelCard { Id = name, Created = now });
+            }).OrderBy(m => m.Id, StringComparer.Ordinal)],
+        };
+    }
+
+    private static RouteReport Report(RoutingTable table) => new()
+    {
+        Routes = [.. table.Workers.Select(w => new RouteEntry
+        {
+            Namespace = w.Pod.Model.Namespace,
+            Pod = w.Pod.Name,
+            PodUid = w.Pod.Uid,
+            Model = w.Pod.Model.Name,
+            ServedName = w.Pod.ServedName,
+            Revision = w.Pod.Revision,
+            Adapters = w.Adapters,
+        })],
+    };
+}

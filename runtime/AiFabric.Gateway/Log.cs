@@ -1,0 +1,20 @@
+namespace AiFabric.Gateway;
+
+/// <summary>All log text of the gateway.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(3001, LogLevel.Warning, "Worker {Pod} did not answer in time; its route stays")]
+    public static partial void WorkerSlow(ILogger log, string pod);
+
+    [LoggerMessage(3002, LogLevel.Warning, "Worker {Pod} could not be asked for its models; no route to it")]
+    public static partial void WorkerUnreachable(ILogger log, string pod, Exception cause);
+
+    [LoggerMessage(3003, LogLevel.Warning, "Worker {Pod} failed before the first byte ({Error}), attempt {Attempt}")]
+    public static partial void AttemptFailed(ILogger log, string pod, string error, int attempt);
+
+    [LoggerMessage(3004, LogLevel.Error, "Worker {Pod} was lost in the middle of a stream")]
+    public static partial void StreamLost(ILogger log, string pod, Exception? cause);
+
+    [LoggerMessage(3005, LogLevel.Error, "Request failed inside the gateway")]
+    public static partial void Unhandled(ILogger log, Exception cause);
+}

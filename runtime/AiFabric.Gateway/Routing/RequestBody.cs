@@ -1,0 +1,79 @@
+using System.Buffers;
+using System.Text.Json;
+using AiFabric.Gateway.Http;
+
+namespace AiFabric.Gateway.Routing;
+
+/// <summary>A request body in memory, so that it can be sent twice, and where its model name stands.</summary>
+public sealed class RequestBody
+{
+    private readonly byte[] _json;
+    private readonly Range _modelToken;
+
+    private RequestBody(byte[] json, string model, Range modelToken) => (_json, Model, _modelToken) = (json, model, modelToken);
+
+    /// <summary>The top-level <c>model</c> field.</summary>
+    public string Model { get; }
+
+    /// <summary>Reads the body.</summary>
+    /// <returns>The body, or the error to answer with.</returns>
+    public static async Task<(RequestBody? Body, OpenAIError? Error)> ReadAsync(HttpRequest request, long maxBytes, CancellationToken cancellationToken)
+    {
+        if (request.ContentLength > maxBytes)
+            return (null, OpenAIError.TooLarge(maxBytes));
+
+        var buffer = new ArrayBufferWriter<byte>((int)(request.ContentLength ?? 4_096) + 1);
+        int read;
+        while ((read = await request.Body.ReadAsync(buffer.GetMemory(4_096), cancellationToken)) > 0)
+        {
+            buffer.Advance(read);
+            if (buffer.WrittenCount > maxBytes)
+                return (null, OpenAIError.TooLarge(maxBytes));
+        }
+
+        return Parse(buffer.WrittenSpan.ToArray());
+    }
+
+    /// <summary>The body with another model name; the rest is as the client wrote it.</summary>
+    public ReadOnlyMemory<byte> WithModel(string model)
+    {
+        if (model == Model)
+            return _json;
+        byte[] name = JsonSerializer.SerializeToUtf8Bytes(model);
+        return (byte[])[.. _json.AsSpan(.._modelToken.Start.Value), .. name, .. _json.AsSpan(_modelToken.End.Value..)];
+    }
+
+    /// <summary>Finds the model name in <paramref name="json"/>.</summary>
+    internal static (RequestBody? Body, OpenAIError? Error) Parse(byte[] json)
+    {
+        var reader = new Utf8JsonReader(json);
+        try
+        {
+            RequestBody? body = null;
+            if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+                return (null, OpenAIError.Invalid("The request body must be a JSON object."));
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            {
+                bool isModel = reader.ValueTextEquals("model"u8);
+                reader.Read();
+                if (isModel && reader.TokenType != JsonTokenType.String)
+                    return (null, OpenAIError.Invalid("'model' must be a string.", "model"));
+                if (isModel)
+                    body = new RequestBody(json, reader.GetString()!, (int)reader.TokenStartIndex..(int)reader.BytesConsumed); // a String token
+                reader.Skip();
+            }
+
+            while (reader.Read())
+            {
+                // Whatever follows the object is malformed, and the reader says so.
+            }
+
+            return body is { Model.Length: > 0 } ? (body, null) : (null, OpenAIError.Invalid("'model' is required.", "model"));
+        }
+        catch (JsonException e)
+        {
+            return (null, OpenAIError.Invalid(
+                $"The request body is not valid JSON at line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}.", code: "invalid_json"));
+        }
+    }
+}

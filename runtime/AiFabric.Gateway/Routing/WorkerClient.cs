@@ -1,0 +1,29 @@
+using AiFabric.Protocol;
+using AiFabric.Protocol.OpenAI;
+
+namespace AiFabric.Gateway.Routing;
+
+/// <summary>Asks a worker what it serves.</summary>
+public sealed class WorkerClient(HttpClient http)
+{
+    /// <summary>Long enough for a worker whose cores are all in one iteration.</summary>
+    public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>Adapters of <paramref name="pod"/>, sorted; null when the worker does not serve the pod's model (yet).</summary>
+    /// <exception cref="HttpRequestException">The worker could not be reached or answered with an error.</exception>
+    /// <exception cref="OperationCanceledException">It did not answer within <see cref="Timeout"/>.</exception>
+    public async Task<IReadOnlyList<string>?> ListAdaptersAsync(WorkerPod pod, CancellationToken cancellationToken)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        deadline.CancelAfter(Timeout);
+        ModelList? list = await http.GetFromJsonAsync(
+            new Uri(pod.Address, "/v1/models"), OpenAIJson.Default.ModelList, deadline.Token);
+        if (list?.Data.Any(m => m.Id == pod.ServedName) != true)
+            return null;
+
+        return [.. list.Data.Select(m => ModelName.Parse(m.Id))
+            .Where(m => m.Name == pod.ServedName && m.Adapter is not null)
+            .Select(m => m.Adapter!) // filtered for null one line up
+            .Order(StringComparer.Ordinal)];
+    }
+}

@@ -1,0 +1,37 @@
+namespace AiFabric.Gateway.Routing;
+
+/// <summary>A CoServedModel resource, by namespace and name.</summary>
+public readonly record struct ModelKey(string Namespace, string Name);
+
+/// <summary>A worker pod as the API server describes it, before the worker itself was asked.</summary>
+public sealed record WorkerPod
+{
+    public required string Uid { get; init; }
+
+    public required string Name { get; init; }
+
+    public required ModelKey Model { get; init; }
+
+    /// <summary>Name in OpenAI's model field.</summary>
+    public required string ServedName { get; init; }
+
+    public required string Revision { get; init; }
+
+    /// <summary>Base address of the serving port.</summary>
+    public required Uri Address { get; init; }
+}
+
+/// <summary>Requests that this gateway has sent to one worker and that have not ended. Outlives changes of its adapters.</summary>
+public sealed class InFlightCounter
+{
+    private int _count;
+
+    public int Count => Volatile.Read(ref _count);
+
+    public void Begin() => Interlocked.Increment(ref _count);
+
+    public void End() => Interlocked.Decrement(ref _count);
+}
+
+/// <summary>A worker that answered: the pod, the adapters it lists itself, sorted, and its load from here.</summary>
+public sealed record WorkerEndpoint(WorkerPod Pod, IReadOnlyList<string> Adapters, InFlightCounter InFlight);

@@ -1,0 +1,143 @@
+using System.Diagnostics;
+using System.Globalization;
+using AiFabric.Gateway.Http;
+using AiFabric.Gateway.Routing;
+using Microsoft.Extensions.Options;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace AiFabric.Gateway.Streaming;
+
+/// <summary>
+/// One completion request: (1) read the body and find the model, (2) pick a worker, (3) send, copying events as they come,
+/// (4) before the first byte, a failed worker is replaced by another; after it, the stream ends with an error event.
+/// </summary>
+public sealed class CompletionForwarder(
+    IHttpForwarder forwarder, RouteKeeper routes, IOptions<GatewayOptions> options, TimeProvider time, ILogger<CompletionForwarder> log) : IDisposable
+{
+    private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler
+    {
+        UseProxy = false,
+        AllowAutoRedirect = false,
+        AutomaticDecompression = System.Net.DecompressionMethods.None,
+        UseCookies = false,
+        ConnectTimeout = TimeSpan.FromSeconds(5),
+        PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
+        ActivityHeadersPropagator = new ReverseProxyPropagator(DistributedContextPropagator.Current),
+    });
+
+    private TimeSpan Idle => TimeSpan.FromSeconds(options.Value.IdleTimeoutSeconds);
+
+    public async Task HandleAsync(HttpContext context)
+    {
+        long arrived = time.GetTimestamp();
+        string model = "unknown";
+        context.Response.OnStarting(() =>
+        {
+            GatewayMetrics.FirstByte.Observe(time.GetElapsedTime(arrived).TotalSeconds);
+            return Task.CompletedTask;
+        });
+        GatewayMetrics.InFlight.Inc();
+        try
+        {
+            (RequestBody? body, OpenAIError? error) = await RequestBody.ReadAsync(context.Request, options.Value.MaxBodyBytes, context.RequestAborted);
+            if (body is not null)
+                (model, error) = await RouteAsync(context, body);
+            if (error is not null)
+                await error.WriteAsync(context);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            GatewayMetrics.ClientsGone.Inc();
+        }
+        finally
+        {
+            GatewayMetrics.InFlight.Dec();
+            GatewayMetrics.Duration.Observe(time.GetElapsedTime(arrived).TotalSeconds);
+            GatewayMetrics.Requests.WithLabels(model, context.Response.StatusCode.ToString(CultureInfo.InvariantCulture)).Inc();
+        }
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private async Task<(string Model, OpenAIError? Error)> RouteAsync(HttpContext context, RequestBody body)
+    {
+        ModelName name = ModelName.Parse(body.Model);
+        switch (routes.Table.Find(name))
+        {
+            case RouteChoice.To to:
+                return (to.Workers[0].Pod.ServedName, await SendAsync(context, body, name, to.Workers));
+            case RouteChoice.NotReady:
+                return (name.Name, OpenAIError.NotReady(body.Model));
+            case RouteChoice.UnknownAdapter unknown:
+                return ("unknown", OpenAIError.NotFound(
+                    $"The model '{name.Name}' has no adapter '{unknown.Adapter}'. GET /v1/models lists those it has.", "model_not_found", "model"));
+            case RouteChoice.Ambiguous ambiguous:
+                return ("unknown", OpenAIError.Invalid(
+                    $"Several models are served as '{name.Name}'; ask for one of {string.Join(", ", ambiguous.Candidates)}.", "model", "model_ambiguous"));
+            default:
+                return ("unknown", OpenAIError.ModelNotFound(body.Model));
+        }
+    }
+
+    private async Task<OpenAIError?> SendAsync(HttpContext context, RequestBody body, ModelName name, IReadOnlyList<WorkerEndpoint> workers)
+    {
+        var tried = new HashSet<string>(StringComparer.Ordinal);
+        for (int attempt = 1; attempt <= options.Value.Attempts; attempt++)
+        {
+            WorkerEndpoint? worker = RoutingTable.Pick(workers, tried);
+            if (worker is null)
+                break;
+            tried.Add(worker.Pod.Uid);
+            bool last = attempt == options.Value.Attempts || tried.Count == workers.Count;
+            if (await TryAsync(context, body, name, worker, attempt, last))
+                return null;
+            if (!last)
+                GatewayMetrics.Retries.Inc();
+        }
+
+        return OpenAIError.WorkersFailed(name.Text);
+    }
+
+    /// <returns>False when the worker failed before the first byte, so that another may be tried.</returns>
+    private async Task<bool> TryAsync(HttpContext context, RequestBody body, ModelName name, WorkerEndpoint worker, int number, bool last)
+    {
+        string upstreamModel = name.Adapter is null ? worker.Pod.ServedName : $"{worker.Pod.ServedName}:{name.Adapter}";
+        ReadOnlyMemory<byte> json = body.WithModel(upstreamModel);
+        using var copy = new MemoryStream(json.ToArray(), writable: false);
+        context.Request.Body = copy;
+        context.Request.ContentLength = json.Length;
+
+        var attempt = new Attempt();
+        worker.InFlight.Begin();
+        try
+        {
+            ForwarderError error = await forwarder.SendAsync(
+                context, worker.Pod.Address.ToString(), _http, new ForwarderRequestConfig { ActivityTimeout = Idle }, new WorkerTransformer(attempt, !last, Idle));
+            return Judge(context, worker, attempt, error, number);
+        }
+        finally
+        {
+            worker.InFlight.End();
+        }
+    }
+
+    private bool Judge(HttpContext context, WorkerEndpoint worker, Attempt attempt, ForwarderError error, int number)
+    {
+        if (attempt.Stream == StreamEnd.WorkerLost)
+        {
+            GatewayMetrics.StreamsLost.Inc();
+            Log.StreamLost(log, worker.Pod.Name, attempt.Cause);
+        }
+
+        if (attempt.Stream == StreamEnd.ClientGone || context.RequestAborted.IsCancellationRequested)
+        {
+            GatewayMetrics.ClientsGone.Inc();
+            return true;
+        }
+
+        if (context.Response.HasStarted || (error == ForwarderError.None && !attempt.Refused))
+            return true;
+        Log.AttemptFailed(log, worker.Pod.Name, attempt.Refused ? "refused" : error.ToString(), number);
+        return false;
+    }
+}

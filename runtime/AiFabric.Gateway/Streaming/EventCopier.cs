@@ -1,0 +1,111 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text.Json;
+using AiFabric.Gateway.Http;
+using AiFabric.Protocol;
+
+namespace AiFabric.Gateway.Streaming;
+
+/// <summary>How the copying of an event stream ended. A value, for all of them are expected.</summary>
+public enum StreamEnd
+{
+    /// <summary>The worker sent its final event.</summary>
+    Done,
+
+    /// <summary>The client left.</summary>
+    ClientGone,
+
+    /// <summary>The worker was lost; the client was told by an error event.</summary>
+    WorkerLost,
+}
+
+/// <summary>Copies server-sent events, untouched and whole, flushing after each read: a lost worker leaves no half event behind.</summary>
+public static class EventCopier
+{
+    private static ReadOnlySpan<byte> Boundary => "\n\n"u8;
+
+    private static ReadOnlySpan<byte> FinalEvent => "data: [DONE]\n\n"u8;
+
+    /// <summary>Copies from <paramref name="worker"/> to <paramref name="client"/> until either ends.</summary>
+    /// <param name="worker">The worker's answer.</param>
+    /// <param name="client">The client's connection.</param>
+    /// <param name="idle">The worker is lost when it sends nothing for this long.</param>
+    /// <param name="cancellationToken">Ends when the client leaves.</param>
+    /// <returns>The end, and what broke the worker's side, if anything did.</returns>
+    public static async Task<(StreamEnd End, Exception? Cause)> CopyAsync(
+        Stream worker, PipeWriter client, TimeSpan idle, CancellationToken cancellationToken)
+    {
+        PipeReader reader = PipeReader.Create(worker);
+        bool done = false;
+        try
+        {
+            while (true)
+            {
+                (ReadResult result, Exception? cause) = await ReadAsync(reader, idle, cancellationToken);
+                if (cause is not null)
+                    return await LostAsync(client, cause, cancellationToken);
+
+                SequencePosition end = WriteWholeEvents(result.Buffer, client, ref done);
+                reader.AdvanceTo(end, result.Buffer.End);
+                if ((await client.FlushAsync(cancellationToken)).IsCompleted && !done)
+                    return (StreamEnd.ClientGone, null);
+                if (result.IsCompleted)
+                    return done ? (StreamEnd.Done, null) : await LostAsync(client, null, cancellationToken);
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return (StreamEnd.ClientGone, null);
+        }
+        finally
+        {
+            await reader.CompleteAsync();
+        }
+    }
+
+    private static async Task<(ReadResult Result, Exception? Cause)> ReadAsync(PipeReader reader, TimeSpan idle, CancellationToken cancellationToken)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        deadline.CancelAfter(idle);
+        try
+        {
+            return (await reader.ReadAsync(deadline.Token), null);
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException
+            || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            return (default, e);
+        }
+    }
+
+    /// <summary>Writes up to the last event boundary and returns its position. The final event is looked for where workers write it: last.</summary>
+    private static SequencePosition WriteWholeEvents(ReadOnlySequence<byte> buffer, PipeWriter client, ref bool done)
+    {
+        var events = new SequenceReader<byte>(buffer);
+        SequencePosition end = buffer.Start;
+        while (events.TryReadTo(out ReadOnlySequence<byte> _, Boundary))
+            end = events.Position;
+
+        ReadOnlySequence<byte> whole = buffer.Slice(buffer.Start, end);
+        foreach (ReadOnlyMemory<byte> part in whole)
+            client.Write(part.Span);
+        if (whole.Length >= FinalEvent.Length)
+        {
+            Span<byte> last = stackalloc byte[FinalEvent.Length];
+            whole.Slice(whole.Length - FinalEvent.Length).CopyTo(last);
+            done |= last.SequenceEqual(FinalEvent);
+        }
+
+        return end;
+    }
+
+    private static async Task<(StreamEnd End, Exception? Cause)> LostAsync(PipeWriter client, Exception? cause, CancellationToken cancellationToken)
+    {
+        var error = new OpenAIError(StatusCodes.Status502BadGateway, "server_error", "The worker was lost while it streamed this answer; ask again.", "worker_lost");
+        client.Write("data: "u8);
+        client.Write(JsonSerializer.SerializeToUtf8Bytes(error.ToResponse(), OpenAIJson.Default.ErrorResponse));
+        client.Write(Boundary);
+        await client.FlushAsync(cancellationToken);
+        return (StreamEnd.WorkerLost, cause);
+    }
+}

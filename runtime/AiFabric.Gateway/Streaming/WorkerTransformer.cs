@@ -1,0 +1,51 @@
+using System.Net;
+using Microsoft.Net.Http.Headers;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace AiFabric.Gateway.Streaming;
+
+/// <summary>What one attempt at a worker came to.</summary>
+public sealed class Attempt
+{
+    /// <summary>The worker asked to try elsewhere (503) before it sent anything.</summary>
+    public bool Refused { get; set; }
+
+    /// <summary>Set when an event stream was copied.</summary>
+    public StreamEnd? Stream { get; set; }
+
+    /// <summary>What broke the worker's side of the stream.</summary>
+    public Exception? Cause { get; set; }
+}
+
+/// <summary>Strips what is not for workers, lets 503 be tried elsewhere, and copies event streams event by event.</summary>
+public sealed class WorkerTransformer(Attempt attempt, bool retryUnavailable, TimeSpan idle) : HttpTransformer
+{
+    public override async ValueTask TransformRequestAsync(
+        HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
+    {
+        await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
+        proxyRequest.Headers.Host = null;
+        proxyRequest.Headers.Remove(HeaderNames.Authorization); // the client's key is the gateway's business
+    }
+
+    public override async ValueTask<bool> TransformResponseAsync(
+        HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
+    {
+        if (proxyResponse is null)
+            return false;
+        if (proxyResponse.StatusCode == HttpStatusCode.ServiceUnavailable && retryUnavailable)
+        {
+            attempt.Refused = true;
+            return false;
+        }
+
+        await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
+        if (proxyResponse.Content.Headers.ContentType?.MediaType != "text/event-stream")
+            return true;
+
+        // Not the token passed in: it ends with the forwarder's activity timeout, which knows nothing of the copying here.
+        await using Stream worker = await proxyResponse.Content.ReadAsStreamAsync(httpContext.RequestAborted);
+        (attempt.Stream, attempt.Cause) = await EventCopier.CopyAsync(worker, httpContext.Response.BodyWriter, idle, httpContext.RequestAborted);
+        return false;
+    }
+}

@@ -1,0 +1,75 @@
+using AiFabric.Gateway.Routing;
+using Xunit;
+
+namespace AiFabric.Tests.Gateway;
+
+public sealed class RoutingTableTests
+{
+    private static readonly Dictionary<ModelKey, string> TwoModels = new()
+    {
+        [new ModelKey("a", "small")] = "small",
+        [new ModelKey("b", "large")] = "large",
+    };
+
+    private static WorkerEndpoint Worker(string uid, string ns = "a", string model = "small", params string[] adapters) => new(
+        new WorkerPod
+        {
+            Uid = uid,
+            Name = uid,
+            Model = new ModelKey(ns, model),
+            ServedName = model,
+            Revision = "r1",
+            Address = new Uri("http://127.0.0.1:1"),
+        },
+        adapters,
+        new InFlightCounter());
+
+    private static RouteChoice Find(string name, params WorkerEndpoint[] workers) =>
+        new RoutingTable(workers, TwoModels).Find(ModelName.Parse(name));
+
+    [Fact]
+    public void A_name_finds_all_workers_of_its_model()
+    {
+        var to = Assert.IsType<RouteChoice.To>(Find("small", Worker("1"), Worker("2"), Worker("3", "b", "large")));
+        Assert.Equal(["1", "2"], to.Workers.Select(w => w.Pod.Uid));
+    }
+
+    [Fact]
+    public void A_name_may_be_qualified_by_its_namespace() =>
+        Assert.IsType<RouteChoice.To>(Find("a/small", Worker("1")));
+
+    [Fact]
+    public void An_adapter_finds_only_workers_that_hold_it()
+    {
+        var to = Assert.IsType<RouteChoice.To>(Find("small:fr", Worker("1"), Worker("2", adapters: "fr")));
+        Assert.Equal(["2"], to.Workers.Select(w => w.Pod.Uid));
+    }
+
+    [Fact]
+    public void An_adapter_that_nobody_holds_is_unknown() =>
+        Assert.Equal("de", Assert.IsType<RouteChoice.UnknownAdapter>(Find("small:de", Worker("1", adapters: "fr"))).Adapter);
+
+    [Fact]
+    public void A_declared_model_without_workers_is_not_ready() => Assert.IsType<RouteChoice.NotReady>(Find("large"));
+
+    [Fact]
+    public void A_name_nobody_declared_is_unknown() => Assert.IsType<RouteChoice.UnknownModel>(Find("nothing", Worker("1")));
+
+    [Fact]
+    public void A_name_that_two_namespaces_serve_is_ambiguous_until_qualified()
+    {
+        WorkerEndpoint[] workers = [Worker("1"), Worker("2", "b")];
+        Assert.Equal(["a/small", "b/small"], Assert.IsType<RouteChoice.Ambiguous>(Find("small", workers)).Candidates);
+        Assert.Equal("2", Assert.Single(Assert.IsType<RouteChoice.To>(Find("b/small", workers)).Workers).Pod.Uid);
+    }
+
+    [Fact]
+    public void The_least_loaded_untried_worker_is_picked()
+    {
+        WorkerEndpoint busy = Worker("busy"), idle = Worker("idle");
+        busy.InFlight.Begin();
+        Assert.Same(idle, RoutingTable.Pick([busy, idle], []));
+        Assert.Same(busy, RoutingTable.Pick([busy, idle], ["idle"]));
+        Assert.Null(RoutingTable.Pick([busy, idle], ["idle", "busy"]));
+    }
+}
