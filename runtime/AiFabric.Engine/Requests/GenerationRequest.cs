@@ -19,6 +19,9 @@ public sealed record GenerationRequest
     /// <summary>Token ids that end the sequence (reported as <see cref="FinishReason.Stop"/>); empty to ignore end of text.</summary>
     public IReadOnlyList<int> StopTokens { get; init; } = [];
 
+    /// <summary>Requests share cached prompt blocks only with equal salts, so that tenants neither read nor time each other's. Null is one salt like others.</summary>
+    public string? CacheSalt { get; init; }
+
     /// <summary>Number of most likely tokens reported beside each sampled one; null reports no log probabilities.</summary>
     public int? TopLogprobs { get; init; }
 }

@@ -1,0 +1,91 @@
+using System.ComponentModel.DataAnnotations;
+using TorchSharp;
+
+namespace AiFabric.Engine;
+
+/// <summary>What wins when inference and finetuning compete for an iteration.</summary>
+public enum CoServingPolicy
+{
+    /// <summary>Finetuning takes only the time that the TPOT objective leaves.</summary>
+    InferenceFirst,
+
+    /// <summary>Finetuning gets at least <see cref="EngineOptions.TrainingShare"/> of an iteration's time, even where the objective suffers.</summary>
+    WeightedFair,
+}
+
+/// <summary>How one engine runs. Checked by <c>LlmEngine.Load</c>.</summary>
+public sealed record EngineOptions
+{
+    /// <summary>Hugging Face model folder.</summary>
+    [Required(AllowEmptyStrings = false)]
+    public required string ModelFolder { get; init; }
+
+    /// <summary>Element type of weights, activations and cache: Float32, BFloat16 or Float64.</summary>
+    public torch.ScalarType Type { get; init; } = torch.ScalarType.Float32;
+
+    /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
+    [RegularExpression("cpu|cuda")]
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>Threads of one matrix product on the CPU.</summary>
+    [Range(1, 1024)]
+    public int Threads { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>Tokens of one cache block.</summary>
+    [Range(1, 1024)]
+    public int BlockSize { get; init; } = 16;
+
+    /// <summary>Blocks of the key-value cache; <see cref="BlockSize"/> times this is the number of tokens all running requests can hold.</summary>
+    [Range(2, 1 << 24)]
+    public int KvBlocks { get; init; } = 2048;
+
+    /// <summary>Whether requests share the cached blocks of equal prompt beginnings (within one adapter and one cache salt).</summary>
+    public bool PrefixCaching { get; init; } = true;
+
+    /// <summary>Tokens of one iteration at most: decode rows, prompt chunks and the finetuning window together.</summary>
+    [Range(1, 1 << 20)]
+    public int MaxBatchTokens { get; init; } = 512;
+
+    /// <summary>Requests that decode or prefill at the same time.</summary>
+    [Range(1, 1 << 16)]
+    public int MaxRunningRequests { get; init; } = 64;
+
+    /// <summary>Requests that wait for admission; more are refused with <c>queue_full</c>.</summary>
+    [Range(1, 1 << 20)]
+    public int MaxQueuedRequests { get; init; } = 256;
+
+    /// <summary>Finetuning tokens of one iteration beside inference; 0 keeps finetuning out altogether.</summary>
+    [Range(0, 1 << 20)]
+    public int MaxFinetuneTokensPerIteration { get; init; } = 256;
+
+    public CoServingPolicy Policy { get; init; } = CoServingPolicy.InferenceFirst;
+
+    /// <summary>Share of time that <see cref="CoServingPolicy.WeightedFair"/> grants finetuning at least.</summary>
+    [Range(0.0, 0.95)]
+    public double TrainingShare { get; init; } = 0.25;
+
+    /// <summary>Time per output token to hold; null sets no bound, so that finetuning fills every iteration.</summary>
+    public TimeSpan? TpotObjective { get; init; }
+
+    /// <summary>Adapters loaded at the same time.</summary>
+    [Range(0, 4096)]
+    public int MaxAdapters { get; init; } = 16;
+
+    [Range(1, 1024)]
+    public int MaxLoraRank { get; init; } = 64;
+
+    /// <summary>Seed of requests that bring none; null draws one from the operating system.</summary>
+    public long? Seed { get; init; }
+
+    /// <exception cref="ValidationException">A value is out of range; the message names it.</exception>
+    public void Validate()
+    {
+        Validator.ValidateObject(this, new ValidationContext(this), validateAllProperties: true);
+        if (Type is not (torch.ScalarType.Float32 or torch.ScalarType.BFloat16 or torch.ScalarType.Float64))
+            throw new ValidationException($"Type is {Type}; it must be Float32, BFloat16 or Float64.");
+        if (TpotObjective is { } tpot && tpot <= TimeSpan.Zero)
+            throw new ValidationException($"TpotObjective is {tpot}; it must be positive.");
+        if (MaxBatchTokens < MaxRunningRequests)
+            throw new ValidationException($"MaxBatchTokens ({MaxBatchTokens}) must be at least MaxRunningRequests ({MaxRunningRequests}), so that every running request can decode in one iteration.");
+    }
+}
