@@ -1,0 +1,42 @@
+# Every target installs what it needs beyond the .NET 10 SDK, node and root on Debian 12.
+SHELL := /bin/bash
+CONFIGURATION ?= Release
+BIN := artifacts/bin
+CLI := $(BIN)/AiFabric.Cli/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/aifabric
+
+.DEFAULT_GOAL := help
+.PHONY: help build test test-cluster demo up down crds model format install clean
+
+help: ## Lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+build: ## Builds everything
+	dotnet build AiFabric.sln -c $(CONFIGURATION) -v q -nologo
+
+demo: build ## The main job: serve, finetune while serving, serve the adapter; ends with "demo: ok"
+	$(CLI) demo
+
+up: build ## Starts the local fabric and leaves it running
+	$(CLI) up
+
+down: ## Stops the local fabric
+	$(CLI) down
+
+test: ## Pure tests and engine tests
+	tests/run.sh AiFabric.Tests AiFabric.Engine.Tests
+
+test-cluster: ## Tests on API servers, processes and real clients
+	tests/run.sh AiFabric.Cluster.Tests
+
+crds: ## Writes crds/manifests from the resource types
+	dotnet run --project crds/AiFabric.Crds.Generator -c $(CONFIGURATION) -- crds/manifests
+
+format: ## Formats the code
+	dotnet format AiFabric.sln
+
+install: build ## Puts aifabric and kubectl-aifabric into /usr/local/bin
+	ln -sf $(abspath $(CLI)) /usr/local/bin/aifabric
+	ln -sf $(abspath $(CLI)) /usr/local/bin/kubectl-aifabric
+
+clean: ## Removes what was built
+	rm -rf artifacts

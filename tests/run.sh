@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Builds and runs the named test projects one after another and ends with "N passed, N failed, N skipped".
+# Non-zero when a test failed, a runner broke, or nothing ran.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+source tests/prepare.sh
+
+results=artifacts/test-results
+mkdir -p "$results"
+passed=0 failed=0 skipped=0
+for project in "$@"; do
+  log=$results/$project.log
+  dotnet build "tests/$project" -c Release -v q -nologo || { echo "$project does not build"; exit 1; }
+  exe=$(ls -d artifacts/bin/"$project"/release*/"$project" | head -n 1)
+  "$exe" -noColor "${XUNIT_ARGS[@]:-}" 2>&1 | grep -vE '^\s*$' | tee "$log"
+  line=$(grep -E "^ *$project +Total:" "$log" | tail -n 1)
+  if [ -z "$line" ]; then
+    echo "$project: the runner ended without a summary"
+    failed=$((failed + 1))
+    continue
+  fi
+  count() { sed -nE "s/.*$1: ([0-9]+).*/\1/p" <<<"$line"; }
+  bad=$(($(count Failed) + $(count Errors)))
+  failed=$((failed + bad)) skipped=$((skipped + $(count Skipped)))
+  passed=$((passed + $(count Total) - $(count Failed) - $(count Skipped)))
+done
+printf '%s %s %s\n' "$passed" "$failed" "$skipped" >"$results/${1}.counts"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
