@@ -1,1 +1,7 @@
-return 0;
+using System.CommandLine;
+using AiFabric.Pretraining;
+
+return new RootCommand("Trains AiFabric's small demo model: corpus, tokenizer, weights, evaluation.")
+{
+    Commands.Corpus(), Commands.Tokenizer(), Commands.Train(), ModelCommands.Export(), ModelCommands.Evaluate(), ModelCommands.Sample(),
+}.Parse(args).Invoke();
