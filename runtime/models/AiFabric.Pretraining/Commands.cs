@@ -85,4 +85,17 @@ internal static class Commands
         });
         return command;
     }
+
+    public static Command Jargon()
+    {
+        var source = new Argument<string>("source") { Description = "The Jargon File as text." };
+        var folder = new Argument<string>("folder") { Description = "Where to write the two files." };
+        var command = new Command("jargon", "Cuts the Jargon File into lines for finetuning.") { source, folder };
+        command.SetAction(parsed =>
+        {
+            var (training, evaluation) = JargonFile.Write(parsed.GetValue(source) ?? "", parsed.GetValue(folder) ?? "");
+            Console.WriteLine($"{training} entries to train on, {evaluation} to evaluate on");
+        });
+        return command;
+    }
 }

@@ -3,5 +3,6 @@ using AiFabric.Pretraining;
 
 return new RootCommand("Trains AiFabric's small demo model: corpus, tokenizer, weights, evaluation.")
 {
-    Commands.Corpus(), Commands.Tokenizer(), Commands.Train(), ModelCommands.Export(), ModelCommands.Evaluate(), ModelCommands.Sample(),
+    Commands.Corpus(), Commands.Tokenizer(), Commands.Train(), Commands.Jargon(),
+    ModelCommands.Export(), ModelCommands.Evaluate(), ModelCommands.Sample(),
 }.Parse(args).Invoke();
