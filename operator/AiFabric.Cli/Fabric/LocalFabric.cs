@@ -1,0 +1,146 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Sockets;
+using System.Reflection;
+using System.Text.Json.Nodes;
+using AiFabric.Cli.Cluster;
+using AiFabric.Cli.Interop;
+using AiFabric.Kube;
+
+namespace AiFabric.Cli.Fabric;
+
+/// <summary>The fabric on this machine: a local cluster, and on it the operator and the gateway.</summary>
+public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, TimeProvider time)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    public Uri GatewayUri { get; } = new($"http://127.0.0.1:{gatewayPort}");
+
+    /// <summary>What the supervisor passes to the local cluster.</summary>
+    public IReadOnlyList<string> ClusterArguments() =>
+    [
+        "--data-dir", paths.Cluster,
+        "--port", port.ToString(CultureInfo.InvariantCulture),
+        "--kubeconfig", paths.Kubeconfig,
+        "--image", "ghcr.io/aifabric/operator=" + Components.Find(Components.Operator),
+        "--image", "ghcr.io/aifabric/gateway=" + Components.Find(Components.Gateway),
+        "--image", "ghcr.io/aifabric/worker=" + Components.Find(Components.Worker),
+    ];
+
+    /// <summary>Starts the supervisor detached from this terminal, unless it runs already.</summary>
+    /// <returns>False when it ran already.</returns>
+    public bool StartSupervisor()
+    {
+        if (paths.RunningSupervisor() is not null)
+            return false;
+        RefuseTakenPort("--port", port);
+        RefuseTakenPort("--gateway-port", gatewayPort);
+        Directory.CreateDirectory(paths.Root);
+        Directory.CreateDirectory(paths.Data);
+        File.Delete(paths.Kubeconfig);
+        string self = Environment.ProcessPath ?? throw new CliException("this program's own path is unknown");
+        // A shell sets up the session and the log, so that neither depends on this process.
+        string[] arguments =
+        [
+            "-c", "exec setsid \"$0\" \"$@\" >>\"$AIFABRIC_LOG\" 2>&1 </dev/null", self,
+            "supervise", "--data-dir", paths.Root, "--port", port.ToString(CultureInfo.InvariantCulture),
+            "--gateway-port", gatewayPort.ToString(CultureInfo.InvariantCulture),
+        ];
+        var start = new ProcessStartInfo("/bin/sh", arguments) { UseShellExecute = false };
+        start.Environment["AIFABRIC_LOG"] = paths.Log;
+        using Process? _ = Process.Start(start);
+        return true;
+    }
+
+    /// <summary>Waits for the API server, applies CRDs and control plane, and waits until both parts are available.</summary>
+    /// <exception cref="CliException">Something did not become ready; the message says what.</exception>
+    public async Task DeployAsync(Action<string> say, CancellationToken cancellationToken)
+    {
+        await UntilAsync("the API server", async () => File.Exists(paths.Kubeconfig) && await AnswersAsync(cancellationToken), cancellationToken);
+        say("API server ready");
+        using var client = new ClusterClient(KubeConfig.FromFile(paths.Kubeconfig));
+        foreach (JsonObject crd in Resources("crds/"))
+            await client.ApplyAsync(crd, "default", cancellationToken);
+        foreach (JsonObject part in Resources("fabric.yaml"))
+            await client.ApplyAsync(part, "default", cancellationToken);
+        say("CRDs, operator and gateway applied");
+        foreach (string name in new[] { "aifabric-operator", "aifabric-gateway" })
+        {
+            await UntilAsync($"deployment {name}", () => IsAvailableAsync(client, name, cancellationToken), cancellationToken);
+            say($"{name} available");
+        }
+    }
+
+    /// <summary>Stops everything that <c>up</c> started and waits for it.</summary>
+    /// <returns>False when nothing ran.</returns>
+    public async Task<bool> StopAsync(CancellationToken cancellationToken)
+    {
+        if (paths.RunningSupervisor() is not { } pid)
+            return false;
+        Signals.Terminate(pid);
+        await UntilAsync($"the end of process {pid}", () => Task.FromResult(paths.RunningSupervisor() is null), cancellationToken);
+        return true;
+    }
+
+    private IEnumerable<JsonObject> Resources(string prefix)
+    {
+        Assembly assembly = typeof(LocalFabric).Assembly;
+        string version = assembly.GetName().Version!.ToString(3); // always set by the build
+        foreach (string name in assembly.GetManifestResourceNames().Where(n => n.StartsWith(prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+        {
+            using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!); // the name was just listed
+            string text = reader.ReadToEnd()
+                .Replace("{VERSION}", version, StringComparison.Ordinal)
+                .Replace("{KUBECONFIG}", paths.Kubeconfig, StringComparison.Ordinal)
+                .Replace("{DATA}", paths.Data, StringComparison.Ordinal)
+                .Replace("{GATEWAY_PORT}", gatewayPort.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+            foreach (JsonObject entity in Manifests.Parse(text, name))
+                yield return entity;
+        }
+    }
+
+    private async Task<bool> AnswersAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var client = new ClusterClient(KubeConfig.FromFile(paths.Kubeconfig));
+            await client.GetAsync("namespaces", "default", null, asTable: false, cancellationToken);
+            return true;
+        }
+        catch (Exception e) when (e is HttpRequestException or KubernetesApiException or IOException or k8s.Exceptions.KubeConfigException)
+        {
+            return false;
+        }
+    }
+
+    private static async Task<bool> IsAvailableAsync(ClusterClient client, string name, CancellationToken cancellationToken)
+    {
+        var found = await client.GetAsync("deployments", name, "aifabric-system", asTable: false, cancellationToken);
+        return found[0].Body.TryGetProperty("status", out var status) && status.TryGetProperty("conditions", out var conditions)
+            && conditions.EnumerateArray().Any(c => c.GetProperty("type").GetString() == "Available" && c.GetProperty("status").GetString() == "True");
+    }
+
+    private async Task UntilAsync(string what, Func<Task<bool>> holds, CancellationToken cancellationToken)
+    {
+        long started = time.GetTimestamp();
+        while (!await holds())
+        {
+            if (time.GetElapsedTime(started) > Patience)
+                throw new CliException($"{what} did not come within {Patience.TotalSeconds:0} s; see {paths.Log}");
+            await Task.Delay(TimeSpan.FromMilliseconds(200), time, cancellationToken);
+        }
+    }
+
+    private static void RefuseTakenPort(string option, int number)
+    {
+        try
+        {
+            using var probe = new TcpListener(System.Net.IPAddress.Loopback, number);
+            probe.Start();
+        }
+        catch (SocketException)
+        {
+            throw new CliException($"port {number} is taken; choose another with {option}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using AiFabric.Cli.Cluster;
+using Spectre.Console;
+
+namespace AiFabric.Cli.Verbs;
+
+/// <summary><c>aifabric apply -f</c>, for machines without kubectl.</summary>
+internal static class ApplyVerb
+{
+    public static Command Create()
+    {
+        var files = new Option<string[]>("--filename", "-f") { Description = "File, folder, or - for standard input.", Required = true };
+        Option<string> ns = SharedOptions.Namespace();
+        Option<string?> kubeconfig = SharedOptions.Kubeconfig();
+        var command = new Command("apply", "Applies manifests by server-side apply.") { files, ns, kubeconfig };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var client = new ClusterClient(SharedOptions.Configuration(parsed.GetValue(kubeconfig)));
+            foreach (JsonObject entity in parsed.GetRequiredValue(files).SelectMany(Manifests.Load))
+                AnsiConsole.WriteLine(await client.ApplyAsync(entity, parsed.GetRequiredValue(ns), cancellationToken) + " serverside-applied");
+            return 0;
+        });
+        return command;
+    }
+}

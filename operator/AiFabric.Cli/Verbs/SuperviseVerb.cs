@@ -1,0 +1,23 @@
+using System.CommandLine;
+using AiFabric.Cli.Fabric;
+
+namespace AiFabric.Cli.Verbs;
+
+/// <summary>What <c>up</c> leaves running: keeps the local cluster's process alive.</summary>
+internal static class SuperviseVerb
+{
+    public static Command Create()
+    {
+        Option<string> dataDir = SharedOptions.DataDir();
+        Option<int> port = UpVerb.Port(), gatewayPort = UpVerb.GatewayPort();
+        var command = new Command("supervise", "Keeps the local cluster's process running.") { dataDir, port, gatewayPort };
+        command.Hidden = true;
+        command.SetAction((parsed, cancellationToken) =>
+        {
+            var paths = new FabricPaths(parsed.GetRequiredValue(dataDir));
+            var fabric = new LocalFabric(paths, parsed.GetRequiredValue(port), parsed.GetRequiredValue(gatewayPort), TimeProvider.System);
+            return new Supervisor(paths, fabric.ClusterArguments(), TimeProvider.System).RunAsync(cancellationToken);
+        });
+        return command;
+    }
+}
