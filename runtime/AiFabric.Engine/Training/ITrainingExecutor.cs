@@ -29,8 +29,18 @@ public interface ITrainingExecutor : IDisposable
     /// <summary>What it can do next. Asked once per iteration; cheap.</summary>
     TrainingDemand Demand { get; }
 
-    /// <summary>Takes up to <paramref name="maxTokens"/> tokens of the running sequence into the coming forward pass.</summary>
-    /// <exception cref="InvalidOperationException">The phase is not <see cref="TrainingPhase.Forward"/>, or a window is open.</exception>
+    /// <summary>Raised, on any thread, when <see cref="Demand"/> may have risen from idle: wakes an engine that sleeps.</summary>
+    event Action? WorkAvailable
+    {
+        add { }
+        remove { }
+    }
+
+    /// <summary>
+    /// Takes up to <paramref name="maxTokens"/> tokens of the running sequence into the coming forward pass. A window that was never
+    /// ended, because its pass failed, is forgotten: its tokens run again.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The phase is not <see cref="TrainingPhase.Forward"/>.</exception>
     TrainingWindow BeginWindow(int maxTokens);
 
     /// <summary>Ends the window that <see cref="BeginWindow"/> opened.</summary>

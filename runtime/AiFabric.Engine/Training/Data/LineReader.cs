@@ -1,0 +1,110 @@
+using System.Text.Json;
+
+namespace AiFabric.Engine.Training.Data;
+
+/// <summary>Reads one line of a data set into segments. Every refusal says what the line lacks.</summary>
+internal static class LineReader
+{
+    private static readonly string[] Roles = ["system", "user", "assistant"];
+
+    /// <exception cref="FormatException">The line is not what the format asks for.</exception>
+    public static IReadOnlyList<TextSegment> Read(string line, DatasetFormat format, SampleEncoder encoder)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(line);
+            JsonElement root = document.RootElement;
+            if (root.ValueKind != JsonValueKind.Object)
+                throw new FormatException($"expected a JSON object, found {Kind(root)}");
+            return format switch
+            {
+                DatasetFormat.Text => [new TextSegment(Text(root, "text"), true, false)],
+                DatasetFormat.PromptCompletion =>
+                    [new TextSegment(Text(root, "prompt", mayBeEmpty: true), false, false), new TextSegment(Text(root, "completion"), true, false)],
+                DatasetFormat.Chat => Conversation(Messages(root), encoder),
+                _ => throw new ArgumentOutOfRangeException(nameof(format), format, null),
+            };
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException($"is not valid JSON: {e.Message}", e);
+        }
+    }
+
+    private static string Text(JsonElement item, string field, bool mayBeEmpty = false)
+    {
+        if (!item.TryGetProperty(field, out JsonElement value))
+            throw new FormatException($"has no field '{field}'");
+        if (value.ValueKind != JsonValueKind.String)
+            throw new FormatException($"field '{field}' must be a string, found {Kind(value)}");
+        string text = value.GetString() ?? string.Empty;
+        return text.Length > 0 || mayBeEmpty ? text : throw new FormatException($"field '{field}' is empty");
+    }
+
+    private static List<ChatTurn> Messages(JsonElement root)
+    {
+        if (!root.TryGetProperty("messages", out JsonElement list))
+            throw new FormatException("has no field 'messages'");
+        if (list.ValueKind != JsonValueKind.Array || list.GetArrayLength() == 0)
+            throw new FormatException("field 'messages' must be a list of at least one message");
+        var turns = new List<ChatTurn>();
+        foreach (JsonElement item in list.EnumerateArray())
+        {
+            if (item.ValueKind != JsonValueKind.Object)
+                throw new FormatException($"messages[{turns.Count}] must be an object, found {Kind(item)}");
+            try
+            {
+                turns.Add(new ChatTurn(Text(item, "role"), Text(item, "content", mayBeEmpty: true)));
+            }
+            catch (FormatException e)
+            {
+                throw new FormatException($"messages[{turns.Count}] {e.Message}", e);
+            }
+
+            if (!Roles.Contains(turns[^1].Role))
+                throw new FormatException($"messages[{turns.Count - 1}] has role '{turns[^1].Role}'; system, user and assistant are supported");
+        }
+
+        return turns.Exists(turn => turn.Role == "assistant") ? turns : throw new FormatException("has no message of the assistant to learn from");
+    }
+
+    /// <summary>
+    /// Splits the rendered conversation where the assistant's answers begin and end: what the template writes after opening the
+    /// answer, its closing mark included, is learned.
+    /// </summary>
+    private static List<TextSegment> Conversation(List<ChatTurn> turns, SampleEncoder encoder)
+    {
+        if (encoder.RenderChat is not { } render)
+            throw new FormatException("the model has no chat template, so that conversations cannot be rendered: use the format Text or PromptCompletion");
+        var segments = new List<TextSegment>();
+        string written = string.Empty;
+        for (int i = 0; i < turns.Count; i++)
+        {
+            if (turns[i].Role != "assistant")
+                continue;
+            written = Append(segments, written, render(turns[..i], true), learned: false);
+            written = Append(segments, written, render(turns[..(i + 1)], false), learned: true);
+        }
+
+        return segments;
+    }
+
+    private static string Append(List<TextSegment> segments, string written, string rendered, bool learned)
+    {
+        if (!rendered.StartsWith(written, StringComparison.Ordinal))
+            throw new FormatException("the chat template changes earlier messages when one is added, so that the assistant's part cannot be told apart");
+        if (rendered.Length > written.Length)
+            segments.Add(new TextSegment(rendered[written.Length..], learned, true));
+        return rendered;
+    }
+
+    private static string Kind(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Array => "a list",
+        JsonValueKind.Object => "an object",
+        JsonValueKind.String => "a string",
+        JsonValueKind.Number => "a number",
+        JsonValueKind.Null => "null",
+        _ => "a boolean",
+    };
+}

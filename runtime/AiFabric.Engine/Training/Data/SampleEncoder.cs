@@ -1,0 +1,61 @@
+using AiFabric.Engine.Tokenization;
+
+namespace AiFabric.Engine.Training.Data;
+
+/// <summary>Turns the segments of a line into tokens. Thread safe.</summary>
+public sealed class SampleEncoder
+{
+    private readonly Func<string, bool, int[]> encode;
+    private readonly int? begin;
+    private readonly int? end;
+
+    /// <param name="encode">Text and whether to parse control marks → token ids.</param>
+    /// <param name="begin">Token put before every text and prompt, or null.</param>
+    /// <param name="end">Token put after every text and completion, or null.</param>
+    /// <param name="renderChat">
+    /// Messages and whether to open the assistant's answer → text with control marks. Null where the model has no chat template.
+    /// </param>
+    public SampleEncoder(Func<string, bool, int[]> encode, int? begin, int? end, Func<IReadOnlyList<ChatTurn>, bool, string>? renderChat = null) =>
+        (this.encode, this.begin, this.end, RenderChat) = (encode, begin, end, renderChat);
+
+    /// <summary>Encodes as the model's tokenizer does.</summary>
+    public SampleEncoder(HuggingFaceTokenizer tokenizer, Func<IReadOnlyList<ChatTurn>, bool, string>? renderChat = null)
+        : this(
+            tokenizer.Encode,
+            tokenizer.Settings.AddBeginOfSequence ? tokenizer.BeginOfSequenceId : null,
+            tokenizer.EndOfSequenceId,
+            renderChat)
+    {
+    }
+
+    internal Func<IReadOnlyList<ChatTurn>, bool, string>? RenderChat { get; }
+
+    /// <summary>Encodes the segments one by one, so that the border of the loss is a border of tokens.</summary>
+    /// <param name="segments">Text in order.</param>
+    /// <param name="sequenceLength">Tokens at most; what follows is cut.</param>
+    /// <returns>The sample, or null when nothing to learn is left.</returns>
+    internal TrainingSample? Encode(IReadOnlyList<TextSegment> segments, int sequenceLength)
+    {
+        var tokens = new List<int>();
+        var learned = new List<bool>();
+        bool marked = segments is [{ ParseMarks: true }, ..]; // A chat template writes its own marks.
+        if (!marked && begin is { } opening)
+            Add(opening, false);
+        foreach (TextSegment segment in segments)
+        {
+            foreach (int token in encode(segment.Text, segment.ParseMarks))
+                Add(token, segment.Learned);
+        }
+
+        if (!marked && end is { } closing)
+            Add(closing, true);
+        int count = Math.Min(tokens.Count, sequenceLength);
+        return TrainingSample.From(tokens.ToArray().AsSpan(0, count), learned.ToArray().AsSpan(0, count));
+
+        void Add(int token, bool learn)
+        {
+            tokens.Add(token);
+            learned.Add(learn);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Models;
+using AiFabric.Engine.Training.Data;
+using AiFabric.Engine.Training.Planning;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Training.Gradients;
+
+/// <summary>
+/// Backward of one window through all layers, one layer recomputed at a time. Windows run last to first: what a window's keys and
+/// values did to later positions is then complete when the window's turn comes, because attention is causal. The sums over all windows
+/// equal the gradients of the whole sequence.
+/// </summary>
+internal sealed class BackwardPass(LlamaWeights weights, RotaryTable rotary, SequenceMemory memory, TrainableAdapter adapter)
+{
+    /// <summary>Adds a window's part to the adapter's gradients.</summary>
+    /// <param name="sample">The sequence, whose forward windows are all in memory.</param>
+    /// <param name="window">The last window that had no backward yet.</param>
+    /// <param name="lossScale">Factor on the loss: 1 / learned tokens of the batch.</param>
+    /// <returns>The window's loss, scaled.</returns>
+    public double Run(TrainingSample sample, WindowSpan window, double lossScale)
+    {
+        // The engine's thread runs without gradients; both switches are the thread's own.
+        using var _ = enable_grad();
+        using var scope = NewDisposeScope();
+        var config = weights.Config;
+        Tensor? mask = LlamaMath.CausalMask(window.Start, window.Count, config.Heads / config.KeyValueHeads, weights.Type, weights.Device);
+        (Tensor Cos, Tensor Sin) angles = rotary.Range(window.Start, window.Count);
+        (Tensor gradient, double loss) = LossGradient(sample, window, lossScale);
+        for (int layer = config.Layers - 1; layer >= 0; layer--)
+        {
+            Tensor below = LayerGradients(layer, window, gradient, angles, mask);
+            gradient.Dispose();
+            gradient = below;
+        }
+
+        return loss;
+    }
+
+    /// <summary>Gradient of the loss by the last layer's output, [n, hidden].</summary>
+    private (Tensor Gradient, double Loss) LossGradient(TrainingSample sample, WindowSpan window, double lossScale)
+    {
+        using var scope = NewDisposeScope();
+        Tensor hidden = memory.Input(weights.Config.Layers, window.Start, window.Count).detach().requires_grad_();
+        if (TrainingLoss.Sum(weights, hidden, sample, window.Start) is not { } sum)
+            return (zeros_like(hidden).MoveToOuterDisposeScope(), 0);
+        Tensor loss = sum * lossScale;
+        Tensor gradient = autograd.grad([loss], [hidden])[0];
+        return (gradient.detach().MoveToOuterDisposeScope(), loss.detach().to(ScalarType.Float64).item<double>());
+    }
+
+    /// <summary>Adds one layer's gradients to the sums and returns the gradient by its input, [n, hidden].</summary>
+    private Tensor LayerGradients(int layer, WindowSpan window, Tensor gradient, (Tensor Cos, Tensor Sin) angles, Tensor? mask)
+    {
+        using var scope = NewDisposeScope();
+        // 1. Leaves: the layer's input, the earlier keys and values, the layer's pairs.
+        Tensor x = memory.Input(layer, window.Start, window.Count).detach().requires_grad_(layer > 0);
+        Tensor? keysBefore = null, valuesBefore = null;
+        if (window.Start > 0)
+        {
+            (Tensor keys, Tensor values) = memory.KeysAndValues(layer, window.Start);
+            (keysBefore, valuesBefore) = (keys.detach().requires_grad_(), values.detach().requires_grad_());
+        }
+
+        var pairs = new (Tensor A, Tensor B)?[LoraTargets.All.Count];
+        var leaves = new List<Tensor>();
+        foreach (LoraTarget target in LoraTargets.All)
+        {
+            if (adapter.Adapter[layer, target] is not { } pair)
+                continue;
+            (Tensor A, Tensor B) leaf = (pair.A.detach().requires_grad_(), pair.B.detach().requires_grad_());
+            pairs[(int)target] = leaf;
+            leaves.AddRange([leaf.A, leaf.B]);
+        }
+
+        // 2. Recompute, with graph.
+        var block = new LoraLayer(weights.Config, weights.Layers[layer], pairs, adapter.Adapter.Scale);
+        (Tensor Output, Tensor Keys, Tensor Values) result = block.Forward(x, keysBefore, valuesBefore, angles, mask);
+
+        // 3. Differentiate: by what lies above, and by what later windows made of these keys and values.
+        int pairLeaves = leaves.Count;
+        if (keysBefore is not null && valuesBefore is not null)
+            leaves.AddRange([keysBefore, valuesBefore]);
+        if (layer > 0)
+            leaves.Add(x);
+        (List<Tensor> outputs, List<Tensor> seeds) = Seeds(layer, window, gradient, result);
+        IList<Tensor> gradients = autograd.grad(outputs, leaves, seeds);
+
+        // 4. Add up.
+        return Accumulate(layer, gradients, pairLeaves, window.Start > 0);
+    }
+
+    /// <summary>Outputs that depend on a leaf, and their gradients. In the first layer keys may not: its input is no leaf.</summary>
+    private (List<Tensor> Outputs, List<Tensor> Seeds) Seeds(
+        int layer, WindowSpan window, Tensor gradient, (Tensor Output, Tensor Keys, Tensor Values) result)
+    {
+        (Tensor keys, Tensor values) = memory.Gradients(layer, window.Start, window.Count);
+        var outputs = new List<Tensor> { result.Output };
+        var seeds = new List<Tensor> { gradient };
+        if (result.Keys.requires_grad)
+        {
+            outputs.Add(result.Keys);
+            seeds.Add(keys.to(weights.Type));
+        }
+
+        if (result.Values.requires_grad)
+        {
+            outputs.Add(result.Values);
+            seeds.Add(values.to(weights.Type));
+        }
+
+        return (outputs, seeds);
+    }
+
+    private Tensor Accumulate(int layer, IList<Tensor> gradients, int pairLeaves, bool earlier)
+    {
+        using var _ = no_grad();
+        int first = layer * pairLeaves; // Every layer has the same targets.
+        for (int i = 0; i < pairLeaves; i++)
+            adapter.Gradients[first + i].add_(gradients[i]);
+        if (earlier)
+            memory.AddGradients(layer, gradients[pairLeaves], gradients[pairLeaves + 1]);
+        return layer > 0 ? gradients[^1].detach().MoveToOuterDisposeScope() : zeros(0).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,51 @@
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Models;
+using AiFabric.Engine.Weights;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Training.Gradients;
+
+/// <summary>One decoder block with LoRA pairs over one window of one sequence, as autograd sees it.</summary>
+/// <param name="config">The model's shape.</param>
+/// <param name="weights">Frozen weights.</param>
+/// <param name="pairs">By <see cref="LoraTarget"/>: leaves A [rank, in] and B [out, rank], or null.</param>
+/// <param name="scale">Factor on the low-rank products.</param>
+internal readonly struct LoraLayer(LlamaConfig config, LlamaLayerWeights weights, (Tensor A, Tensor B)?[] pairs, double scale)
+{
+    /// <summary>Forward, for backward: the engine's own forward of the window gave the same values.</summary>
+    /// <param name="x">[n, hidden]: the layer's input.</param>
+    /// <param name="keysBefore">[start, kvHeads, headDim] of the earlier windows; null when there is none.</param>
+    /// <param name="valuesBefore">As the keys.</param>
+    /// <param name="rotary">Angles of the window's positions, each [n, 1, headDim / 2].</param>
+    /// <param name="mask">From <see cref="LlamaMath.CausalMask"/>.</param>
+    /// <returns>The layer's output [n, hidden], and keys and values of the window [n, kvHeads, headDim].</returns>
+    public (Tensor Output, Tensor Keys, Tensor Values) Forward(
+        Tensor x, Tensor? keysBefore, Tensor? valuesBefore, (Tensor Cos, Tensor Sin) rotary, Tensor? mask)
+    {
+        using var scope = NewDisposeScope();
+        long count = x.shape[0];
+        Tensor h = LlamaMath.RmsNorm(x, weights.AttentionNorm, config.NormEpsilon);
+        Tensor queries = Linear(h, weights.Query, LoraTarget.Query).view(count, config.Heads, config.HeadSize);
+        Tensor keys = Linear(h, weights.Key, LoraTarget.Key).view(count, config.KeyValueHeads, config.HeadSize);
+        Tensor values = Linear(h, weights.Value, LoraTarget.Value).view(count, config.KeyValueHeads, config.HeadSize);
+        queries = LlamaMath.ApplyRotary(queries, rotary.Cos, rotary.Sin);
+        keys = LlamaMath.ApplyRotary(keys, rotary.Cos, rotary.Sin);
+        Tensor allKeys = keysBefore is null ? keys : cat([keysBefore, keys], 0);
+        Tensor allValues = valuesBefore is null ? values : cat([valuesBefore, values], 0);
+        Tensor mixed = LlamaMath.Attention(queries, allKeys, allValues, mask);
+        Tensor middle = x + Linear(mixed, weights.Output, LoraTarget.Output);
+
+        h = LlamaMath.RmsNorm(middle, weights.MlpNorm, config.NormEpsilon);
+        Tensor gated = LlamaMath.GatedSilu(Linear(h, weights.Gate, LoraTarget.Gate), Linear(h, weights.Up, LoraTarget.Up));
+        Tensor output = middle + Linear(gated, weights.Down, LoraTarget.Down);
+        return (output.MoveToOuterDisposeScope(), keys.MoveToOuterDisposeScope(), values.MoveToOuterDisposeScope());
+    }
+
+    private Tensor Linear(Tensor x, Tensor weight, LoraTarget target)
+    {
+        Tensor result = nn.functional.linear(x, weight);
+        return pairs[(int)target] is { } pair
+            ? result + (nn.functional.linear(nn.functional.linear(x, pair.A), pair.B) * scale)
+            : result;
+    }
+}

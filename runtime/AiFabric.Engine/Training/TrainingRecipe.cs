@@ -1,0 +1,124 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Training.Data;
+using AiFabric.Engine.Weights;
+
+namespace AiFabric.Engine.Training;
+
+/// <summary>Everything a finetuning job is: data, adapter, optimizer, and where its results go. Paths are local.</summary>
+public sealed record TrainingRecipe
+{
+    /// <summary>Name of the adapter that is made.</summary>
+    public required string AdapterName { get; init; }
+
+    /// <summary>JSON lines to train on.</summary>
+    public required string DatasetPath { get; init; }
+
+    public DatasetFormat Format { get; init; } = DatasetFormat.Text;
+
+    /// <summary>Held-out JSON lines of the same format; null holds out the last tenth of the data set.</summary>
+    public string? EvalPath { get; init; }
+
+    public int Rank { get; init; } = 16;
+
+    /// <summary>The low-rank product is scaled by alpha / rank.</summary>
+    public int Alpha { get; init; } = 32;
+
+    /// <summary>Linear layers that get a pair; empty for all seven.</summary>
+    public IReadOnlyList<LoraTarget> Targets { get; init; } = [];
+
+    public double LearningRate { get; init; } = 5e-4;
+
+    public int Epochs { get; init; } = 1;
+
+    /// <summary>Optimizer steps at most; null for as many as the epochs hold.</summary>
+    public int? MaxSteps { get; init; }
+
+    /// <summary>Sequences per optimizer step.</summary>
+    public int BatchSize { get; init; } = 4;
+
+    /// <summary>Tokens per sequence; longer samples are cut.</summary>
+    public int SequenceLength { get; init; } = 256;
+
+    /// <summary>Steps over which the learning rate rises linearly from zero.</summary>
+    public int WarmupSteps { get; init; }
+
+    /// <summary>Decoupled weight decay.</summary>
+    public double WeightDecay { get; init; }
+
+    /// <summary>Global norm to which gradients are scaled down.</summary>
+    public double MaxGradientNorm { get; init; } = 1.0;
+
+    /// <summary>Seed of the data order and of the adapter's first values.</summary>
+    public long Seed { get; init; }
+
+    /// <summary>Held-out sequences that an evaluation reads at most, the first ones: a bound on what evaluation takes from training.</summary>
+    public int MaxEvaluationSequences { get; init; } = 32;
+
+    /// <summary>Control experiment: permutes the targets within each training text, which leaves nothing to learn beyond token frequencies.</summary>
+    public bool ShuffleLabels { get; init; }
+
+    /// <summary>Folder of checkpoints, of this job alone.</summary>
+    public required string CheckpointFolder { get; init; }
+
+    /// <summary>Optimizer steps between two checkpoints.</summary>
+    public int CheckpointIntervalSteps { get; init; } = 10;
+
+    /// <summary>Checkpoints kept.</summary>
+    public int CheckpointRetain { get; init; } = 2;
+
+    /// <summary>PEFT folder that is made at the end.</summary>
+    public required string OutputFolder { get; init; }
+
+    /// <summary>Name of the base model, for <c>base_model_name_or_path</c>.</summary>
+    public string BaseModelName { get; init; } = string.Empty;
+
+    /// <summary>The targets, without repeats and in order; all seven when none is named.</summary>
+    internal IReadOnlyList<LoraTarget> EffectiveTargets => Targets.Count == 0 ? LoraTargets.All : [.. Targets.Distinct().Order()];
+
+    /// <summary>Checks every number against its range and against the model.</summary>
+    /// <exception cref="TrainingException">InvalidHyperparameters; the message names the field, its value and what is allowed.</exception>
+    public void Validate(LlamaConfig config)
+    {
+        Require(Rank >= 1 && Rank <= config.HiddenSize, "rank", Rank, $"1 to the model's hidden size, {config.HiddenSize}");
+        Require(Alpha >= 1, "alpha", Alpha, "at least 1");
+        Require(double.IsFinite(LearningRate) && LearningRate > 0, "learningRate", LearningRate, "a positive number");
+        Require(Epochs >= 1, "epochs", Epochs, "at least 1");
+        Require(MaxSteps is null or >= 1, "maxSteps", MaxSteps ?? 0, "at least 1, or absent");
+        Require(BatchSize >= 1, "batchSize", BatchSize, "at least 1");
+        Require(
+            SequenceLength >= 2 && SequenceLength <= config.MaximumPositions,
+            "sequenceLength", SequenceLength, $"2 to the model's context length, {config.MaximumPositions}");
+        Require(WarmupSteps >= 0, "warmupSteps", WarmupSteps, "at least 0");
+        Require(double.IsFinite(WeightDecay) && WeightDecay >= 0, "weightDecay", WeightDecay, "0 or more");
+        Require(MaxGradientNorm > 0, "maxGradientNorm", MaxGradientNorm, "a positive number");
+        Require(MaxEvaluationSequences >= 1, "maxEvaluationSequences", MaxEvaluationSequences, "at least 1");
+        Require(CheckpointIntervalSteps >= 1, "checkpointIntervalSteps", CheckpointIntervalSteps, "at least 1");
+        Require(CheckpointRetain >= 1, "checkpointRetain", CheckpointRetain, "at least 1");
+    }
+
+    /// <summary>
+    /// Names what a checkpoint's numbers depend on: model, data and hyperparameters, not paths, intervals or how long the job runs.
+    /// A checkpoint of another hash is not resumed.
+    /// </summary>
+    /// <param name="baseDigest">Digest of the base weights.</param>
+    /// <param name="datasetDigest">Digest of the encoded data.</param>
+    internal string Hash(string baseDigest, string datasetDigest)
+    {
+        string fields = JsonSerializer.Serialize(new object[]
+        {
+            baseDigest, datasetDigest, Rank, Alpha, EffectiveTargets, LearningRate, BatchSize, SequenceLength,
+            WarmupSteps, WeightDecay, MaxGradientNorm, Seed, ShuffleLabels,
+        });
+        return "sha256:" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(fields)));
+    }
+
+    private static void Require<T>(bool holds, string field, T value, string allowed)
+        where T : IFormattable
+    {
+        if (!holds)
+            throw new TrainingException(TrainingErrorReasons.InvalidHyperparameters, $"{field} is {value}; it must be {allowed}.");
+    }
+}

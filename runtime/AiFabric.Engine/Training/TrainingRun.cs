@@ -1,0 +1,217 @@
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Models;
+using AiFabric.Engine.Training.Checkpoints;
+using AiFabric.Engine.Training.Data;
+using AiFabric.Engine.Training.Gradients;
+using AiFabric.Engine.Training.Planning;
+using AiFabric.Engine.Weights;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Training;
+
+/// <summary>The tensors of a job and what its cursor makes of them. Made on any thread, then used on the engine's alone.</summary>
+internal sealed class TrainingRun : IDisposable
+{
+    private readonly TrainingRecipe recipe;
+    private readonly TrainingCorpus corpus;
+    private readonly LlamaWeights weights;
+    private readonly RotaryTable rotary;
+    private readonly SequenceMemory memory;
+    private readonly TrainableAdapter adapter;
+    private readonly AdamW optimizer;
+    private readonly BackwardPass backward;
+    private readonly string recipeHash;
+    private SequenceWindow? open;
+    private double lossSum;
+
+    /// <param name="recipe">Validated.</param>
+    /// <param name="corpus">Its data.</param>
+    /// <param name="weights">The base model; not owned.</param>
+    /// <param name="store">Where a checkpoint to go on from may lie.</param>
+    /// <exception cref="TrainingException">CheckpointUnreadable.</exception>
+    public TrainingRun(TrainingRecipe recipe, TrainingCorpus corpus, LlamaWeights weights, CheckpointStore store)
+    {
+        (this.recipe, this.corpus, this.weights) = (recipe, corpus, weights);
+        recipeHash = recipe.Hash(weights.Digest, corpus.Digest);
+        rotary = new RotaryTable(weights.Config, weights.Type, weights.Device);
+        memory = new SequenceMemory(weights, corpus.Train.Concat(corpus.HeldOut).Max(sample => sample.Count));
+        adapter = new TrainableAdapter(recipe, weights);
+        optimizer = new AdamW(recipe, adapter.Masters, adapter.Gradients);
+        backward = new BackwardPass(weights, rotary, memory, adapter);
+        CheckpointManifest? checkpoint;
+        try
+        {
+            checkpoint = store.LoadNewest(recipeHash, Restore);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+
+        (Tokens, Loss, BaseEvalLoss) = (checkpoint?.Tokens ?? 0, checkpoint?.Loss, checkpoint?.BaseEvalLoss);
+        Plan = new TrainingPlan(corpus.Train.Count, recipe.BatchSize, recipe.Epochs, recipe.MaxSteps, recipe.Seed);
+        Cursor = new TrainingCursor(
+            Plan, [.. corpus.Train.Select(sample => sample.Count)], [.. corpus.HeldOut.Select(sample => sample.Count)],
+            recipe.CheckpointIntervalSteps, checkpoint?.Step ?? 0, BaseEvalLoss is not null);
+    }
+
+    public TrainingPlan Plan { get; }
+
+    public TrainingCursor Cursor { get; }
+
+    public long Tokens { get; private set; }
+
+    /// <summary>Mean training loss of the last step.</summary>
+    public double? Loss { get; private set; }
+
+    public double? EvalLoss { get; private set; }
+
+    public double? BaseEvalLoss { get; private set; }
+
+    /// <summary>Gradients of the running batch so far, in the order of the adapter's tensors.</summary>
+    internal IReadOnlyList<Tensor> Gradients => adapter.Gradients;
+
+    /// <summary>The adapter's values, in the order of its tensors.</summary>
+    internal IReadOnlyList<Tensor> Values => adapter.Masters;
+
+    private TrainingSample Sample => (Cursor.Evaluating ? corpus.HeldOut : corpus.Train)[Cursor.Sample];
+
+    /// <summary>Opens a forward window. One that was never ended is forgotten: its tokens run again.</summary>
+    public SequenceWindow BeginWindow(int maxTokens)
+    {
+        if (Cursor.Activity is not (TrainingActivity.Forward or TrainingActivity.EvaluateBase or TrainingActivity.EvaluateAdapter))
+            throw new InvalidOperationException($"No forward window is due in {Cursor.Activity}.");
+        LoraAdapter? rows = Cursor.Activity == TrainingActivity.EvaluateBase ? null : adapter.Adapter;
+        return open = new SequenceWindow(Sample, Cursor.Next(maxTokens), rows, memory, keepInputs: !Cursor.Evaluating);
+    }
+
+    /// <exception cref="TrainingException">LossNotFinite, of an evaluation.</exception>
+    public void EndWindow(TrainingWindow window, Tensor finalHidden)
+    {
+        if (open is null || !ReferenceEquals(open, window))
+            throw new InvalidOperationException("The window is not the open one.");
+        open = null;
+        var span = new WindowSpan(window.Start, window.Count);
+        if (Cursor.Evaluating)
+        {
+            EvaluateWindow(span, finalHidden);
+            return;
+        }
+
+        memory.SaveInput(weights.Config.Layers, span.Start, finalHidden);
+        _ = Cursor.Advance(span);
+        if (Cursor.Activity == TrainingActivity.Backward)
+            memory.ClearGradients();
+    }
+
+    /// <summary>One window of backward; after the batch's last also the optimizer step.</summary>
+    /// <returns>Tokens that went backward.</returns>
+    /// <exception cref="TrainingException">LossNotFinite; the adapter keeps its values.</exception>
+    public int BackwardSlice(int maxTokens)
+    {
+        if (Cursor.Activity != TrainingActivity.Backward)
+            throw new InvalidOperationException($"No backward slice is due in {Cursor.Activity}.");
+        WindowSpan span = Cursor.Next(maxTokens);
+        long learned = Cursor.Batch.Sum(index => (long)corpus.Train[index].LossTokens);
+        lossSum += backward.Run(Sample, span, 1.0 / learned);
+        Tokens += span.Count;
+        bool lastOfBatch = span.Start == 0 && Cursor.Sample == Cursor.Batch[^1];
+        if (lastOfBatch)
+            OptimizerStep();
+        _ = Cursor.Advance(span);
+        return span.Count;
+    }
+
+    /// <summary>Copies of everything a resumed job needs, for writing from another thread. The caller disposes the tensors.</summary>
+    public (CheckpointManifest Manifest, List<KeyValuePair<string, Tensor>> Tensors) Snapshot()
+    {
+        using var _ = no_grad();
+        var tensors = new List<KeyValuePair<string, Tensor>>();
+        for (int i = 0; i < adapter.Masters.Length; i++)
+        {
+            foreach ((string suffix, Tensor tensor) in Parts(i))
+            {
+                using Tensor local = tensor.cpu();
+                tensors.Add(new(adapter.Names[i] + suffix, local.clone().DetachFromDisposeScope()));
+            }
+        }
+
+        var manifest = new CheckpointManifest
+        {
+            Version = 1,
+            Recipe = recipeHash,
+            Step = Cursor.Step,
+            Tokens = Tokens,
+            Seed = recipe.Seed,
+            Loss = Loss,
+            BaseEvalLoss = BaseEvalLoss,
+        };
+        return (manifest, tensors);
+    }
+
+    /// <summary>A copy of the adapter, for writing from another thread. The caller disposes it.</summary>
+    public LoraAdapter SnapshotAdapter() => adapter.Snapshot();
+
+    public void Dispose()
+    {
+        optimizer.Dispose();
+        adapter.Dispose();
+        memory.Dispose();
+        rotary.Dispose();
+    }
+
+    private (string Suffix, Tensor Tensor)[] Parts(int index) =>
+        [(string.Empty, adapter.Masters[index]), (".moment1", optimizer.FirstMoments[index]), (".moment2", optimizer.SecondMoments[index])];
+
+    private void Restore(SafetensorsFile file)
+    {
+        using var _ = no_grad();
+        using var scope = NewDisposeScope();
+        for (int i = 0; i < adapter.Masters.Length; i++)
+        {
+            foreach ((string suffix, Tensor tensor) in Parts(i))
+                tensor.copy_(file.Read(adapter.Names[i] + suffix, tensor.shape));
+        }
+
+        adapter.Publish();
+    }
+
+    private void EvaluateWindow(WindowSpan span, Tensor finalHidden)
+    {
+        using var _ = no_grad();
+        using var scope = NewDisposeScope();
+        if (TrainingLoss.Sum(weights, finalHidden, Sample, span.Start) is { } sum)
+            lossSum += sum.to(ScalarType.Float64).item<double>();
+        TrainingActivity activity = Cursor.Activity;
+        if (Cursor.Advance(span) != TrainingMilestone.Round)
+            return;
+        double loss = TakeLoss("held-out") / corpus.HeldOut.Sum(sample => (long)sample.LossTokens);
+        if (activity == TrainingActivity.EvaluateBase)
+            BaseEvalLoss = loss;
+        else
+            EvalLoss = loss;
+    }
+
+    private void OptimizerStep()
+    {
+        double loss = TakeLoss("training");
+        double norm = optimizer.GradientNorm();
+        if (!double.IsFinite(norm))
+            throw NotFinite("norm of the gradients", norm);
+        optimizer.Step(Cursor.Step + 1, norm);
+        adapter.Publish();
+        Loss = loss;
+    }
+
+    private double TakeLoss(string kind)
+    {
+        double loss = lossSum;
+        lossSum = 0;
+        return double.IsFinite(loss) ? loss : throw NotFinite($"{kind} loss", loss);
+    }
+
+    private TrainingException NotFinite(string what, double value) => new(
+        TrainingErrorReasons.LossNotFinite,
+        $"The {what} of step {Cursor.Step + 1} is {value}. Lower the learning rate, add warm-up steps, or check the data.");
+}

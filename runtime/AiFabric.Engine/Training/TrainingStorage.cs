@@ -1,0 +1,59 @@
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Models;
+using AiFabric.Engine.Training.Checkpoints;
+using AiFabric.Engine.Training.Data;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Training;
+
+/// <summary>A job's slow work. Each method is called on the engine's thread, copies what it needs, and returns the part for the background.</summary>
+internal sealed class TrainingStorage(TrainingRecipe recipe, CheckpointStore store)
+{
+    /// <summary>Reads data and checkpoint.</summary>
+    public Func<CancellationToken, Outcome> Prepare(LlamaWeights weights, SampleEncoder encoder) => cancellationToken =>
+    {
+        recipe.Validate(weights.Config);
+        TrainingCorpus corpus = TrainingCorpus.Load(recipe, encoder, cancellationToken);
+        var run = new TrainingRun(recipe, corpus, weights, store);
+        return new Outcome.Prepared(run, corpus.Train.Count, corpus.HeldOut.Count, corpus.Skipped);
+    };
+
+    /// <summary>Writes a checkpoint of this moment.</summary>
+    public Func<CancellationToken, Outcome> Save(TrainingRun run)
+    {
+        (CheckpointManifest manifest, List<KeyValuePair<string, Tensor>> tensors) = run.Snapshot();
+        return _ =>
+        {
+            try
+            {
+                store.Save(manifest, tensors);
+                return new Outcome.CheckpointSaved(manifest.Step);
+            }
+            finally
+            {
+                foreach ((string _, Tensor tensor) in tensors)
+                    tensor.Dispose();
+            }
+        };
+    }
+
+    /// <summary>Writes the finished adapter.</summary>
+    public Func<CancellationToken, Outcome> Export(TrainingRun run)
+    {
+        LoraAdapter copy = run.SnapshotAdapter();
+        return _ =>
+        {
+            using (copy)
+            {
+                try
+                {
+                    return new Outcome.Exported(PeftFolder.Save(copy, recipe.OutputFolder, recipe.BaseModelName));
+                }
+                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+                {
+                    throw TrainingException.FromStorage(recipe.OutputFolder, e);
+                }
+            }
+        };
+    }
+}
