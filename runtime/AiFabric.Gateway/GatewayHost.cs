@@ -1,0 +1,59 @@
+using AiFabric.Crds.Common;
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Gateway.Auth;
+using AiFabric.Gateway.Http;
+using AiFabric.Gateway.Routing;
+using AiFabric.Gateway.Streaming;
+using AiFabric.Kube;
+using k8s.Models;
+using Microsoft.AspNetCore.Diagnostics;
+
+namespace AiFabric.Gateway;
+
+/// <summary>Puts the gateway together.</summary>
+public static class GatewayHost
+{
+    /// <param name="args">Settings, such as <c>--Gateway:Listen http://127.0.0.1:8080</c>.</param>
+    /// <param name="configure">Registers services before the gateway's own, such as another way to the API server.</param>
+    /// <exception cref="InvalidOperationException">No API server is known (on start).</exception>
+    public static WebApplication Build(string[] args, Action<IServiceCollection>? configure = null)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(args);
+        configure?.Invoke(builder.Services);
+        builder.Services.AddOptions<GatewayOptions>().BindConfiguration(GatewayOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        GatewayOptions options = builder.Configuration.GetSection(GatewayOptions.Section).Get<GatewayOptions>() ?? new GatewayOptions();
+        builder.WebHost.UseUrls(options.Listen);
+        builder.WebHost.ConfigureKestrel(k =>
+        {
+            k.AddServerHeader = false;
+            k.Limits.MaxRequestBodySize = null; // RequestBody enforces the limit and answers in OpenAI's shape
+        });
+        builder.Logging.AddSimpleConsole(c => c.SingleLine = true);
+        AddServices(builder.Services, options);
+
+        WebApplication app = builder.Build();
+        app.UseExceptionHandler(errors => errors.Run(async context =>
+        {
+            if (context.Features.Get<IExceptionHandlerFeature>()?.Error is { } cause)
+                Log.Unhandled(app.Logger, cause);
+            await new OpenAIError(StatusCodes.Status500InternalServerError, "server_error", "The gateway failed; its log says why.").WriteAsync(context);
+        }));
+        app.UseMiddleware<ApiKeyMiddleware>();
+        app.MapGateway();
+        return app;
+    }
+
+    private static void AddServices(IServiceCollection services, GatewayOptions options)
+    {
+        services.AddKubernetesClient();
+        services.AddInformer<V1Pod>(options.Namespace, Labels.Model);
+        services.AddInformer<CoServedModel>(options.Namespace);
+        services.AddInformer<V1Secret>(options.Namespace, ApiKeyRing.Selector);
+        services.AddSingleton<ApiKeyRing>();
+        services.AddHttpForwarder();
+        services.AddHttpClient<WorkerClient>();
+        services.AddSingleton<CompletionForwarder>();
+        services.AddSingleton<RouteKeeper>();
+        services.AddHostedService(s => s.GetRequiredService<RouteKeeper>());
+    }
+}
