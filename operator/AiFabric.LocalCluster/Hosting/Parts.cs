@@ -1,3 +1,6 @@
+using AiFabric.LocalCluster.Controllers;
+using AiFabric.LocalCluster.Node;
+
 namespace AiFabric.LocalCluster.Hosting;
 
 /// <summary>What runs in the API server's process besides it: controllers and a node, as hosted services over IClusterApi.</summary>
@@ -7,6 +10,18 @@ internal static class Parts
     public static IServiceCollection AddControllersAndNode(this IServiceCollection services, LocalClusterOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        if (options.RunControllers)
+            services.AddClusterControllers();
+        if (options.RunNode)
+        {
+            services.AddNode(node =>
+            {
+                node.DataFolder = Path.Combine(Path.GetFullPath(options.DataDirectory), "node");
+                foreach (var (image, command) in options.Images)
+                    node.Images[image] = command.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            });
+        }
+
         return services;
     }
 }

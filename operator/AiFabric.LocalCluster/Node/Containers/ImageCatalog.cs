@@ -1,0 +1,26 @@
+using k8s.Models;
+
+namespace AiFabric.LocalCluster.Node.Containers;
+
+/// <summary>Which command line stands for an image: a process node has no images, only programs of this machine.</summary>
+internal static class ImageCatalog
+{
+    /// <summary>The command with its arguments, variables not yet expanded; null when neither the pod nor the options name a program.</summary>
+    public static IReadOnlyList<string>? CommandLine(V1Container container, IDictionary<string, IReadOnlyList<string>> images)
+    {
+        IEnumerable<string> args = container.Args ?? [];
+        return container.Command is { Count: > 0 } command
+            ? [.. command, .. args]
+            : Find(container.Image, images) is { } entrypoint ? [.. entrypoint, .. args] : null;
+    }
+
+    public static string Unknown(string? image) =>
+        $"no program is configured for image \"{image}\": start the local cluster with --image {image}=/path/to/program, or give the container a command";
+
+    private static IReadOnlyList<string>? Find(string? image, IDictionary<string, IReadOnlyList<string>> images) =>
+        image is null ? null : images.Where(i => Matches(image, i.Key)).MaxBy(i => i.Key.Length).Value;
+
+    // A prefix must end where a part of the name ends: "worker" is no prefix of "worker2:1".
+    private static bool Matches(string image, string key) =>
+        image.StartsWith(key, StringComparison.Ordinal) && (image.Length == key.Length || key.EndsWith('/') || image[key.Length] is ':' or '@' or '/');
+}
