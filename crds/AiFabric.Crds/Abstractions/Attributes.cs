@@ -111,3 +111,28 @@ public sealed class ListMapKeysAttribute(params string[] keys) : Attribute
 {
     public IReadOnlyList<string> Keys { get; } = keys;
 }
+
+/// <summary>Adds the property itself as a column to <c>kubectl get</c>.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class AdditionalPrinterColumnAttribute : Attribute
+{
+    /// <summary>The column's heading; null takes the property's name.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>Columns above 0 show only with <c>-o wide</c>.</summary>
+    public int Priority { get; init; }
+}
+
+/// <summary>Where objects of a kind live.</summary>
+public enum EntityScope
+{
+    Namespaced,
+    Cluster,
+}
+
+/// <summary>Where objects of the kind live; without it, in a namespace.</summary>
+[AttributeUsage(AttributeTargets.Class)]
+public sealed class EntityScopeAttribute(EntityScope scope) : Attribute
+{
+    public EntityScope Scope { get; } = scope;
+}
