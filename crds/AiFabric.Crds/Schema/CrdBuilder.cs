@@ -88,12 +88,14 @@ public sealed class CrdBuilder
             };
         }
         subresources["status"] = new JsonObject();
+        // First of all: it refuses types that contain themselves, which the columns' search would follow for ever.
+        JsonObject schema = RootSchema(kind);
         var version = new JsonObject();
         JsonArray columns = PrinterColumns.Of(kind, PartsOf(kind)!); // Only called for kinds.
         if (columns.Count > 0)
             version["additionalPrinterColumns"] = columns;
         version["name"] = entity.ApiVersion;
-        version["schema"] = new JsonObject { ["openAPIV3Schema"] = RootSchema(kind) };
+        version["schema"] = new JsonObject { ["openAPIV3Schema"] = schema };
         version["served"] = true;
         version["storage"] = true;
         version["subresources"] = subresources;
