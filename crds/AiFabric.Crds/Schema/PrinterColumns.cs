@@ -23,9 +23,12 @@ internal static class PrinterColumns
         {
             string here = $"{path}.{SchemaBuilder.NameOf(property)}";
             if (property.GetCustomAttribute<AdditionalPrinterColumnAttribute>() is { } column)
+            {
                 columns.Add(Column(here, column.Name ?? property.Name, TypeOf(property), column.Priority));
-            else if (property.PropertyType is { IsClass: true } inner && inner.Assembly == type.Assembly
-                && property.GetCustomAttribute<PreserveUnknownFieldsAttribute>() is null)
+                continue;
+            }
+            Type inner = property.PropertyType;
+            if (inner.IsClass && inner.Assembly == type.Assembly && property.GetCustomAttribute<PreserveUnknownFieldsAttribute>() is null)
                 AddOf(inner, here, columns);
         }
     }

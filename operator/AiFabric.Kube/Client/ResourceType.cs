@@ -18,7 +18,7 @@ public sealed record ResourceType(string Group, string Version, string Kind, str
     /// <summary>The resource type of <typeparamref name="T"/>.</summary>
     /// <exception cref="InvalidOperationException">The type lacks the attribute or part of it.</exception>
     public static ResourceType Of<T>()
-        where T : class, IKubernetesObject<V1ObjectMeta> => Cached<T>.Value;
+        where T : class, IKubernetesObject<V1ObjectMeta> => Cached<T>.Value ??= Read(typeof(T));
 
     /// <summary>The path of the collection, of one object in it, or of a subresource.</summary>
     public string Path(string? @namespace, string? name = null, string? subresource = null)
@@ -48,6 +48,7 @@ public sealed record ResourceType(string Group, string Version, string Kind, str
 
     private static class Cached<T>
     {
-        public static readonly ResourceType Value = Read(typeof(T));
+        // Not set by an initializer: its exception would hide what is wrong with the type.
+        public static ResourceType? Value;
     }
 }

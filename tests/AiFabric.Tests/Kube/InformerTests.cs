@@ -28,7 +28,7 @@ public sealed class InformerTests : IAsyncDisposable
     {
         foreach (string name in (string[])["a", "b", "c", "d", "e"])
             _server.Put(Pod(name));
-        Informer<V1Pod> informer = await StartAsync();
+        Informer<V1Pod> informer = await StartSyncedAsync();
 
         Assert.Equal(5, informer.List().Count);
         Assert.Equal(3, _server.Seen(r => r.IsList).Length);
@@ -46,7 +46,7 @@ public sealed class InformerTests : IAsyncDisposable
     public async Task Closed_watch_is_opened_again_where_it_ended_without_a_new_list()
     {
         _server.Put(Pod("a"));
-        await StartAsync();
+        await StartSyncedAsync();
         _server.Put(Pod("b"));
         await HeardAsync("Added b");
 
@@ -60,7 +60,7 @@ public sealed class InformerTests : IAsyncDisposable
     [Fact]
     public async Task Broken_connection_is_opened_again_after_a_short_wait()
     {
-        await StartAsync();
+        await StartSyncedAsync();
         _server.CloseWatches(new IOException("connection reset"));
         await _time.WaitForDelayAsync(_options.MinBackoff);
         _server.Put(Pod("a"));
@@ -108,7 +108,7 @@ public sealed class InformerTests : IAsyncDisposable
     {
         _server.Put(Pod("a"));
         _server.Put(Pod("b"));
-        await StartAsync();
+        await StartSyncedAsync();
         // Between two watches: a deletion, a change and an addition, and the history of them is gone.
         _server.FailNext(r => r.IsWatch, HttpStatusCode.InternalServerError, "InternalError");
         _server.CloseWatches(new IOException("reset"));
@@ -161,7 +161,7 @@ public sealed class InformerTests : IAsyncDisposable
     [Fact]
     public async Task Idle_watch_is_torn_down_and_opened_anew()
     {
-        await StartAsync();
+        await StartSyncedAsync();
         _time.Advance(_options.IdleTimeout);
         await Until.TrueAsync(() => _server.Seen(r => r.IsWatch).Length == 2 && _server.OpenWatches == 1);
         _server.Put(Pod("a"));
@@ -172,7 +172,7 @@ public sealed class InformerTests : IAsyncDisposable
     [Fact]
     public async Task Bookmarks_keep_a_watch_alive_and_move_its_resource_version_on()
     {
-        Informer<V1Pod> informer = await StartAsync();
+        Informer<V1Pod> informer = await StartSyncedAsync();
         var changes = new List<StoreChangeKind>();
         using IDisposable subscription = informer.Subscribe(change => changes.Add(change.Kind));
         for (int i = 0; i < 3; i++)
@@ -197,7 +197,7 @@ public sealed class InformerTests : IAsyncDisposable
     public async Task Object_created_again_under_its_name_is_a_deletion_and_an_addition()
     {
         _server.Put(Pod("a"));
-        await StartAsync();
+        await StartSyncedAsync();
         V1Pod other = Pod("a", "2");
         other.Metadata.Uid = "another-life";
         _server.Put(other);
@@ -208,7 +208,7 @@ public sealed class InformerTests : IAsyncDisposable
     [Fact]
     public async Task Objects_are_found_by_owner_and_by_own_index_as_they_change()
     {
-        Informer<V1Pod> informer = await StartAsync();
+        Informer<V1Pod> informer = await StartSyncedAsync();
         informer.AddIndex("version", pod => [pod.Metadata.Labels["version"]]);
         V1Pod owned = Pod("a");
         owned.Metadata.OwnerReferences = [new V1OwnerReference { Uid = "u1", Name = "o", Kind = "K", ApiVersion = "v1", Controller = true }];
@@ -242,7 +242,7 @@ public sealed class InformerTests : IAsyncDisposable
     [Fact]
     public async Task Subscriber_that_throws_does_not_stop_the_others()
     {
-        Informer<V1Pod> informer = await StartAsync();
+        Informer<V1Pod> informer = await StartSyncedAsync();
         using IDisposable bad = informer.Subscribe(_ => throw new InvalidOperationException("bad subscriber"));
         _server.Put(Pod("a"));
         _server.Put(Pod("b"));
@@ -255,7 +255,7 @@ public sealed class InformerTests : IAsyncDisposable
         Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "ns", Labels = new Dictionary<string, string> { ["version"] = version } },
     };
 
-    private async Task<Informer<V1Pod>> StartAsync()
+    private async Task<Informer<V1Pod>> StartSyncedAsync()
     {
         Informer<V1Pod> informer = Start();
         await informer.WaitForSyncAsync(_stop.Token);

@@ -134,8 +134,8 @@ public sealed class WorkQueueTests : IDisposable
     }
 
     [Fact]
-    public void Any_order_of_calls_serves_every_added_key_and_none_twice_at_once() =>
-        Gen.Select(Gen.Int[0, 3], Gen.Int[0, 3]).Array[0, 60].Sample(async steps =>
+    public Task Any_order_of_calls_serves_every_added_key_and_none_twice_at_once() =>
+        Gen.Select(Gen.Int[0, 3], Gen.Int[0, 3]).Array[0, 60].SampleAsync(async steps =>
         {
             using var queue = new WorkQueue<int>("any", _options, _time, new KubeMetrics(Metrics.NewCustomRegistry()));
             var held = new HashSet<int>();
