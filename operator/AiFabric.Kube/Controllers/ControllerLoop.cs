@@ -117,16 +117,16 @@ internal sealed class ControllerLoop<TEntity> : IRunnable, IDisposable
         catch (KubernetesApiException e) when (e.IsConflict)
         {
             Log.ReconcileConflict(_logger, e, _name, key);
-            Count("requeue");
             _queue.AddRateLimited(key);
+            Count("requeue");
         }
 #pragma warning disable CA1031 // The loop's top: one object's failure must not stop the others.
         catch (Exception e)
 #pragma warning restore CA1031
         {
             Log.ReconcileThrew(_logger, e, _name, key, _queue.Failures(key) + 1);
-            CountError();
             _queue.AddRateLimited(key);
+            CountError();
         }
     }
 
@@ -135,11 +135,11 @@ internal sealed class ControllerLoop<TEntity> : IRunnable, IDisposable
         if (result is { IsFailure: true })
         {
             Log.ReconcileFailed(_logger, result.Error, _name, key, result.ErrorMessage);
-            CountError();
             if (result.RequeueAfter is { } retry)
                 _queue.AddAfter(key, retry);
             else
                 _queue.AddRateLimited(key);
+            CountError();
             return;
         }
         _queue.Forget(key);
@@ -148,8 +148,8 @@ internal sealed class ControllerLoop<TEntity> : IRunnable, IDisposable
             Count("success");
             return;
         }
-        Count("requeue_after");
         _queue.AddAfter(key, delay);
+        Count("requeue_after");
     }
 
     private void CountError()

@@ -71,8 +71,8 @@ public sealed class WorkQueue<TKey> : IDisposable
     {
         lock (_lock)
         {
-            _metrics.QueueRetries.WithLabels(_name).Inc();
             AddAfterNeedsLock(key, _limiter.Next(key));
+            _metrics.QueueRetries.WithLabels(_name).Inc();
         }
     }
 
