@@ -1,1 +1,17 @@
-return 0;
+using AiFabric.Operator;
+using AiFabric.Operator.Hosting;
+using Prometheus;
+
+WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(args);
+builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
+builder.Services.AddAiFabricOperator(builder.Configuration);
+builder.Services.AddHealthChecks().AddCheck<CachesReady>("caches");
+builder.WebHost.UseUrls(builder.Configuration[$"{OperatorOptions.Section}:{nameof(OperatorOptions.ListenUrl)}"] ?? new OperatorOptions().ListenUrl);
+builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(20));
+
+WebApplication app = builder.Build();
+// Live: the process answers. Ready: the caches are filled, so that decisions rest on the cluster as it is.
+app.MapGet("/healthz", () => "ok");
+app.MapHealthChecks("/readyz");
+app.MapMetrics("/metrics");
+await app.RunAsync();

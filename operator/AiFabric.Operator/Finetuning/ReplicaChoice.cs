@@ -1,0 +1,25 @@
+using AiFabric.Operator.Workers;
+using AiFabric.Protocol.Control;
+
+namespace AiFabric.Operator.Finetuning;
+
+/// <summary>Picks the replica that is to run a job. Pure.</summary>
+internal static class ReplicaChoice
+{
+    /// <summary>
+    /// The replica it ran on, if that still answers: its checkpoint may be local and warm. Else, of the ready ones that answer: of the current
+    /// revision (others are about to go), with the fewest sessions, then the fewest requests, then by name.
+    /// </summary>
+    /// <returns>Null when no ready replica answers.</returns>
+    public static WorkerPod? Choose(FinetuneObservation observed) => observed.Replicas
+        .Where(replica => replica.Pod.Reachable && replica.Error is null)
+        .OrderByDescending(replica => replica.Pod.Name == observed.Job.Status?.Pod)
+        .ThenByDescending(replica => replica.Pod.Revision == observed.Model?.Status?.Revision)
+        .ThenBy(replica => Sessions(replica.Load, observed.Uid))
+        .ThenBy(replica => replica.Load is { } load ? load.RunningRequests + load.QueuedRequests : 0)
+        .ThenBy(replica => replica.Pod.Name, StringComparer.Ordinal)
+        .FirstOrDefault()?.Pod;
+
+    private static int Sessions(LoadReport? load, string own) => load?.Training.Count(session =>
+        session.Uid != own && session.State is TrainingState.Starting or TrainingState.Running) ?? 0;
+}

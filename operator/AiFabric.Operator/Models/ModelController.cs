@@ -1,0 +1,45 @@
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Kube;
+using AiFabric.Operator.Conditions;
+using AiFabric.Operator.Validation;
+using AiFabric.Operator.Workers;
+using Microsoft.Extensions.Options;
+
+namespace AiFabric.Operator.Models;
+
+/// <summary>CoServedModel → Secret, Deployment, Service, status.</summary>
+internal sealed class ModelController(
+    ModelObserver observer, ModelExecutor executor, ControlTokens tokens, StatusWriter statuses, IOptions<OperatorOptions> options,
+    TimeProvider time) : IEntityController<CoServedModel>
+{
+    public async Task<ReconciliationResult<CoServedModel>> ReconcileAsync(CoServedModel entity, CancellationToken cancellationToken)
+    {
+        statuses.Freshen(entity);
+        OperatorOptions settings = options.Value;
+        bool isValid = ModelRules.All.Check(entity).Count == 0;
+        string fingerprint = isValid ? ControlTokens.Fingerprint(await tokens.EnsureAsync(entity, cancellationToken)) : string.Empty;
+        ModelObservation observed = await observer.ObserveAsync(entity, fingerprint, cancellationToken);
+        ModelPlan plan = ModelPlanner.Plan(observed, settings.PodSettings);
+        await executor.ApplyAsync(entity, plan, cancellationToken);
+        CoServedModelStatus status = ModelStatusBuilder.Build(observed, plan, settings.PublicUrl, time.GetUtcNow());
+        await statuses.WriteAsync<CoServedModel, CoServedModelSpec, CoServedModelStatus>(
+            entity, status, s => s.Conditions, [], cancellationToken);
+        return ReconciliationResult<CoServedModel>.Success(entity, NextLook(status, settings));
+    }
+
+    public Task<ReconciliationResult<CoServedModel>> DeletedAsync(CoServedModel entity, CancellationToken cancellationToken)
+    {
+        statuses.Forget(entity);
+        tokens.Forget(entity.Metadata.NamespaceProperty, entity.Metadata.Name);
+        return Task.FromResult(ReconciliationResult<CoServedModel>.Success(entity));
+    }
+
+    private static TimeSpan NextLook(CoServedModelStatus status, OperatorOptions settings)
+    {
+        string? reason = status.Conditions?.FirstOrDefault(condition => condition.Type == CoServedModelConditions.Ready)?.Reason;
+        // Pods are watched; the gateways' routes are not, so what waits for them is looked at often.
+        return reason is Reasons.NotRouted or Reasons.NoGateway or Reasons.GatewayUnreachable or Reasons.Loading or Reasons.RollingOut
+            ? TimeSpan.FromMilliseconds(settings.PollMilliseconds)
+            : TimeSpan.FromSeconds(settings.SteadySeconds);
+    }
+}

@@ -1,0 +1,38 @@
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Operator.Gateways;
+using AiFabric.Operator.Validation;
+using AiFabric.Operator.Workers;
+using AiFabric.Protocol.Control;
+using k8s.Models;
+
+namespace AiFabric.Operator.Models;
+
+/// <summary>All that is known of a model at one moment.</summary>
+internal sealed record ModelObservation
+{
+    public required CoServedModel Model { get; init; }
+
+    public IReadOnlyList<Violation> Violations { get; init; } = [];
+
+    /// <summary>Object of the Deployment's name, whoever owns it.</summary>
+    public V1Deployment? Deployment { get; init; }
+
+    /// <summary>Object of the Service's name, whoever owns it.</summary>
+    public V1Service? Service { get; init; }
+
+    /// <summary>The model's pods, by name.</summary>
+    public IReadOnlyList<WorkerPod> Pods { get; init; } = [];
+
+    /// <summary>What ready pods said of themselves, by pod uid; one that did not answer is missing.</summary>
+    public IReadOnlyDictionary<string, LoadReport> Loads { get; init; } = new Dictionary<string, LoadReport>();
+
+    public GatewayView Gateways { get; init; } = GatewayView.None;
+
+    /// <summary>Names of the Adapters of this model.</summary>
+    public IReadOnlySet<string> Adapters { get; init; } = new HashSet<string>();
+
+    /// <summary>Uids of the FinetuneJobs of this model.</summary>
+    public IReadOnlySet<string> Jobs { get; init; } = new HashSet<string>();
+
+    public string TokenFingerprint { get; init; } = string.Empty;
+}

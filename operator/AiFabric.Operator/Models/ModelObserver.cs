@@ -1,0 +1,44 @@
+using AiFabric.Crds.Adapters;
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Kube;
+using AiFabric.Operator.Gateways;
+using AiFabric.Operator.Validation;
+using AiFabric.Operator.Workers;
+using AiFabric.Protocol.Control;
+using k8s.Models;
+
+namespace AiFabric.Operator.Models;
+
+/// <summary>Gathers what is known of a model: from the caches, its workers and the gateways.</summary>
+internal sealed class ModelObserver(
+    WorkerPods pods, IStore<V1Deployment> deployments, IStore<V1Service> services, IStore<Adapter> adapters, IStore<FinetuneJob> jobs,
+    IWorkerClient workers, IGatewayDirectory gateways)
+{
+    public async Task<ModelObservation> ObserveAsync(CoServedModel model, string tokenFingerprint, CancellationToken cancellationToken)
+    {
+        string space = model.Metadata.NamespaceProperty;
+        IReadOnlyList<WorkerPod> mine = pods.Of(space, model.Metadata.Name);
+        Task<GatewayView> routes = gateways.AskAsync(cancellationToken);
+        (string Uid, LoadReport? Load)[] loads = await Task.WhenAll(
+            mine.Where(pod => pod.Reachable).Select(pod => LoadAsync(pod, cancellationToken)));
+        return new ModelObservation
+        {
+            Model = model,
+            Violations = ModelRules.All.Check(model),
+            Deployment = deployments.Get(space, ModelPlanner.DeploymentName(model)),
+            Service = services.Get(space, ModelPlanner.ServiceName(model)),
+            Pods = mine,
+            Loads = loads.Where(load => load.Load is not null).ToDictionary(load => load.Uid, load => load.Load!), // Filtered just before.
+            Gateways = await routes,
+            Adapters = adapters.List(space).Where(adapter => adapter.Spec.ModelRef.Name == model.Metadata.Name)
+                .Select(adapter => adapter.Metadata.Name).ToHashSet(),
+            Jobs = jobs.List(space).Where(job => job.Spec.ModelRef.Name == model.Metadata.Name)
+                .Select(job => job.Metadata.Uid).ToHashSet(),
+            TokenFingerprint = tokenFingerprint,
+        };
+    }
+
+    private async Task<(string Uid, LoadReport? Load)> LoadAsync(WorkerPod pod, CancellationToken cancellationToken) =>
+        (pod.Uid, (await workers.GetLoadAsync(pod, cancellationToken)).Value);
+}

@@ -1,0 +1,140 @@
+using System.Globalization;
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Operator.Conditions;
+using AiFabric.Operator.Objects;
+using AiFabric.Operator.Workers;
+using AiFabric.Protocol.Control;
+using k8s.Models;
+
+namespace AiFabric.Operator.Models;
+
+/// <summary>Says of a model what was observed, and nothing more. Pure.</summary>
+internal static class ModelStatusBuilder
+{
+    /// <summary>The objective counts as met when this share of tokens is within it.</summary>
+    private const double WantedAttainment = 0.95;
+
+    public static CoServedModelStatus Build(ModelObservation observed, ModelPlan plan, string? publicUrl, DateTimeOffset now)
+    {
+        CoServedModel model = observed.Model;
+        WorkerPod[] alive = [.. observed.Pods.Where(pod => !pod.Terminating)];
+        // A refused spec has no revision of its own: pods are told by the one that was last accepted.
+        string? revision = plan.Revision ?? model.Status?.Revision;
+        WorkerPod[] updated = [.. alive.Where(pod => pod.Revision == revision)];
+        var conditions = new ConditionSet(model.Status?.Conditions, model.Metadata.Generation, now);
+        var facts = new Facts(observed, plan, alive, updated);
+
+        conditions.Set(
+            CoServedModelConditions.Ready, Check.FirstFailure([facts.Accepted(), facts.Scaled(), facts.Loaded(), facts.RolledOut(), facts.Routed()]),
+            Reasons.Serving, Count(plan.Replicas, "replica is", "replicas are") + " loaded and routed to");
+        conditions.Set(
+            CoServedModelConditions.ModelLoaded, Check.FirstFailure([facts.Scaled(), facts.Loaded()]), Reasons.Loaded,
+            "every replica has its weights loaded and warmed up");
+        conditions.Set(
+            CoServedModelConditions.WorkloadsReady, Check.FirstFailure([facts.Accepted(), facts.Scaled(), facts.Loaded(), facts.RolledOut()]),
+            Reasons.AllReplicasReady,
+            model.Spec.Scaling is null
+                ? "every replica runs the current revision"
+                : "every replica runs the current revision; scaling holds minReplicas, demand is not followed yet");
+        conditions.Set(
+            CoServedModelConditions.RouterReady, Check.FirstFailure([facts.Scaled(), facts.Routed()]), Reasons.Routed,
+            "every gateway routes to every replica");
+        SetFinetuning(conditions, observed);
+        SetSlo(conditions, observed);
+
+        return new CoServedModelStatus
+        {
+            ObservedGeneration = model.Metadata.Generation,
+            Replicas = alive.Length,
+            UpdatedReplicas = updated.Length,
+            ReadyReplicas = updated.Count(pod => pod.Ready && observed.Gateways.Routes(pod)),
+            Selector = string.Join(',', OwnedMetadata.SelectorOf(model).Select(label => $"{label.Key}={label.Value}")),
+            Revision = revision,
+            Url = publicUrl is null
+                ? $"http://{ModelPlanner.ServiceName(model)}.{model.Metadata.NamespaceProperty}.svc:{Crds.Common.Ports.ServingNumber}/v1"
+                : publicUrl.TrimEnd('/') + "/v1",
+            Conditions = conditions.ToList(),
+        };
+    }
+
+    private static void SetFinetuning(ConditionSet conditions, ModelObservation observed)
+    {
+        int active = observed.Loads.Values.Sum(load => load.Training.Count(session => session.State is TrainingState.Starting or TrainingState.Running));
+        if (active > 0)
+        {
+            conditions.Set(
+                CoServedModelConditions.FinetuningActive, ConditionStatus.True, Reasons.Training,
+                Count(active, "session trains", "sessions train") + " beside inference");
+        }
+        else
+        {
+            conditions.Set(CoServedModelConditions.FinetuningActive, ConditionStatus.False, Reasons.NoTraining, "no finetuning session is running");
+        }
+    }
+
+    private static void SetSlo(ConditionSet conditions, ModelObservation observed)
+    {
+        double[] attained = [.. observed.Loads.Values.Select(load => load.TpotAttainment).OfType<double>()];
+        string objective = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{WantedAttainment * 100:0}% of tokens within {observed.Model.Spec.Slo?.TpotMilliseconds ?? 100} ms over the last minute");
+        if (attained.Length == 0)
+            conditions.Set(CoServedModelConditions.SloMet, ConditionStatus.Unknown, Reasons.NoTraffic, "no replica served tokens in the last minute");
+        else if (attained.Min() >= WantedAttainment)
+            conditions.Set(CoServedModelConditions.SloMet, ConditionStatus.True, Reasons.ObjectiveMet, $"every replica keeps {objective}");
+        else
+            conditions.Set(CoServedModelConditions.SloMet, ConditionStatus.False, Reasons.ObjectiveMissed, $"a replica does not keep {objective}");
+    }
+
+    private static string Count(int number, string one, string many) =>
+        string.Create(CultureInfo.InvariantCulture, $"{number} {(number == 1 ? one : many)}");
+
+    /// <summary>The checks, each answering one question.</summary>
+    private readonly record struct Facts(ModelObservation Observed, ModelPlan Plan, WorkerPod[] Alive, WorkerPod[] Updated)
+    {
+        public Check Accepted() => Plan.Refusal;
+
+        public Check Scaled() => Plan.Replicas > 0 ? Check.Pass : Check.Fail(Reasons.ScaledToZero, "no replicas are wanted");
+
+        /// <summary>Whether as many replicas as wanted have loaded the current revision.</summary>
+        public Check Loaded()
+        {
+            if (Updated.Length == 0)
+                return Creation();
+            if (Updated.Count(pod => pod.Ready) >= Plan.Replicas)
+                return Check.Pass;
+            PodProblem? problem = Updated.Select(pod => pod.Problem).FirstOrDefault(candidate => candidate is not null);
+            return problem is null
+                ? Check.Fail(Reasons.Loading, $"{Updated.Count(pod => pod.Ready)} of {Count(Plan.Replicas, "replica", "replicas")} loaded")
+                : Check.Fail(problem.Reason, problem.Message);
+        }
+
+        /// <summary>Why there is no pod: the Deployment knows when the API server refuses them (quota, admission).</summary>
+        private Check Creation()
+        {
+            V1DeploymentCondition? refused = Observed.Deployment?.Status?.Conditions?
+                .FirstOrDefault(condition => condition is { Type: "ReplicaFailure", Status: "True" });
+            return refused is null
+                ? Check.Fail(Reasons.NoPods, "no pod of the current revision exists yet")
+                : Check.Fail(Reasons.PodsRefused, refused.Message ?? "pods cannot be created");
+        }
+
+        /// <summary>Whether nothing of another revision, and nothing too many, is left.</summary>
+        public Check RolledOut() => Alive.Length == Updated.Length && Updated.Length == Plan.Replicas
+            ? Check.Pass
+            : Check.Fail(Reasons.RollingOut, $"{Updated.Length} of {Count(Alive.Length, "pod", "pods")} run the current revision, {Plan.Replicas} wanted");
+
+        public Check Routed()
+        {
+            Check answering = Observed.Gateways.Answering();
+            if (!answering.Holds)
+                return answering;
+            int routed = 0;
+            foreach (WorkerPod pod in Updated)
+                routed += Observed.Gateways.Routes(pod) ? 1 : 0;
+            return routed >= Plan.Replicas
+                ? Check.Pass
+                : Check.Fail(Reasons.NotRouted, $"the gateways route to {routed} of {Count(Plan.Replicas, "replica", "replicas")}");
+        }
+    }
+}

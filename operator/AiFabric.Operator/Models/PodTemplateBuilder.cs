@@ -1,0 +1,198 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using AiFabric.Crds.Common;
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Operator.Objects;
+using AiFabric.Operator.Storage;
+using AiFabric.Operator.Workers;
+using k8s;
+using k8s.Models;
+
+namespace AiFabric.Operator.Models;
+
+/// <summary>What the operator's settings put into every worker pod.</summary>
+/// <param name="Image">The worker's image.</param>
+/// <param name="Command">Command before <c>serve</c>; empty takes the image's entry point.</param>
+/// <param name="Environment">More environment of the worker.</param>
+/// <param name="Data">Where jobs write by default; a claim is mounted.</param>
+internal sealed record PodSettings(
+    string Image, IReadOnlyList<string> Command, IReadOnlyDictionary<string, string> Environment, StorageUri Data);
+
+/// <summary>Makes the pod template of a model's workers. Pure: one spec, one template.</summary>
+internal static class PodTemplateBuilder
+{
+    public const string PodIpVariable = "POD_IP";
+    public const string TokenVariable = "AIFABRIC_CONTROL_TOKEN";
+
+    /// <summary>Names the control token without telling it, so that a new one rolls the pods.</summary>
+    public const string TokenAnnotation = "aifabric.io/control-token";
+
+    /// <summary>A worker that stops has this long to finish its streams and write a checkpoint.</summary>
+    private const int GraceSeconds = 60;
+
+    public static IReadOnlyCollection<string> ReservedLabels { get; } =
+        [Labels.AppName, Labels.AppInstance, Labels.AppComponent, Labels.AppManagedBy, Labels.Model, Labels.Revision];
+
+    public static IReadOnlyCollection<string> ReservedAnnotations { get; } = [Annotations.ServedName, TokenAnnotation];
+
+    public static IReadOnlyCollection<string> ReservedEnvironment { get; } = [PodIpVariable, TokenVariable];
+
+    /// <summary>The name clients ask for.</summary>
+    public static string ServedName(CoServedModel model) => model.Spec.Model.Name ?? model.Metadata.Name;
+
+    /// <param name="model">A valid model.</param>
+    /// <param name="settings">The operator's part.</param>
+    /// <param name="tokenFingerprint">See <see cref="ControlTokens.Fingerprint"/>.</param>
+    /// <returns>The template, its revision among the labels.</returns>
+    public static V1PodTemplateSpec Build(CoServedModel model, PodSettings settings, string tokenFingerprint)
+    {
+        var template = new V1PodTemplateSpec
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Labels = OwnedMetadata.LabelsOf(model, "worker"),
+                Annotations = new Dictionary<string, string>
+                {
+                    [Annotations.ServedName] = ServedName(model),
+                    [TokenAnnotation] = tokenFingerprint,
+                },
+            },
+            Spec = PodSpec(model, settings),
+        };
+        if (model.Spec.Template is { } user)
+            template = TemplateMerge.Over(template, user);
+        template.Metadata.Labels[Labels.Revision] = Revision(template, model.Spec.Model.Revision);
+        return template;
+    }
+
+    /// <summary>Hash of all that makes a pod what it is: its template and the weights' revision.</summary>
+    private static string Revision(V1PodTemplateSpec template, string? weights) => CanonicalJson.Hash(new JsonObject
+    {
+        ["template"] = JsonNode.Parse(KubernetesJson.Serialize(template)),
+        ["weights"] = weights,
+    });
+
+    private static V1PodSpec PodSpec(CoServedModel model, PodSettings settings)
+    {
+        StorageUri? weights = StorageUri.TryParse(model.Spec.Model.Uri, out StorageUri? parsed, out _) ? parsed : null;
+        (string Claim, bool ReadOnly)[] claims =
+        [
+            .. new[] { (weights?.Claim, ReadOnly: weights?.Claim != settings.Data.Claim), (settings.Data.Claim, ReadOnly: false) }
+                .Where(claim => claim.Item1 is not null)
+                .Select(claim => (claim.Item1!, claim.ReadOnly)) // Filtered just above.
+                .DistinctBy(claim => claim.Item1)
+                .Where(claim => !UserMounts(model, claim.Item1)),
+        ];
+        return new V1PodSpec
+        {
+            Containers = [Worker(model, settings, weights, claims)],
+            RestartPolicy = "Always",
+            TerminationGracePeriodSeconds = GraceSeconds,
+            Volumes = claims.Length == 0 ? null : [.. claims.Select(claim => new V1Volume
+            {
+                Name = VolumeName(claim.Claim),
+                PersistentVolumeClaim = new V1PersistentVolumeClaimVolumeSource { ClaimName = claim.Claim },
+            })],
+        };
+    }
+
+    private static V1Container Worker(
+        CoServedModel model, PodSettings settings, StorageUri? weights, (string Claim, bool ReadOnly)[] claims) => new()
+        {
+            Name = WorkerPod.ContainerName,
+            Image = settings.Image,
+            Command = settings.Command.Count == 0 ? null : [.. settings.Command],
+            Args = Arguments(model, ModelUri(model, weights)),
+            Env = Environment(model, settings),
+            Ports =
+            [
+                new V1ContainerPort { Name = Ports.Serving, ContainerPort = Ports.ServingNumber, Protocol = "TCP" },
+                new V1ContainerPort { Name = Ports.Control, ContainerPort = Ports.ControlNumber, Protocol = "TCP" },
+            ],
+            Resources = model.Spec.Resources,
+            // Loading may take many minutes, yet a worker that has ended is seen at once by its exit.
+            StartupProbe = Probe("/ready", periodSeconds: 1, failureThreshold: 1800),
+            ReadinessProbe = Probe("/ready", periodSeconds: 2, failureThreshold: 2),
+            LivenessProbe = Probe("/health", periodSeconds: 10, failureThreshold: 6),
+            TerminationMessagePolicy = "FallbackToLogsOnError",
+            VolumeMounts = claims.Length == 0 ? null : [.. claims.Select(claim => new V1VolumeMount
+            {
+                Name = VolumeName(claim.Claim),
+                MountPath = $"{StorageUri.ClaimMountRoot}/{claim.Claim}",
+                ReadOnlyProperty = claim.ReadOnly ? true : null,
+            })],
+        };
+
+    private static List<string> Arguments(CoServedModel model, string modelUri)
+    {
+        CoServedModelSpec spec = model.Spec;
+        var arguments = new List<string>
+        {
+            "serve", "--model", modelUri, "--served-name", ServedName(model), "--host", $"$({PodIpVariable})",
+            "--port", Text(Ports.ServingNumber), "--control-port", Text(Ports.ControlNumber),
+        };
+        Add("--slo-ttft-ms", spec.Slo?.TtftMilliseconds);
+        Add("--slo-tpot-ms", spec.Slo?.TpotMilliseconds);
+        if (spec.CoServing?.Policy is { } policy)
+            arguments.AddRange(["--coserving-policy", policy.ToString()]);
+        Add("--max-finetune-tokens", spec.CoServing?.MaxFinetuneTokensPerIteration);
+        Add("--max-adapters", spec.Lora?.MaxAdapters);
+        Add("--max-lora-rank", spec.Lora?.MaxRank);
+        return arguments;
+
+        void Add(string option, int? value)
+        {
+            if (value is { } number)
+                arguments.AddRange([option, Text(number)]);
+        }
+    }
+
+    private static List<V1EnvVar> Environment(CoServedModel model, PodSettings settings) =>
+    [
+        new V1EnvVar
+        {
+            Name = PodIpVariable,
+            ValueFrom = new V1EnvVarSource { FieldRef = new V1ObjectFieldSelector { ApiVersion = "v1", FieldPath = "status.podIP" } },
+        },
+        new V1EnvVar
+        {
+            Name = TokenVariable,
+            ValueFrom = new V1EnvVarSource
+            {
+                SecretKeyRef = new V1SecretKeySelector { Name = ControlTokens.SecretName(model.Metadata.Name), Key = ControlTokens.Key },
+            },
+        },
+        .. settings.Environment.OrderBy(variable => variable.Key, StringComparer.Ordinal)
+            .Where(variable => !ReservedEnvironment.Contains(variable.Key))
+            .Select(variable => new V1EnvVar { Name = variable.Key, Value = variable.Value }),
+    ];
+
+    /// <summary>The weights as a path the worker can open: through the user's own mount of the claim, else through ours.</summary>
+    private static string ModelUri(CoServedModel model, StorageUri? weights)
+    {
+        if (weights?.Claim is null)
+            return weights?.ToString() ?? model.Spec.Model.Uri;
+        return weights.FileUri(model.Spec.Template?.Spec, writable: false)
+            ?? $"file://{StorageUri.ClaimMountRoot}/{weights.Claim}/{weights.Path}".TrimEnd('/');
+    }
+
+    private static bool UserMounts(CoServedModel model, string claim) =>
+        StorageUri.TryParse($"pvc://{claim}", out StorageUri? uri, out _) && uri.FileUri(model.Spec.Template?.Spec, writable: false) is not null;
+
+    /// <summary>A volume's name is a label, while a claim's name may have dots and 253 characters.</summary>
+    private static string VolumeName(string claim)
+    {
+        string name = "pvc-" + claim.Replace('.', '-');
+        return name.Length <= 63 ? name : name[..52] + "-" + CanonicalJson.Hash(JsonValue.Create(claim));
+    }
+
+    private static V1Probe Probe(string path, int periodSeconds, int failureThreshold) => new()
+    {
+        HttpGet = new V1HTTPGetAction { Path = path, Port = Ports.Serving, Scheme = "HTTP" },
+        PeriodSeconds = periodSeconds,
+        TimeoutSeconds = 2,
+        FailureThreshold = failureThreshold,
+    };
+
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,97 @@
+using AiFabric.Crds.Adapters;
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Kube;
+using AiFabric.Operator.Adapters;
+using AiFabric.Operator.Conditions;
+using AiFabric.Operator.Finetuning;
+using AiFabric.Operator.Gateways;
+using AiFabric.Operator.Models;
+using AiFabric.Operator.Workers;
+using k8s.Models;
+using Microsoft.Extensions.Options;
+using Prometheus;
+
+namespace AiFabric.Operator;
+
+/// <summary>Registers the operator's controllers and what they need.</summary>
+internal static class OperatorRegistration
+{
+    /// <param name="services">Where to register.</param>
+    /// <param name="configuration">Holds the section <see cref="OperatorOptions.Section"/>.</param>
+    public static IServiceCollection AddAiFabricOperator(this IServiceCollection services, IConfiguration configuration)
+    {
+        IConfigurationSection section = configuration.GetSection(OperatorOptions.Section);
+        services.AddOptions<OperatorOptions>().Bind(section, binder => binder.ErrorOnUnknownConfiguration = true)
+            .ValidateDataAnnotations().ValidateOnStart();
+        OperatorOptions early = section.Get<OperatorOptions>() ?? new OperatorOptions();
+        AddParts(services);
+        IOperatorBuilder builder = services.AddKubernetesOperator(runtime =>
+        {
+            runtime.Namespace = early.Namespace;
+            runtime.ResyncPeriod = TimeSpan.FromMinutes(early.ResyncMinutes);
+            runtime.LeaderElection.Enabled = early.LeaderElection;
+            runtime.LeaderElection.LeaseNamespace = early.LeaderElectionNamespace;
+        });
+        AddControllers(builder, Math.Max(1, early.Workers));
+        return services;
+    }
+
+    private static void AddParts(IServiceCollection services)
+    {
+        services.AddSingleton(_ => new OperatorMetrics(Metrics.DefaultRegistry));
+        services.AddSingleton<ControlTokens>();
+        services.AddSingleton<WorkerPods>();
+        services.AddSingleton<StatusWriter>();
+        services.AddSingleton<FinetuneMemory>();
+        // Control requests bound themselves: a PUT may take longer than a GET.
+        services.AddSingleton<IWorkerClient>(provider => new WorkerClient(
+            Http(Timeout.InfiniteTimeSpan), provider.GetRequiredService<ControlTokens>(), provider.GetRequiredService<IOptions<OperatorOptions>>(),
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<OperatorMetrics>()));
+        services.AddSingleton<IGatewayDirectory>(provider =>
+        {
+            var options = provider.GetRequiredService<IOptions<OperatorOptions>>();
+            return new GatewayDirectory(
+                Http(TimeSpan.FromSeconds(options.Value.RequestTimeoutSeconds)), provider.GetRequiredService<IStore<V1Pod>>(), options,
+                provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<OperatorMetrics>());
+        });
+        services.AddSingleton<ModelObserver>().AddSingleton<ModelExecutor>();
+        services.AddSingleton<AdapterObserver>().AddSingleton<AdapterExecutor>();
+        services.AddSingleton<FinetuneObserver>().AddSingleton<FinetuneExecutor>();
+    }
+
+    private static void AddControllers(IOperatorBuilder builder, int workers) => builder
+        .AddController<ModelController, CoServedModel>(controller => controller.WithWorkers(workers)
+            .Owns<V1Deployment>().Owns<V1Service>()
+            .Watches<V1Pod>((pod, _) => WorkerPods.ModelOf(pod) is { } model ? [model] : []))
+        .AddController<AdapterController, Adapter>(controller => controller.WithWorkers(workers)
+            .WithIndex(ByModel, adapter => [Key(adapter.Metadata, adapter.Spec.ModelRef.Name)])
+            .Watches<V1Pod>((pod, adapters) => WorkerPods.ModelOf(pod) is { } model ? Keys(adapters.ByIndex(ByModel, model.ToString())) : [])
+            .Watches<CoServedModel>((model, adapters) => Keys(adapters.ByIndex(ByModel, NamespacedName.Of(model).ToString())))
+            .Watches<FinetuneJob>((job, adapters) => Keys(adapters.List(job.Metadata.NamespaceProperty)
+                .Where(adapter => adapter.Spec.Source.FinetuneJobRef?.Name == job.Metadata.Name))))
+        .AddController<FinetuneController, FinetuneJob>(controller => controller.WithWorkers(workers)
+            .WithIndex(ByModel, job => [Key(job.Metadata, job.Spec.ModelRef.Name)])
+            .Watches<V1Pod>((pod, jobs) => WorkerPods.ModelOf(pod) is { } model ? Keys(jobs.ByIndex(ByModel, model.ToString())) : [])
+            .Watches<CoServedModel>((model, jobs) => Keys(jobs.ByIndex(ByModel, NamespacedName.Of(model).ToString())))
+            .Watches<Adapter>((adapter, jobs) => Keys(jobs.List(adapter.Metadata.NamespaceProperty)
+                .Where(job => job.Spec.Output.AdapterName == adapter.Metadata.Name))))
+        .AddFinalizer<AdapterFinalizer, Adapter>(AdapterFinalizer.Name)
+        .AddFinalizer<FinetuneFinalizer, FinetuneJob>(FinetuneFinalizer.Name);
+
+    private const string ByModel = "model";
+
+    private static string Key(V1ObjectMeta metadata, string model) => new NamespacedName(metadata.NamespaceProperty, model).ToString();
+
+    private static IEnumerable<NamespacedName> Keys<T>(IEnumerable<T> entities)
+        where T : class, k8s.IKubernetesObject<V1ObjectMeta> => entities.Select(entity => NamespacedName.Of(entity));
+
+    private static HttpClient Http(TimeSpan timeout) => new(new SocketsHttpHandler
+    {
+        ConnectTimeout = TimeSpan.FromSeconds(2),
+        PooledConnectionLifetime = TimeSpan.FromMinutes(5), // Pods come back under old addresses.
+        UseProxy = false,
+        AllowAutoRedirect = false,
+    })
+    { Timeout = timeout };
+}

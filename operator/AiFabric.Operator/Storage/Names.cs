@@ -1,0 +1,19 @@
+using System.Text.RegularExpressions;
+
+namespace AiFabric.Operator.Storage;
+
+/// <summary>Kubernetes' rules for names (RFC 1123 and 1035).</summary>
+internal static partial class Names
+{
+    /// <summary>A DNS subdomain: the name of most objects.</summary>
+    public static bool IsSubdomain(string text) => text.Length is > 0 and <= 253 && Subdomain().IsMatch(text);
+
+    /// <summary>A DNS label that starts with a letter: the name of a Service, and fit for a label's value.</summary>
+    public static bool IsServiceName(string text) => text.Length is > 0 and <= 63 && ServiceName().IsMatch(text);
+
+    [GeneratedRegex("^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")]
+    private static partial Regex Subdomain();
+
+    [GeneratedRegex("^[a-z]([-a-z0-9]*[a-z0-9])?$")]
+    private static partial Regex ServiceName();
+}

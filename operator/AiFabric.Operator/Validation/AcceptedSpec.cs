@@ -1,0 +1,48 @@
+using System.Text.Json.Nodes;
+using AiFabric.Operator.Objects;
+using k8s;
+using k8s.Models;
+
+namespace AiFabric.Operator.Validation;
+
+/// <summary>
+/// Remembers the immutable fields of an object in an annotation, as hashes, so that a change is noticed even where the API server does not
+/// evaluate CEL, and after a restart.
+/// </summary>
+internal static class AcceptedSpec
+{
+    public const string Annotation = "aifabric.io/accepted-spec";
+
+    /// <summary>The annotation's value for <paramref name="entity"/> as it is: <c>field=hash</c>, comma separated.</summary>
+    public static string Describe<T>(RuleSet<T> rules, T entity) => string.Join(
+        ',', rules.Immutable.Select(field => $"{field.Field["spec.".Length..]}={HashOf(field.Value(entity))}"));
+
+    /// <summary>The value noted when the object was first accepted; null before.</summary>
+    public static string? Noted(IKubernetesObject<V1ObjectMeta> entity) =>
+        entity.Metadata.Annotations is { } annotations && annotations.TryGetValue(Annotation, out string? noted) ? noted : null;
+
+    /// <summary>The immutable fields that differ from what was noted.</summary>
+    public static IReadOnlyList<Violation> Changes<T>(RuleSet<T> rules, T entity)
+        where T : IKubernetesObject<V1ObjectMeta>
+    {
+        if (Noted(entity) is not { } noted)
+            return [];
+        Dictionary<string, string> hashes = noted.Split(',').Select(pair => pair.Split('=', 2)).Where(pair => pair.Length == 2)
+            .GroupBy(pair => pair[0]).ToDictionary(group => group.Key, group => group.First()[1]);
+        return
+        [
+            .. rules.Immutable
+                .Where(field => hashes.TryGetValue(field.Field["spec.".Length..], out string? hash) && hash != HashOf(field.Value(entity)))
+                .Select(field => new Violation(field.Field, $"{field.CelMessage}: put the old value back, or make a new object")),
+        ];
+    }
+
+    /// <summary>The merge patch that notes the fields.</summary>
+    public static JsonObject Patch<T>(RuleSet<T> rules, T entity) => new()
+    {
+        ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [Annotation] = Describe(rules, entity) } },
+    };
+
+    private static string HashOf(object? value) =>
+        CanonicalJson.Hash(value is null ? null : JsonNode.Parse(KubernetesJson.Serialize(value)));
+}

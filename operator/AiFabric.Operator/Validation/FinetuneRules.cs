@@ -1,0 +1,61 @@
+using System.Globalization;
+using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Operator.Storage;
+
+namespace AiFabric.Operator.Validation;
+
+/// <summary>Rules for FinetuneJobs.</summary>
+internal static class FinetuneRules
+{
+    /// <summary>Linear layers that can carry an adapter, by PEFT's names.</summary>
+    public static IReadOnlyList<string> TargetModules { get; } =
+        ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+
+    public static RuleSet<FinetuneJob> All { get; } = new(
+        [
+            new("metadata.name", job => job.Metadata.Name.Length <= 63 ? null : "must have at most 63 characters, for the Adapter carries it as a label"),
+            new("spec.modelRef.name", job => Names.IsSubdomain(job.Spec.ModelRef.Name) ? null : "must be the name of a CoServedModel"),
+            new("spec.dataset.uri", job => UriRule.Broken(job.Spec.Dataset.Uri)),
+            new("spec.dataset.evalUri", job => UriRule.BrokenIfSet(job.Spec.Dataset.EvalUri)),
+            new("spec.checkpoint.uri", job => UriRule.BrokenIfSet(job.Spec.Checkpoint?.Uri)),
+            new("spec.output.uri", job => UriRule.BrokenIfSet(job.Spec.Output.Uri)),
+            new("spec.output.adapterName", job => Names.IsSubdomain(job.Spec.Output.AdapterName) && !job.Spec.Output.AdapterName.Contains('.')
+                ? null
+                : "must have at most 63 of a-z, 0-9 and '-'"),
+            new("spec.lora.targetModules", job => BrokenModules(job.Spec.Lora?.TargetModules)),
+            new("spec.hyperparameters.learningRate", job => BrokenNumber(job.Spec.Hyperparameters?.LearningRate, allowZero: false)),
+            new("spec.hyperparameters.weightDecay", job => BrokenNumber(job.Spec.Hyperparameters?.WeightDecay, allowZero: true)),
+            new("spec.hyperparameters.maxGradientNorm", job => BrokenNumber(job.Spec.Hyperparameters?.MaxGradientNorm, allowZero: false)),
+        ],
+        [
+            new("spec.modelRef", job => job.Spec.ModelRef),
+            new("spec.lora", job => job.Spec.Lora),
+            new("spec.dataset", job => job.Spec.Dataset),
+            new("spec.hyperparameters", job => job.Spec.Hyperparameters),
+            new("spec.output", job => job.Spec.Output),
+        ]);
+
+    /// <summary>A decimal string of the spec as a number; null when absent.</summary>
+    public static double? Number(string? text) => text is null ? null : double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
+
+    private static string? BrokenModules(IList<string>? modules)
+    {
+        if (modules is null)
+            return null;
+        if (modules.Count == 0)
+            return "must name a layer, or be left out for all";
+        string[] unknown = [.. modules.Where(module => !TargetModules.Contains(module))];
+        if (unknown.Length > 0)
+            return $"unknown {string.Join(", ", unknown)}: known are {string.Join(", ", TargetModules)}";
+        return modules.Distinct().Count() == modules.Count ? null : "names a layer twice";
+    }
+
+    private static string? BrokenNumber(string? text, bool allowZero)
+    {
+        if (text is null)
+            return null;
+        if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) || !double.IsFinite(number))
+            return $"'{text}' is no decimal number";
+        return number > 0 || (allowZero && number == 0) ? null : $"'{text}' must be {(allowZero ? "0 or more" : "above 0")}";
+    }
+}

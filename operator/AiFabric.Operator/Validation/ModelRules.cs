@@ -1,0 +1,70 @@
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Operator.Models;
+using AiFabric.Operator.Storage;
+using AiFabric.Operator.Workers;
+using k8s.Models;
+
+namespace AiFabric.Operator.Validation;
+
+/// <summary>Rules for CoServedModels.</summary>
+internal static class ModelRules
+{
+    public static RuleSet<CoServedModel> All { get; } = new(
+        [
+            new("metadata.name", model => Names.IsServiceName(model.Metadata.Name)
+                ? null
+                : "must start with a letter and have at most 63 of a-z, 0-9 and '-', for a Service and labels carry it"),
+            new("spec.model.uri", model => UriRule.Broken(model.Spec.Model.Uri)),
+            new(
+                "spec.replicas", model => model.Spec is { Replicas: not null, Scaling: not null } ? "set replicas or scaling, not both" : null,
+                CelMessage: "set replicas or scaling, not both"),
+            new(
+                "spec.scaling", model => model.Spec.Scaling is { } scaling && (scaling.MinReplicas ?? 1) > (scaling.MaxReplicas ?? int.MaxValue)
+                    ? $"minReplicas must not exceed maxReplicas ({scaling.MinReplicas ?? 1} > {scaling.MaxReplicas})"
+                    : null,
+                CelMessage: "minReplicas must not exceed maxReplicas"),
+            new("spec.template.metadata.labels", model => Taken(model.Spec.Template?.Metadata?.Labels?.Keys, PodTemplateBuilder.ReservedLabels)),
+            new("spec.template.metadata.annotations", model => Taken(
+                model.Spec.Template?.Metadata?.Annotations?.Keys, PodTemplateBuilder.ReservedAnnotations)),
+            new("spec.template.spec.restartPolicy", model => model.Spec.Template?.Spec?.RestartPolicy is null or "Always"
+                ? null
+                : "must be Always, for replicas are meant to stay"),
+            new("spec.template.spec.containers[worker]", WorkerFields),
+            new("spec.template.spec.containers[worker].env", model => Taken(
+                Worker(model)?.Env?.Select(variable => variable.Name), PodTemplateBuilder.ReservedEnvironment)),
+            new("spec.resources", model => model.Spec.Resources is not null && Worker(model)?.Resources is not null
+                ? "is also set in template's container worker: set it in one place"
+                : null),
+        ],
+        []);
+
+    private static V1Container? Worker(CoServedModel model) =>
+        model.Spec.Template?.Spec?.Containers?.FirstOrDefault(container => container.Name == WorkerPod.ContainerName);
+
+    private static string? WorkerFields(CoServedModel model)
+    {
+        if (Worker(model) is not { } worker)
+            return null;
+        (string Name, bool Set)[] owned =
+        [
+            ("args", worker.Args is { Count: > 0 }), ("ports", worker.Ports is { Count: > 0 }), ("startupProbe", worker.StartupProbe is not null),
+            ("readinessProbe", worker.ReadinessProbe is not null), ("livenessProbe", worker.LivenessProbe is not null),
+        ];
+        string[] set = [.. owned.Where(field => field.Set).Select(field => field.Name)];
+        return set.Length == 0 ? null : $"{string.Join(", ", set)} must be left out: the operator sets it";
+    }
+
+    private static string? Taken(IEnumerable<string?>? keys, IReadOnlyCollection<string> reserved)
+    {
+        string[] taken = [.. (keys ?? []).OfType<string>().Where(reserved.Contains).Order(StringComparer.Ordinal)];
+        return taken.Length == 0 ? null : $"{string.Join(", ", taken)} must be left out: the operator sets it";
+    }
+}
+
+/// <summary>What is wrong with a URI of the spec.</summary>
+internal static class UriRule
+{
+    public static string? Broken(string? uri) => StorageUri.TryParse(uri, out _, out string? error) ? null : error;
+
+    public static string? BrokenIfSet(string? uri) => uri is null ? null : Broken(uri);
+}
