@@ -13,7 +13,7 @@ public enum CoServingPolicy
     WeightedFair,
 }
 
-/// <summary>How one engine runs. Checked by <c>LlmEngine.Load</c>.</summary>
+/// <summary>How one engine runs. Checked by <see cref="LlmEngine.Load"/>.</summary>
 public sealed record EngineOptions
 {
     /// <summary>Hugging Face model folder.</summary>

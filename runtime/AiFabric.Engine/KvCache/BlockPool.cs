@@ -102,13 +102,6 @@ public sealed class BlockPool
     /// <summary>Number of holders of a block.</summary>
     public int References(BlockId block) => references[block.Index];
 
-    /// <summary>Forgets every published block, held or not.</summary>
-    public void ForgetPublished()
-    {
-        byHash.Clear();
-        Array.Clear(published);
-    }
-
     private void RequireHeld(BlockId block)
     {
         if (references[block.Index] <= 0)

@@ -37,6 +37,10 @@ public sealed class LlamaWeights : IDisposable
 
     public IReadOnlyList<LlamaLayerWeights> Layers { get; }
 
+    /// <summary>Numbers the model was trained with; a tied head is not counted twice.</summary>
+    public long ParameterCount =>
+        Embedding.numel() + FinalNorm.numel() + (Config.TieWordEmbeddings ? 0 : Head.numel()) + Layers.Sum(layer => layer.ParameterCount);
+
     /// <summary><c>sha256:…</c> over config.json and the safetensors files, in the order of their names.</summary>
     public string Digest { get; }
 
@@ -115,6 +119,9 @@ public sealed class LlamaLayerWeights
 
     /// <summary>[hidden, intermediate].</summary>
     public Tensor Down { get; }
+
+    internal long ParameterCount =>
+        AttentionNorm.numel() + Query.numel() + Key.numel() + Value.numel() + Output.numel() + MlpNorm.numel() + Gate.numel() + Up.numel() + Down.numel();
 
     internal void Dispose()
     {

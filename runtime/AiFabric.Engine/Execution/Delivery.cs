@@ -1,0 +1,99 @@
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Requests;
+using AiFabric.Engine.Scheduling;
+
+namespace AiFabric.Engine.Execution;
+
+/// <summary>Brings tokens and ends to the clients' channels, exactly one end to each. For the engine's thread only.</summary>
+/// <param name="adapters">Where ended sequences give their adapters back.</param>
+/// <param name="metrics">Counted here: latencies, tokens, ends.</param>
+/// <param name="attainment">Told whether each token met the objective.</param>
+/// <param name="tpotObjective">Null without an objective.</param>
+/// <param name="time">Clock.</param>
+internal sealed class Delivery(
+    AdapterRegistry adapters, EngineMetrics metrics, SlidingAttainment attainment, TimeSpan? tpotObjective, TimeProvider time)
+{
+    private readonly Dictionary<SequenceId, RequestStream> streams = [];
+
+    public void Open(RequestStream stream) => streams.Add(stream.Sequence.Id, stream);
+
+    /// <summary>Notes that sequences were admitted. Call after planning, before the pass.</summary>
+    public void Admitted(Batch batch)
+    {
+        if (batch.Admitted == 0)
+            return;
+        long now = time.GetTimestamp();
+        foreach (var chunk in batch.PromptChunks)
+        {
+            // A first chunk: nothing was computed but what the cache gave.
+            if (chunk.Sequence.OutputCount == 0 && chunk.Start == chunk.Sequence.CachedTokens && streams.TryGetValue(chunk.Sequence.Id, out var stream))
+                metrics.QueueSeconds.Observe(time.GetElapsedTime(stream.Submitted, now).TotalSeconds);
+        }
+    }
+
+    /// <summary>Delivers an iteration's tokens. Call after the scheduler took them over.</summary>
+    public void Tokens(Batch batch, BatchOutcome outcome)
+    {
+        int sampled = 0;
+        long now = time.GetTimestamp();
+        TokensOf(batch.DecodeRows, outcome, now, ref sampled);
+        TokensOf(batch.PromptChunks, outcome, now, ref sampled);
+    }
+
+    /// <summary>Closes the streams of ended sequences and empties the list.</summary>
+    public void Ends(List<Sequence> ended)
+    {
+        foreach (var sequence in ended)
+        {
+            if (!streams.Remove(sequence.Id, out var stream))
+                continue;
+            // The scheduler ends no sequence without a reason.
+            var reason = sequence.Finish!.Value;
+            if (!stream.Finished)
+                stream.Write(new TokenEvent { Finish = reason, Error = sequence.Error, CachedTokens = sequence.CachedTokens });
+            stream.Complete();
+            metrics.Finished(reason).Add(1);
+            metrics.RequestSeconds.Observe(time.GetElapsedTime(stream.Submitted).TotalSeconds);
+            if (sequence.AdapterLoad != 0)
+                adapters.Release(sequence.AdapterLoad);
+        }
+        ended.Clear();
+    }
+
+    private void TokensOf(List<BatchRows> rows, BatchOutcome outcome, long now, ref int sampled)
+    {
+        foreach (var row in rows)
+        {
+            if (!row.Samples)
+                continue;
+            var token = outcome.Sampled[sampled++];
+            var stream = streams[row.Sequence.Id];
+            stream.Write(new TokenEvent
+            {
+                Token = token.Token,
+                Logprob = token.Logprob,
+                TopLogprobs = token.Top,
+                Finish = row.Sequence.Finish,
+                CachedTokens = row.Sequence.CachedTokens,
+            });
+            metrics.GenerationTokens.Add(1);
+            Time(stream, now);
+        }
+    }
+
+    private void Time(RequestStream stream, long now)
+    {
+        if (stream.LastToken is not { } last)
+        {
+            metrics.TimeToFirstTokenSeconds.Observe(time.GetElapsedTime(stream.Submitted, now).TotalSeconds);
+        }
+        else
+        {
+            var elapsed = time.GetElapsedTime(last, now);
+            metrics.InterTokenSeconds.Observe(elapsed.TotalSeconds);
+            if (tpotObjective is { } objective)
+                attainment.Observe(elapsed <= objective);
+        }
+        stream.LastToken = now;
+    }
+}

@@ -1,0 +1,107 @@
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Models;
+using AiFabric.Engine.Weights;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Execution;
+
+/// <summary>
+/// One pass of a packed batch through the model. Norms, projections and the MLP see all rows at once, whatever they are for; only
+/// attention treats decode rows, prompt chunks and the training window apart.
+/// </summary>
+/// <param name="weights">The model.</param>
+/// <param name="cache">Memory of the key-value cache.</param>
+internal sealed class ForwardPass(LlamaWeights weights, KvTensors cache)
+{
+    private readonly LlamaConfig config = weights.Config;
+
+    /// <summary>Runs all layers. Gradients must be off.</summary>
+    /// <returns>[n, hidden] before the final norm, owned by the caller's scope.</returns>
+    public Tensor Run(PackedBatch batch)
+    {
+        using var scope = NewDisposeScope();
+        var x = weights.Embedding.index_select(0, batch.Tokens);
+        for (int layer = 0; layer < config.Layers; layer++)
+        {
+            var next = Layer(layer, x, batch);
+            x.Dispose();
+            x = next;
+        }
+        return x.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The logits of the sampling rows.</summary>
+    /// <param name="hidden">What <see cref="Run"/> returned.</param>
+    /// <param name="rows">[s] Int64.</param>
+    /// <returns>[s, vocab] Float32 on the CPU, contiguous, owned by the caller's scope.</returns>
+    public Tensor Logits(Tensor hidden, Tensor rows)
+    {
+        using var scope = NewDisposeScope();
+        var last = LlamaMath.RmsNorm(hidden.index_select(0, rows), weights.FinalNorm, config.NormEpsilon);
+        return nn.functional.linear(last, weights.Head).to(ScalarType.Float32).cpu().contiguous().MoveToOuterDisposeScope();
+    }
+
+    private Tensor Layer(int layer, Tensor x, PackedBatch batch)
+    {
+        using var scope = NewDisposeScope();
+        var (w, lora) = (weights.Layers[layer], batch.Lora);
+        foreach (var segment in batch.Segments)
+            segment.Window?.SaveLayerInput(layer, x.narrow(0, segment.Start, segment.Count));
+
+        var h = LlamaMath.RmsNorm(x, w.AttentionNorm, config.NormEpsilon);
+        var q = lora.Linear(layer, LoraTarget.Query, h, w.Query).view(batch.Rows, config.Heads, config.HeadSize);
+        var k = lora.Linear(layer, LoraTarget.Key, h, w.Key).view(batch.Rows, config.KeyValueHeads, config.HeadSize);
+        var v = lora.Linear(layer, LoraTarget.Value, h, w.Value).view(batch.Rows, config.KeyValueHeads, config.HeadSize);
+        q = LlamaMath.ApplyRotary(q, batch.Cos, batch.Sin);
+        k = LlamaMath.ApplyRotary(k, batch.Cos, batch.Sin);
+        if (batch.Slots is { } slots)
+            cache.Write(layer, slots, k.narrow(0, 0, batch.InferenceRows), v.narrow(0, 0, batch.InferenceRows));
+        var attended = x + lora.Linear(layer, LoraTarget.Output, Attend(layer, q, k, v, batch), w.Output);
+
+        h = LlamaMath.RmsNorm(attended, w.MlpNorm, config.NormEpsilon);
+        var gate = lora.Linear(layer, LoraTarget.Gate, h, w.Gate);
+        var up = lora.Linear(layer, LoraTarget.Up, h, w.Up);
+        return (attended + lora.Linear(layer, LoraTarget.Down, LlamaMath.GatedSilu(gate, up), w.Down)).MoveToOuterDisposeScope();
+    }
+
+    // [n, heads · headDim]
+    private Tensor Attend(int layer, Tensor q, Tensor k, Tensor v, PackedBatch batch)
+    {
+        using var scope = NewDisposeScope();
+        var parts = new List<Tensor>(batch.Segments.Count + 1);
+        if (batch.Decode is { } decode)
+            parts.Add(AttendDecode(layer, q.narrow(0, 0, decode.Count), decode));
+        foreach (var segment in batch.Segments)
+            parts.Add(AttendSegment(layer, q, k, v, segment));
+        return (parts.Count == 1 ? parts[0] : cat(parts, 0)).MoveToOuterDisposeScope();
+    }
+
+    // Every row is a batch entry with one query per head of its key-value head's group.
+    private Tensor AttendDecode(int layer, Tensor q, DecodeRows decode)
+    {
+        using var scope = NewDisposeScope();
+        long[] shape = [decode.Count, decode.Context, config.KeyValueHeads, config.HeadSize];
+        var (keys, values) = cache.Gather(layer, decode.Blocks);
+        var queries = q.view(decode.Count, config.KeyValueHeads, config.Heads / config.KeyValueHeads, config.HeadSize);
+        return nn.functional.scaled_dot_product_attention(
+                queries, keys.view(shape).transpose(1, 2), values.view(shape).transpose(1, 2), decode.Mask)
+            .reshape(decode.Count, config.Heads * config.HeadSize).MoveToOuterDisposeScope();
+    }
+
+    private Tensor AttendSegment(int layer, Tensor q, Tensor k, Tensor v, Segment segment)
+    {
+        using var scope = NewDisposeScope();
+        var (keys, values) = segment.Window is { } window
+            ? window.Append(layer, k.narrow(0, segment.Start, segment.Count), v.narrow(0, segment.Start, segment.Count))
+            : Context(layer, segment);
+        return LlamaMath.Attention(q.narrow(0, segment.Start, segment.Count), keys, values, segment.Mask).MoveToOuterDisposeScope();
+    }
+
+    private (Tensor Keys, Tensor Values) Context(int layer, Segment segment)
+    {
+        // A segment is a window or has blocks.
+        var (keys, values) = cache.Gather(layer, segment.Blocks!);
+        long[] flat = [-1, config.KeyValueHeads, config.HeadSize];
+        return (keys.view(flat).narrow(0, 0, segment.Context), values.view(flat).narrow(0, 0, segment.Context));
+    }
+}

@@ -1,0 +1,165 @@
+using System.Runtime.InteropServices;
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Models;
+using AiFabric.Engine.Scheduling;
+using AiFabric.Engine.Training;
+using AiFabric.Engine.Weights;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Execution;
+
+/// <summary>
+/// A batch as tensors: all rows in one matrix, [decode rows | prompt chunks | training window]. Its tensors belong to the dispose scope
+/// in which it was built.
+/// </summary>
+internal sealed class PackedBatch
+{
+    private readonly List<long> tokens = [];
+    private readonly List<long> positions = [];
+    private readonly List<long> slots = [];
+    private readonly List<long> samples = [];
+    private readonly Device device;
+
+    /// <param name="batch">The plan.</param>
+    /// <param name="window">The training window that rides along, or null.</param>
+    /// <param name="adapterOf">The adapter of a load number other than 0.</param>
+    /// <param name="weights">Gives shape, type and device.</param>
+    /// <param name="rotary">Angles by position.</param>
+    public PackedBatch(Batch batch, TrainingWindow? window, Func<long, LoraAdapter> adapterOf, LlamaWeights weights, RotaryTable rotary)
+    {
+        device = weights.Device;
+        Lora = new LoraRows(device);
+        var config = weights.Config;
+        foreach (var row in batch.DecodeRows)
+            AddRows(row, adapterOf);
+        if (batch.DecodeRows.Count > 0)
+            Decode = new DecodeRows(batch.DecodeRows, weights.Type, device);
+        foreach (var chunk in batch.PromptChunks)
+        {
+            Segments.Add(Prompt(chunk, config, weights.Type));
+            AddRows(chunk, adapterOf);
+        }
+        if (window is not null)
+            AddWindow(window, config, weights.Type);
+        Lora.Seal();
+        Tokens = HostTensors.Upload(CollectionsMarshal.AsSpan(tokens), device);
+        (Cos, Sin) = rotary.At(HostTensors.Upload(CollectionsMarshal.AsSpan(positions), device));
+        if (slots.Count > 0)
+            Slots = HostTensors.Upload(CollectionsMarshal.AsSpan(slots), device);
+        if (samples.Count > 0)
+            Samples = HostTensors.Upload(CollectionsMarshal.AsSpan(samples), device);
+    }
+
+    /// <summary>[n] Int64.</summary>
+    public Tensor Tokens { get; }
+
+    /// <summary>[n, 1, headDim / 2].</summary>
+    public Tensor Cos { get; }
+
+    /// <summary>[n, 1, headDim / 2].</summary>
+    public Tensor Sin { get; }
+
+    /// <summary>[inference rows] Int64: where their keys and values go; null without inference.</summary>
+    public Tensor? Slots { get; }
+
+    /// <summary>[sampling rows] Int64: rows whose logits are wanted; null when there are none.</summary>
+    public Tensor? Samples { get; }
+
+    /// <summary>Null without decode rows, which otherwise come first.</summary>
+    public DecodeRows? Decode { get; }
+
+    /// <summary>Prompt chunks, then the training window.</summary>
+    public List<Segment> Segments { get; } = [];
+
+    public LoraRows Lora { get; }
+
+    public int Rows => tokens.Count;
+
+    /// <summary>Decode and prompt rows.</summary>
+    public int InferenceRows => slots.Count;
+
+    private void AddRows(BatchRows rows, Func<long, LoraAdapter> adapterOf)
+    {
+        var sequence = rows.Sequence;
+        if (sequence.AdapterLoad != 0)
+            Lora.Add(adapterOf(sequence.AdapterLoad), tokens.Count, rows.Count);
+        for (int position = rows.Start; position < rows.Start + rows.Count; position++)
+        {
+            tokens.Add(sequence.Tokens[position]);
+            positions.Add(position);
+            slots.Add(sequence.Blocks.Slot(position));
+        }
+        if (rows.Samples)
+            samples.Add(tokens.Count - 1);
+    }
+
+    private Segment Prompt(BatchRows chunk, LlamaConfig config, ScalarType type)
+    {
+        int context = chunk.Start + chunk.Count;
+        var table = chunk.Sequence.Blocks;
+        var blocks = new long[table.BlocksFor(context)];
+        for (int i = 0; i < blocks.Length; i++)
+            blocks[i] = table.Blocks[i].Index;
+        var mask = LlamaMath.CausalMask(chunk.Start, chunk.Count, config.Heads / config.KeyValueHeads, type, device);
+        return new Segment(tokens.Count, chunk.Count, context, HostTensors.Upload(blocks, device), mask, null);
+    }
+
+    private void AddWindow(TrainingWindow window, LlamaConfig config, ScalarType type)
+    {
+        if (window.Adapter is { } adapter)
+            Lora.Add(adapter, tokens.Count, window.Count);
+        var mask = LlamaMath.CausalMask(window.Start, window.Count, config.Heads / config.KeyValueHeads, type, device);
+        Segments.Add(new Segment(tokens.Count, window.Count, window.Start + window.Count, null, mask, window));
+        for (int i = 0; i < window.Count; i++)
+        {
+            tokens.Add(window.Tokens[i]);
+            positions.Add(window.Start + i);
+        }
+    }
+}
+
+/// <summary>Consecutive rows of one sequence that attend together.</summary>
+/// <param name="Start">First row in the packed batch.</param>
+/// <param name="Count">Rows.</param>
+/// <param name="Context">Keys they see: those before, and their own.</param>
+/// <param name="Blocks">[b] Int64, the cache blocks of the context; null for a training window.</param>
+/// <param name="Mask">From <see cref="LlamaMath.CausalMask"/>.</param>
+/// <param name="Window">The training window these rows are, or null.</param>
+internal sealed record Segment(int Start, int Count, int Context, Tensor? Blocks, Tensor? Mask, TrainingWindow? Window);
+
+/// <summary>The decode rows' view of the cache: every row's blocks, padded to the longest context.</summary>
+internal sealed class DecodeRows
+{
+    public DecodeRows(List<BatchRows> rows, ScalarType type, Device device)
+    {
+        Count = rows.Count;
+        int widest = 0;
+        foreach (var row in rows)
+            widest = Math.Max(widest, row.Sequence.Blocks.BlocksFor(row.Start + 1));
+        Context = widest * rows[0].Sequence.Blocks.BlockSize;
+        var blocks = new long[Count * widest];
+        var mask = new float[Count * Context];
+        for (int i = 0; i < Count; i++)
+        {
+            var table = rows[i].Sequence.Blocks;
+            int used = table.BlocksFor(rows[i].Start + 1);
+            // Padding repeats a block of the row's own, so that no other request's memory is read.
+            for (int block = 0; block < widest; block++)
+                blocks[(i * widest) + block] = table.Blocks[block < used ? block : 0].Index;
+            mask.AsSpan((i * Context) + rows[i].Start + 1, Context - rows[i].Start - 1).Fill(float.NegativeInfinity);
+        }
+        Blocks = HostTensors.Upload(blocks, device);
+        Mask = HostTensors.Upload(mask, device).to(type).view(Count, 1, 1, Context);
+    }
+
+    public int Count { get; }
+
+    /// <summary>Slots per row, padding included.</summary>
+    public int Context { get; }
+
+    /// <summary>[rows · blocks per row] Int64.</summary>
+    public Tensor Blocks { get; }
+
+    /// <summary>[rows, 1, 1, context]: −∞ for slots behind the row's last token.</summary>
+    public Tensor Mask { get; }
+}

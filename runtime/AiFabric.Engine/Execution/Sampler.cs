@@ -1,0 +1,80 @@
+using AiFabric.Engine.Requests;
+using AiFabric.Engine.Scheduling;
+
+namespace AiFabric.Engine.Execution;
+
+/// <summary>
+/// Draws tokens from logits: penalties, temperature, top-k, top-p, min-p, then one draw whose random number depends only on the
+/// sequence's seed and the token's place in the output, not on what else is in the batch. Not thread safe.
+/// </summary>
+/// <param name="vocabulary">Size of the vocabulary.</param>
+internal sealed class Sampler(int vocabulary)
+{
+    private readonly Candidates candidates = new(vocabulary);
+    private readonly int[] occurrences = new int[vocabulary];
+
+    /// <summary>Draws the next token of a sequence.</summary>
+    /// <param name="logits">[vocab]; overwritten.</param>
+    /// <param name="sequence">Its parameters, tokens so far and seed.</param>
+    /// <exception cref="InvalidOperationException">The logits are not finite: the model or its cache is damaged.</exception>
+    public SampledToken Sample(Span<float> logits, Sequence sequence)
+    {
+        var parameters = sequence.Request.Sampling;
+        var logprobs = sequence.Request.TopLogprobs is { } top ? Logprobs.Of(logits, top) : null;
+        ApplyPenalties(logits, sequence, parameters);
+        int token = parameters.Temperature <= 0 ? Greedy(logits) : Draw(logits, parameters, sequence);
+        return new SampledToken(token, logprobs?.Of(token), logprobs?.Top);
+    }
+
+    private static int Greedy(ReadOnlySpan<float> logits)
+    {
+        int best = -1;
+        float most = float.NegativeInfinity;
+        for (int i = 0; i < logits.Length; i++)
+        {
+            if (logits[i] > most)
+                (best, most) = (i, logits[i]);
+        }
+        return best >= 0 && float.IsFinite(most) ? best : throw NotFinite();
+    }
+
+    private int Draw(ReadOnlySpan<float> logits, SamplingParameters parameters, Sequence sequence)
+    {
+        candidates.Fill(logits, parameters.Temperature, parameters.TopK);
+        if (!double.IsFinite(candidates.Total) || candidates.Total <= 0)
+            throw NotFinite();
+        candidates.KeepTopP(parameters.TopP);
+        candidates.KeepMinP(parameters.MinP);
+        return candidates.At(CounterRandom.NextDouble(sequence.Seed, sequence.OutputCount));
+    }
+
+    private void ApplyPenalties(Span<float> logits, Sequence sequence, SamplingParameters parameters)
+    {
+        var output = sequence.Tokens[sequence.PromptCount..];
+        if (parameters.RepetitionPenalty != 1)
+            Repetition(logits, sequence.Tokens, (float)parameters.RepetitionPenalty);
+        if (parameters.FrequencyPenalty == 0 && parameters.PresencePenalty == 0)
+            return;
+        foreach (int token in output)
+            occurrences[token]++;
+        foreach (int token in output)
+        {
+            if (occurrences[token] > 0)
+                logits[token] -= (float)((parameters.FrequencyPenalty * occurrences[token]) + parameters.PresencePenalty);
+            occurrences[token] = 0;
+        }
+    }
+
+    private void Repetition(Span<float> logits, ReadOnlySpan<int> tokens, float penalty)
+    {
+        foreach (int token in tokens)
+        {
+            if (occurrences[token]++ == 0)
+                logits[token] = logits[token] > 0 ? logits[token] / penalty : logits[token] * penalty;
+        }
+        foreach (int token in tokens)
+            occurrences[token] = 0;
+    }
+
+    private static InvalidOperationException NotFinite() => new("The model's logits are not finite numbers.");
+}

@@ -1,0 +1,272 @@
+using System.Security.Cryptography;
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Execution;
+using AiFabric.Engine.Interop;
+using AiFabric.Engine.KvCache;
+using AiFabric.Engine.Models;
+using AiFabric.Engine.Requests;
+using AiFabric.Engine.Scheduling;
+using AiFabric.Engine.Tokenization;
+using AiFabric.Engine.Training;
+using AiFabric.Engine.Weights;
+using Microsoft.Extensions.Logging;
+using TorchSharp;
+
+namespace AiFabric.Engine;
+
+/// <summary>
+/// Serves one Llama model and finetunes adapters of it in the same forward passes. All computing happens on one thread of its own;
+/// every member may be called from any thread.
+/// </summary>
+public sealed class LlmEngine : IAsyncDisposable
+{
+    private readonly EngineOptions options;
+    private readonly TimeProvider time;
+    private readonly ILogger logger;
+    private readonly AdapterRegistry adapters;
+    private readonly SlidingAttainment attainment;
+    private readonly ModelRunner runner;
+    private readonly EngineLoop loop;
+    private long lastSequence;
+    private int disposed;
+
+    private LlmEngine(EngineOptions options, LlamaWeights weights, HuggingFaceTokenizer tokenizer, TimeProvider time, ILogger logger)
+    {
+        (this.options, this.time, this.logger, Weights, Tokenizer) = (options, time, logger, weights, tokenizer);
+        adapters = new AdapterRegistry(options.MaxAdapters);
+        attainment = new SlidingAttainment(time);
+        runner = new ModelRunner(weights, options.KvBlocks, options.BlockSize, adapters.Held, time);
+        var delivery = new Delivery(adapters, Metrics, attainment, options.TpotObjective, time);
+        loop = new EngineLoop(options, new BlockPool(options.KvBlocks), runner, delivery, Metrics, logger);
+        loop.Start();
+    }
+
+    public HuggingFaceTokenizer Tokenizer { get; }
+
+    /// <summary>The model's chat template, raw Jinja; null when it has none.</summary>
+    public string? ChatTemplate => Tokenizer.Settings.ChatTemplate;
+
+    public LlamaConfig Config => Weights.Config;
+
+    /// <summary><c>sha256:…</c> of the base weights.</summary>
+    public string ModelDigest => Weights.Digest;
+
+    /// <summary>The base weights, for training on the engine's thread. Owned by the engine.</summary>
+    public LlamaWeights Weights { get; }
+
+    public EngineMetrics Metrics { get; } = new();
+
+    /// <summary>Prompt and output together, in tokens, at most: the model's positions or the whole cache, whichever is less.</summary>
+    public int MaxContextTokens => (int)Math.Min(Config.MaximumPositions, (long)options.KvBlocks * options.BlockSize);
+
+    public IReadOnlyList<AdapterInfo> Adapters => adapters.List();
+
+    /// <summary>How busy the engine is.</summary>
+    public EngineLoad CurrentLoad => loop.Load(attainment.Value);
+
+    /// <summary>Loads a model folder and starts the engine's thread.</summary>
+    /// <exception cref="System.ComponentModel.DataAnnotations.ValidationException">An option is out of range.</exception>
+    /// <exception cref="CheckpointException">The model folder cannot be used; the message says why.</exception>
+    /// <exception cref="DllNotFoundException">libtorch is missing.</exception>
+    public static LlmEngine Load(EngineOptions options, TimeProvider time, ILoggerFactory logs)
+    {
+        options.Validate();
+        TorchRuntime.EnsureLoaded();
+        var tokenizer = HuggingFaceTokenizer.Load(options.ModelFolder);
+        var weights = LlamaWeights.Load(options.ModelFolder, options.Type, torch.device(options.Device));
+        try
+        {
+            if (tokenizer.VocabularySize > weights.Config.VocabularySize)
+            {
+                throw new CheckpointException(
+                    $"{options.ModelFolder}: the tokenizer has {tokenizer.VocabularySize} tokens, but the model only {weights.Config.VocabularySize}.");
+            }
+            var logger = logs.CreateLogger<LlmEngine>();
+            var engine = new LlmEngine(options, weights, tokenizer, time, logger);
+            Log.ModelLoaded(
+                logger, options.ModelFolder, weights.Config.Layers, weights.ParameterCount, options.Type.ToString(), options.Device, weights.Digest,
+                options.KvBlocks, options.BlockSize);
+            return engine;
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Starts a generation. Its events end with exactly one that has a finish reason, whatever happens.</summary>
+    /// <exception cref="EngineRejectedException">The request cannot be served; <see cref="EngineRejectedException.Code"/> says why.</exception>
+    public Generation Submit(GenerationRequest request)
+    {
+        RequireValid(request);
+        long load = request.Adapter is { } name
+            ? adapters.TryAcquire(name)
+                ?? throw new EngineRejectedException(RejectionCodes.AdapterNotFound, $"No adapter '{name}' is loaded.", "model")
+            : 0;
+        try
+        {
+            var id = new SequenceId(Interlocked.Increment(ref lastSequence));
+            int maxTokens = Math.Min(request.MaxTokens, MaxContextTokens - request.PromptTokens.Count);
+            var sequence = new Sequence(id, request, maxTokens, SeedOf(request, id), load, options.BlockSize);
+            var stream = new RequestStream(sequence, time.GetTimestamp());
+            loop.Submit(stream);
+            return new Generation(id, stream.Reader, _ => Cancel(sequence));
+        }
+        catch
+        {
+            if (load != 0)
+                adapters.Release(load);
+            throw;
+        }
+    }
+
+    /// <summary>Makes an adapter available under a name. Requests go on meanwhile. Idempotent where name and digest are the loaded ones.</summary>
+    /// <param name="name">Name in requests; one of that name is replaced, and ends with the requests that use it.</param>
+    /// <param name="folder">PEFT folder.</param>
+    /// <param name="expectedDigest">What the files' digest must be; null takes any.</param>
+    /// <param name="cancellationToken">Cancels before the files are read.</param>
+    /// <exception cref="EngineRejectedException">The adapter has another digest, too large a rank, or there are too many.</exception>
+    /// <exception cref="CheckpointException">The folder cannot be used with this model.</exception>
+    public async Task<AdapterInfo> LoadAdapterAsync(string name, string folder, string? expectedDigest, CancellationToken cancellationToken)
+    {
+        if (expectedDigest is not null && adapters.Find(name) is { } present && present.Digest == expectedDigest)
+            return present;
+        // Reading files on the engine's thread would delay every running request; only the registry is shared, and it locks.
+        var adapter = await Task.Run(() => PeftFolder.Load(folder, Config, Weights.Type, Weights.Device, name), cancellationToken).ConfigureAwait(false);
+        if (expectedDigest is not null && adapter.Digest != expectedDigest)
+        {
+            string found = adapter.Digest;
+            adapter.Dispose();
+            throw new EngineRejectedException(RejectionCodes.AdapterInvalid, $"{folder} has digest {found}, expected {expectedDigest}.", "digest");
+        }
+        return Install(adapter);
+    }
+
+    /// <summary>Makes an adapter that is in memory available under its name, and takes it over.</summary>
+    /// <exception cref="EngineRejectedException">Its rank is too large, or there are too many adapters; it is disposed then.</exception>
+    public AdapterInfo Install(LoraAdapter adapter)
+    {
+        if (adapter.Rank > options.MaxLoraRank)
+        {
+            int rank = adapter.Rank;
+            adapter.Dispose();
+            throw new EngineRejectedException(RejectionCodes.AdapterInvalid, $"The adapter has rank {rank}; this engine takes up to {options.MaxLoraRank} (lora.maxRank).");
+        }
+        var info = adapters.Install(adapter);
+        Log.AdapterLoaded(logger, info.Name, info.Rank, info.Digest);
+        return info;
+    }
+
+    /// <summary>Takes an adapter away from new requests; those that run with it end undisturbed.</summary>
+    /// <returns>False when there is none of that name.</returns>
+    public Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        bool removed = adapters.Remove(name);
+        if (removed)
+            Log.AdapterUnloaded(logger, name);
+        return Task.FromResult(removed);
+    }
+
+    /// <summary>Lets a training session take part in iterations. Several take turns.</summary>
+    /// <param name="executor">The session; not owned. When its demand rises on another thread, that thread calls <see cref="Wake"/>.</param>
+    /// <param name="faulted">Told, on the engine's thread, when an iteration with the session failed; it is detached then.</param>
+    /// <exception cref="ObjectDisposedException">The engine stopped.</exception>
+    public void AttachTraining(ITrainingExecutor executor, Action<Exception>? faulted = null)
+    {
+        var attached = RunOnEngineThreadAsync(
+            () =>
+            {
+                loop.Training.Attach(executor, faulted);
+                return true;
+            },
+            CancellationToken.None);
+        if (attached.IsFaulted)
+            attached.GetAwaiter().GetResult();
+    }
+
+    /// <summary>Takes a training session out of the loop. When the task ends, no member of it runs or will be called.</summary>
+    public async Task DetachTrainingAsync(ITrainingExecutor executor)
+    {
+        try
+        {
+            await RunOnEngineThreadAsync(() => loop.Training.Detach(executor), CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (ObjectDisposedException)
+        {
+            await loop.StopAsync().ConfigureAwait(false); // The thread has ended or is about to: wait for it.
+        }
+    }
+
+    /// <summary>Runs work between two iterations, alone with the model: snapshots of weights in training, for example.</summary>
+    /// <exception cref="ObjectDisposedException">The engine stopped before it ran.</exception>
+    public Task<T> RunOnEngineThreadAsync<T>(Func<T> work, CancellationToken cancellationToken) => loop.PostAsync(work, cancellationToken);
+
+    /// <summary>Makes an idle engine look for work again.</summary>
+    public void Wake() => loop.Wake();
+
+    /// <summary>Generates a few tokens, so that the first client does not pay for the first iteration. Counted like other requests.</summary>
+    /// <exception cref="InvalidOperationException">The model cannot compute.</exception>
+    public async Task WarmUpAsync()
+    {
+        int[] prompt = [.. Enumerable.Repeat(Tokenizer.BeginOfSequenceId ?? 0, Math.Clamp(MaxContextTokens / 2, 1, 2 * options.BlockSize))];
+        using var generation = Submit(new GenerationRequest
+        {
+            PromptTokens = prompt,
+            MaxTokens = 4,
+            CacheSalt = "warm-up",
+            Sampling = new SamplingParameters { Temperature = 0 },
+        });
+        await foreach (var next in generation.Events.ReadAllAsync().ConfigureAwait(false))
+        {
+            if (next.Finish == FinishReason.Error)
+                throw new InvalidOperationException($"The model cannot compute: {next.Error}");
+        }
+    }
+
+    /// <summary>Cancels every request, ends the thread after its running iteration, frees the model. Attached sessions are not disposed.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref disposed, 1) != 0)
+            return;
+        await loop.StopAsync().ConfigureAwait(false);
+        runner.Dispose();
+        adapters.Dispose();
+        Weights.Dispose();
+    }
+
+    private void Cancel(Sequence sequence)
+    {
+        if (sequence.State == SequenceState.Ended)
+            return;
+        sequence.RequestCancel();
+        loop.Wake();
+    }
+
+    private long SeedOf(GenerationRequest request, SequenceId id)
+    {
+        if (request.Sampling.Seed is { } seed)
+            return seed;
+        return options.Seed is { } own ? own + id.Value : BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
+    }
+
+    private void RequireValid(GenerationRequest request)
+    {
+        if (request.PromptTokens.Count == 0)
+            throw new EngineRejectedException(RejectionCodes.InvalidRequest, "The prompt has no tokens.", "prompt");
+        if (request.MaxTokens < 1)
+            throw new EngineRejectedException(RejectionCodes.InvalidRequest, $"max_tokens is {request.MaxTokens}; it must be at least 1.", "max_tokens");
+        foreach (int token in request.PromptTokens)
+        {
+            if ((uint)token >= (uint)Config.VocabularySize)
+                throw new EngineRejectedException(RejectionCodes.InvalidRequest, $"{token} is not a token of this model.", "prompt");
+        }
+        if (request.PromptTokens.Count >= MaxContextTokens)
+        {
+            throw new EngineRejectedException(
+                RejectionCodes.ContextLengthExceeded,
+                $"The prompt has {request.PromptTokens.Count} tokens; with at least one more it exceeds the context of {MaxContextTokens} tokens.", "messages");
+        }
+    }
+}

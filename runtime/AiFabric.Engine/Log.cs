@@ -1,0 +1,27 @@
+using Microsoft.Extensions.Logging;
+
+namespace AiFabric.Engine;
+
+internal static partial class Log
+{
+    [LoggerMessage(1, LogLevel.Information, "Loaded {Folder}: {Layers} layers, {Parameters} parameters as {Type} on {Device}, {Digest}; {Blocks} cache blocks of {BlockSize} tokens.")]
+    public static partial void ModelLoaded(ILogger logger, string folder, int layers, long parameters, string type, string device, string digest, int blocks, int blockSize);
+
+    [LoggerMessage(2, LogLevel.Error, "An iteration with {Sequences} sequences failed; they end with an error.")]
+    public static partial void IterationFailed(ILogger logger, Exception exception, int sequences);
+
+    [LoggerMessage(3, LogLevel.Error, "An iteration with finetuning failed; that training session leaves the loop, the sequences are computed again.")]
+    public static partial void TrainingLeftLoop(ILogger logger, Exception exception);
+
+    [LoggerMessage(4, LogLevel.Information, "Adapter {Name} (rank {Rank}, {Digest}) is loaded.")]
+    public static partial void AdapterLoaded(ILogger logger, string name, int rank, string digest);
+
+    [LoggerMessage(5, LogLevel.Information, "Adapter {Name} is unloaded.")]
+    public static partial void AdapterUnloaded(ILogger logger, string name);
+
+    [LoggerMessage(6, LogLevel.Critical, "The engine's thread ended: every sequence is cancelled and no request is taken any more.")]
+    public static partial void LoopFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(7, LogLevel.Error, "A callback of the engine's caller failed.")]
+    public static partial void CallbackFailed(ILogger logger, Exception exception);
+}

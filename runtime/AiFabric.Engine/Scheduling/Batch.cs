@@ -1,0 +1,86 @@
+using AiFabric.Engine.Requests;
+
+namespace AiFabric.Engine.Scheduling;
+
+/// <summary>Consecutive tokens of one sequence in a batch.</summary>
+/// <param name="Sequence">The sequence.</param>
+/// <param name="Start">Position of the first token.</param>
+/// <param name="Count">Tokens; 1 for a decode row.</param>
+/// <param name="Samples">Whether the last token's logits give the next token.</param>
+public readonly record struct BatchRows(Sequence Sequence, int Start, int Count, bool Samples);
+
+/// <summary>What one iteration computes. One instance is filled again and again, so that a step allocates nothing.</summary>
+public sealed class Batch
+{
+    /// <summary>Sequences that advance by one token each.</summary>
+    public List<BatchRows> DecodeRows { get; } = [];
+
+    /// <summary>Pieces of prompts (or of preempted sequences that are computed again).</summary>
+    public List<BatchRows> PromptChunks { get; } = [];
+
+    /// <summary>Tokens of all <see cref="PromptChunks"/>.</summary>
+    public int PromptTokens { get; internal set; }
+
+    /// <summary>Finetuning tokens that may ride in the forward pass.</summary>
+    public int TrainingForwardTokens { get; internal set; }
+
+    /// <summary>Tokens of the slice of backward that may follow the forward pass.</summary>
+    public int TrainingBackwardTokens { get; internal set; }
+
+    /// <summary>Sequences sent back to the queue to make room.</summary>
+    public int Preempted { get; internal set; }
+
+    /// <summary>Sequences admitted for the first time.</summary>
+    public int Admitted { get; internal set; }
+
+    /// <summary>Prompt tokens that this iteration's admissions found in the cache.</summary>
+    public int PrefixHitTokens { get; internal set; }
+
+    /// <summary>Prompt tokens that this iteration's admissions looked up.</summary>
+    public int PrefixQueryTokens { get; internal set; }
+
+    public int InferenceTokens => DecodeRows.Count + PromptTokens;
+
+    public bool HasInference => DecodeRows.Count > 0 || PromptChunks.Count > 0;
+
+    public bool IsEmpty => !HasInference && TrainingForwardTokens == 0 && TrainingBackwardTokens == 0;
+
+    internal void Clear()
+    {
+        DecodeRows.Clear();
+        PromptChunks.Clear();
+        PromptTokens = TrainingForwardTokens = TrainingBackwardTokens = Preempted = Admitted = PrefixHitTokens = PrefixQueryTokens = 0;
+    }
+}
+
+/// <summary>A drawn token.</summary>
+/// <param name="Token">Its id.</param>
+/// <param name="Logprob">Natural log probability before temperature and filters; null when not asked for.</param>
+/// <param name="Top">The most likely tokens; null when not asked for.</param>
+public readonly record struct SampledToken(int Token, double? Logprob, IReadOnlyList<TokenProbability>? Top);
+
+/// <summary>What an iteration computed. One instance is filled again and again.</summary>
+public sealed class BatchOutcome
+{
+    /// <summary>One token for each row that samples: decode rows first, then prompt chunks, in the batch's order.</summary>
+    public List<SampledToken> Sampled { get; } = [];
+
+    /// <summary>Finetuning tokens that did ride in the forward pass.</summary>
+    public int TrainingForwardTokens { get; set; }
+
+    /// <summary>Finetuning tokens whose backward ran.</summary>
+    public int TrainingBackwardTokens { get; set; }
+
+    /// <summary>Duration of the forward pass, sampling included.</summary>
+    public TimeSpan ForwardTime { get; set; }
+
+    /// <summary>Duration of the slice of backward; zero without one.</summary>
+    public TimeSpan BackwardTime { get; set; }
+
+    internal void Clear()
+    {
+        Sampled.Clear();
+        TrainingForwardTokens = TrainingBackwardTokens = 0;
+        ForwardTime = BackwardTime = TimeSpan.Zero;
+    }
+}

@@ -1,0 +1,248 @@
+using AiFabric.Engine.KvCache;
+using AiFabric.Engine.Requests;
+using AiFabric.Engine.Training;
+
+namespace AiFabric.Engine.Scheduling;
+
+/// <summary>
+/// Decides what each iteration computes: continuous batching with chunked prefill over a paged cache, first come first served, and
+/// finetuning in what is left. Pure: no tensor, clock or I/O. Not thread safe. Steps allocate nothing once its lists have grown.
+/// </summary>
+/// <param name="options">Bounds.</param>
+/// <param name="pool">Blocks of the cache.</param>
+public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
+{
+    private readonly List<Sequence> running = [];
+    private readonly LinkedList<Sequence> waiting = [];
+    private readonly List<Sequence> ended = [];
+    private readonly Batch batch = new();
+    private readonly LatencyModel latency = new();
+    private TrainingBudget? budget;
+
+    public int RunningCount => running.Count;
+
+    public int WaitingCount => waiting.Count;
+
+    /// <summary>Whether any sequence waits or runs.</summary>
+    public bool HasSequences => running.Count + waiting.Count > 0;
+
+    /// <summary>Sequences that ended since the list was last cleared, each once. The engine clears it.</summary>
+    public List<Sequence> Ended => ended;
+
+    /// <summary>Tokens of the waiting sequences.</summary>
+    public long WaitingTokens
+    {
+        get
+        {
+            long sum = 0;
+            foreach (var sequence in waiting)
+                sum += sequence.Tokens.Length;
+            return sum;
+        }
+    }
+
+    /// <summary>Queues a sequence. Its tokens, those still to come included, must fit the whole pool.</summary>
+    /// <exception cref="ArgumentException">They do not, so that it could never end.</exception>
+    public void Add(Sequence sequence)
+    {
+        if (sequence.Blocks.BlocksFor(sequence.PromptCount + sequence.MaxTokens) > pool.Total)
+            throw new ArgumentException($"A sequence of {sequence.PromptCount} + {sequence.MaxTokens} tokens does not fit {pool.Total} blocks.", nameof(sequence));
+        waiting.AddLast(sequence);
+    }
+
+    /// <summary>Plans the next iteration.</summary>
+    /// <param name="demand">Finetuning work on offer.</param>
+    /// <returns>The plan, valid until the next call; empty when there is nothing to do.</returns>
+    public Batch Next(TrainingDemand demand)
+    {
+        batch.Clear();
+        DropCancelled();
+        ScheduleDecodes();
+        ScheduleChunks();
+        // Who was just sent away must not come back for the blocks it made room with.
+        if (batch.Preempted == 0)
+            Admit();
+        (budget ??= new TrainingBudget(options, latency)).Fill(batch, demand);
+        return batch;
+    }
+
+    /// <summary>Takes over what an iteration computed: sequences grow, full blocks become shareable, finished sequences end.</summary>
+    /// <exception cref="ArgumentException">The outcome does not have one token for each sampling row.</exception>
+    public void Commit(Batch done, BatchOutcome outcome)
+    {
+        int sampled = 0;
+        CommitRows(done.DecodeRows, outcome, ref sampled);
+        CommitRows(done.PromptChunks, outcome, ref sampled);
+        if (sampled != outcome.Sampled.Count)
+            throw new ArgumentException($"{outcome.Sampled.Count} tokens for {sampled} sampling rows.", nameof(outcome));
+        RemoveEnded();
+        if (done.HasInference || outcome.TrainingForwardTokens > 0)
+            latency.ObserveForward(done.DecodeRows.Count, done.PromptTokens, outcome.TrainingForwardTokens, outcome.ForwardTime.TotalMilliseconds);
+        if (outcome.TrainingBackwardTokens > 0)
+            latency.ObserveBackward(outcome.TrainingBackwardTokens, outcome.BackwardTime.TotalMilliseconds);
+    }
+
+    /// <summary>Ends the sequences of an iteration that failed.</summary>
+    public void Fail(Batch failed, string error)
+    {
+        foreach (var rows in failed.DecodeRows)
+            End(rows.Sequence, FinishReason.Error, error);
+        foreach (var rows in failed.PromptChunks)
+            End(rows.Sequence, FinishReason.Error, error);
+        RemoveEnded();
+    }
+
+    /// <summary>Ends every sequence: the engine stops.</summary>
+    public void CancelAll()
+    {
+        foreach (var sequence in waiting)
+            End(sequence, FinishReason.Cancelled);
+        waiting.Clear();
+        foreach (var sequence in running)
+            End(sequence, FinishReason.Cancelled);
+        running.Clear();
+    }
+
+    private void DropCancelled()
+    {
+        for (var node = waiting.First; node is not null;)
+        {
+            var next = node.Next;
+            if (node.Value.CancelRequested)
+            {
+                waiting.Remove(node);
+                End(node.Value, FinishReason.Cancelled);
+            }
+            node = next;
+        }
+        bool any = false;
+        foreach (var sequence in running)
+        {
+            if (!sequence.CancelRequested)
+                continue;
+            End(sequence, FinishReason.Cancelled);
+            any = true;
+        }
+        if (any)
+            RemoveEnded();
+    }
+
+    // Oldest first; the newest give way. The oldest therefore always advances, so every sequence ends.
+    private void ScheduleDecodes()
+    {
+        for (int i = 0; i < running.Count; i++)
+        {
+            var sequence = running[i];
+            if (sequence.Remaining != 1 || sequence.Computed == 0)
+                continue;
+            bool grown;
+            while (!(grown = sequence.Blocks.TryGrow(pool, sequence.Tokens.Length)) && running.Count - 1 > i)
+                Preempt(running.Count - 1);
+            if (grown)
+                batch.DecodeRows.Add(new BatchRows(sequence, sequence.Computed, 1, Samples: true));
+            else
+                Preempt(i);
+        }
+    }
+
+    private void ScheduleChunks()
+    {
+        foreach (var sequence in running)
+        {
+            // All blocks were taken at admission.
+            if (sequence.Remaining > 1 || sequence.Computed == 0)
+                AddChunk(sequence);
+        }
+    }
+
+    private void AddChunk(Sequence sequence)
+    {
+        int count = Math.Min(sequence.Remaining, options.MaxBatchTokens - batch.InferenceTokens);
+        if (count <= 0)
+            return;
+        batch.PromptChunks.Add(new BatchRows(sequence, sequence.Computed, count, Samples: count == sequence.Remaining));
+        batch.PromptTokens += count;
+    }
+
+    private void Admit()
+    {
+        while (waiting.First is { } first && running.Count < options.MaxRunning && batch.InferenceTokens < options.MaxBatchTokens)
+        {
+            var sequence = first.Value;
+            int needed = options.PrefixCaching
+                ? sequence.Blocks.Estimate(pool, sequence.Tokens).FreeNeeded
+                : sequence.Blocks.BlocksFor(sequence.Tokens.Length);
+            // One block for each running sequence stays free, or the newcomer would soon be sent back.
+            if (needed + running.Count > pool.Free)
+                return;
+            waiting.RemoveFirst();
+            Start(sequence);
+        }
+    }
+
+    private void Start(Sequence sequence)
+    {
+        if (options.PrefixCaching)
+            sequence.Computed = sequence.Blocks.ShareCached(pool, sequence.Tokens);
+        if (!sequence.Blocks.TryGrow(pool, sequence.Tokens.Length))
+            throw new InvalidOperationException("Admission promised blocks that the pool does not have.");
+        if (!sequence.WasAdmitted)
+        {
+            (sequence.WasAdmitted, sequence.CachedTokens) = (true, sequence.Computed);
+            batch.Admitted++;
+            batch.PrefixHitTokens += sequence.Computed;
+            batch.PrefixQueryTokens += sequence.PromptCount;
+        }
+        sequence.State = SequenceState.Running;
+        running.Add(sequence);
+        AddChunk(sequence);
+    }
+
+    private void Preempt(int index)
+    {
+        var sequence = running[index];
+        running.RemoveAt(index);
+        sequence.Blocks.Release(pool);
+        (sequence.Computed, sequence.State) = (0, SequenceState.Waiting);
+        waiting.AddFirst(sequence);
+        batch.Preempted++;
+    }
+
+    private void CommitRows(List<BatchRows> rows, BatchOutcome outcome, ref int sampled)
+    {
+        foreach (var row in rows)
+        {
+            var sequence = row.Sequence;
+            sequence.Computed += row.Count;
+            if (options.PrefixCaching)
+                sequence.Blocks.Publish(pool, sequence.Tokens, sequence.Computed);
+            if (!row.Samples)
+                continue;
+            int token = outcome.Sampled[sampled++].Token;
+            sequence.Append(token);
+            if (IsStop(sequence.Request.StopTokens, token))
+                End(sequence, FinishReason.Stop);
+            else if (sequence.OutputCount >= sequence.MaxTokens)
+                End(sequence, FinishReason.Length);
+        }
+    }
+
+    private static bool IsStop(IReadOnlyList<int> stops, int token)
+    {
+        for (int i = 0; i < stops.Count; i++)
+        {
+            if (stops[i] == token)
+                return true;
+        }
+        return false;
+    }
+
+    private void End(Sequence sequence, FinishReason reason, string? error = null)
+    {
+        sequence.End(reason, error);
+        sequence.Blocks.Release(pool);
+        ended.Add(sequence);
+    }
+
+    private void RemoveEnded() => running.RemoveAll(static sequence => sequence.State == SequenceState.Ended);
+}

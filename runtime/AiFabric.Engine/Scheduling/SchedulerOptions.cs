@@ -1,0 +1,32 @@
+namespace AiFabric.Engine.Scheduling;
+
+/// <summary>The scheduler's bounds; <see cref="EngineOptions"/> explains each.</summary>
+public sealed record SchedulerOptions
+{
+    public required int MaxBatchTokens { get; init; }
+
+    public required int MaxRunning { get; init; }
+
+    /// <summary>Finetuning tokens of an iteration beside inference; 0 keeps finetuning out.</summary>
+    public int MaxFinetuneTokens { get; init; }
+
+    public CoServingPolicy Policy { get; init; }
+
+    public double TrainingShare { get; init; }
+
+    /// <summary>Null without an objective.</summary>
+    public double? TpotMilliseconds { get; init; }
+
+    public bool PrefixCaching { get; init; } = true;
+
+    public static SchedulerOptions From(EngineOptions options) => new()
+    {
+        MaxBatchTokens = options.MaxBatchTokens,
+        MaxRunning = options.MaxRunningRequests,
+        MaxFinetuneTokens = options.MaxFinetuneTokensPerIteration,
+        Policy = options.Policy,
+        TrainingShare = options.TrainingShare,
+        TpotMilliseconds = options.TpotObjective?.TotalMilliseconds,
+        PrefixCaching = options.PrefixCaching,
+    };
+}

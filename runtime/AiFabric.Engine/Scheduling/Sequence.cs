@@ -1,0 +1,88 @@
+using System.Runtime.InteropServices;
+using AiFabric.Engine.KvCache;
+using AiFabric.Engine.Requests;
+
+namespace AiFabric.Engine.Scheduling;
+
+/// <summary>Where a sequence is in its life.</summary>
+public enum SequenceState
+{
+    Waiting,
+    Running,
+    Ended,
+}
+
+/// <summary>
+/// One request on its way through the engine: its tokens, how many of them have keys and values in the cache, and where those lie.
+/// Belongs to the scheduler; only <see cref="RequestCancel"/> may be called from other threads.
+/// </summary>
+public sealed class Sequence
+{
+    private readonly List<int> tokens;
+    private volatile bool cancelRequested;
+
+    /// <param name="id">Identity inside the engine.</param>
+    /// <param name="request">What the client asked for.</param>
+    /// <param name="maxTokens">Tokens generated at most: the request's number, cut to the context length.</param>
+    /// <param name="seed">Seed of this sequence's draws.</param>
+    /// <param name="adapterLoad">Number of the adapter's load; 0 for the base model.</param>
+    /// <param name="blockSize">Tokens of a cache block.</param>
+    public Sequence(SequenceId id, GenerationRequest request, int maxTokens, long seed, long adapterLoad, int blockSize)
+    {
+        (Id, Request, MaxTokens, Seed, AdapterLoad) = (id, request, maxTokens, seed, adapterLoad);
+        tokens = new List<int>(request.PromptTokens.Count + Math.Min(maxTokens, 1024));
+        tokens.AddRange(request.PromptTokens);
+        Blocks = new BlockTable(blockSize, PrefixHash.Start(adapterLoad, request.CacheSalt));
+    }
+
+    public SequenceId Id { get; }
+
+    public GenerationRequest Request { get; }
+
+    public int MaxTokens { get; }
+
+    public long Seed { get; }
+
+    public long AdapterLoad { get; }
+
+    public BlockTable Blocks { get; }
+
+    public SequenceState State { get; internal set; }
+
+    /// <summary>Prompt, then output.</summary>
+    public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(tokens);
+
+    public int PromptCount => Request.PromptTokens.Count;
+
+    public int OutputCount => tokens.Count - PromptCount;
+
+    /// <summary>Tokens whose keys and values are in the cache.</summary>
+    public int Computed { get; internal set; }
+
+    /// <summary>Tokens still to run through the model before the next one can be drawn.</summary>
+    public int Remaining => tokens.Count - Computed;
+
+    /// <summary>Prompt tokens that the first admission found in the cache.</summary>
+    public int CachedTokens { get; internal set; }
+
+    /// <summary>Whether it was admitted at least once: preempted sequences wait, but no longer count as queued requests.</summary>
+    public bool WasAdmitted { get; internal set; }
+
+    /// <summary>Why it ended; null before.</summary>
+    public FinishReason? Finish { get; private set; }
+
+    /// <summary>What failed, for <see cref="FinishReason.Error"/>.</summary>
+    public string? Error { get; private set; }
+
+    public bool CancelRequested => cancelRequested;
+
+    /// <summary>Asks the scheduler to drop the sequence before its next iteration. Thread safe; harmless after the end.</summary>
+    public void RequestCancel() => cancelRequested = true;
+
+    internal void End(FinishReason reason, string? error = null)
+    {
+        (State, Finish, Error) = (SequenceState.Ended, reason, error);
+    }
+
+    internal void Append(int token) => tokens.Add(token);
+}

@@ -1,0 +1,188 @@
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Requests;
+using Xunit;
+using static AiFabric.Engine.Tests.Execution.EngineTestExtensions;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Tests.Execution;
+
+/// <summary>Every sequence ends with exactly one finish, and nothing is left behind.</summary>
+public sealed class EngineLifeTests : IDisposable
+{
+    private readonly RandomModel model = new();
+
+    public void Dispose() => model.Dispose();
+
+    [Fact]
+    public async Task A_cancelled_sequence_ends_once_and_gives_its_blocks_back()
+    {
+        await using var engine = model.Start();
+        Generation running, waiting;
+        using (engine.Hold())
+        {
+            running = engine.Submit(Greedy(model.Prompt(5, 1), 200));
+            waiting = engine.Submit(Greedy(model.Prompt(5, 2), 200));
+            waiting.Dispose();
+        }
+        Assert.NotNull((await running.Events.ReadAsync()).Token);
+        running.Dispose();
+        running.Dispose();
+
+        Assert.Equal(FinishReason.Cancelled, Assert.Single(await running.AllAsync(), e => e.Finish is not null).Finish);
+        Assert.Equal(FinishReason.Cancelled, Assert.Single(await waiting.AllAsync()).Finish);
+        await engine.RunOnEngineThreadAsync(() => 0, CancellationToken.None);
+        Assert.Equal((0, 0, 512), (engine.CurrentLoad.Running, engine.CurrentLoad.Queued, engine.CurrentLoad.FreeBlocks));
+    }
+
+    [Fact]
+    public async Task A_stop_token_ends_the_sequence_and_is_its_last_token()
+    {
+        await using var engine = model.Start();
+        var free = await engine.Submit(Greedy(model.Prompt(5, 1), 6)).AllAsync();
+        int stop = free[3].Token!.Value;
+
+        var stopped = await engine.Submit(Greedy(model.Prompt(5, 1), 6) with { StopTokens = [stop] }).AllAsync();
+
+        Assert.Equal(FinishReason.Stop, stopped[^1].Finish);
+        Assert.Equal(stop, stopped[^1].Token);
+        Assert.Equal(free.FindIndex(e => e.Token == stop) + 1, stopped.Count);
+    }
+
+    [Fact]
+    public async Task Output_is_cut_at_the_context_length()
+    {
+        await using var engine = model.Start(o => o with { KvBlocks = 5 });
+
+        var events = await engine.Submit(Greedy(model.Prompt(12, 1), 100)).AllAsync();
+
+        Assert.Equal(20, engine.MaxContextTokens);
+        Assert.Equal(8, events.Count);
+        Assert.Equal(FinishReason.Length, events[^1].Finish);
+    }
+
+    [Fact]
+    public async Task Shutdown_ends_every_sequence()
+    {
+        var engine = model.Start(o => o with { MaxRunningRequests = 2 });
+        Generation[] all = [.. Enumerable.Range(0, 8).Select(i => engine.Submit(Greedy(model.Prompt(5, i), 240)))];
+
+        await engine.DisposeAsync();
+        await engine.DisposeAsync();
+
+        foreach (var generation in all)
+            Assert.NotNull(Assert.Single(await generation.AllAsync(), e => e.Finish is not null).Finish);
+        var refused = Assert.Throws<EngineRejectedException>(() => engine.Submit(Greedy(model.Prompt(5, 1), 4)));
+        Assert.Equal(RejectionCodes.EngineStopped, refused.Code);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => engine.RunOnEngineThreadAsync(() => 0, CancellationToken.None));
+    }
+
+    [Theory]
+    [InlineData(0, 4, null, RejectionCodes.InvalidRequest, "prompt")]
+    [InlineData(4, 0, null, RejectionCodes.InvalidRequest, "max_tokens")]
+    [InlineData(4, -3, null, RejectionCodes.InvalidRequest, "max_tokens")]
+    [InlineData(256, 4, null, RejectionCodes.ContextLengthExceeded, "messages")]
+    [InlineData(4, 4, "nobody", RejectionCodes.AdapterNotFound, "model")]
+    public async Task Bad_requests_are_refused_by_name(int promptLength, int maxTokens, string? adapter, string code, string param)
+    {
+        await using var engine = model.Start();
+
+        var refused = Assert.Throws<EngineRejectedException>(() => engine.Submit(Greedy(model.Prompt(promptLength, 1), maxTokens, adapter)));
+
+        Assert.Equal((code, param), (refused.Code, refused.Param));
+    }
+
+    [Fact]
+    public async Task Unknown_token_ids_are_refused()
+    {
+        await using var engine = model.Start();
+
+        foreach (int token in new[] { -1, 300 })
+            Assert.Equal(RejectionCodes.InvalidRequest, Assert.Throws<EngineRejectedException>(() => engine.Submit(Greedy([2, token], 4))).Code);
+    }
+
+    [Fact]
+    public async Task A_full_queue_refuses_and_takes_requests_again_later()
+    {
+        await using var engine = model.Start(o => o with { MaxQueuedRequests = 3 });
+        var accepted = new List<Generation>();
+        using (engine.Hold())
+        {
+            for (int i = 0; i < 3; i++)
+                accepted.Add(engine.Submit(Greedy(model.Prompt(5, i), 3)));
+            Assert.Equal(RejectionCodes.QueueFull, Assert.Throws<EngineRejectedException>(() => engine.Submit(Greedy(model.Prompt(5, 9), 3))).Code);
+        }
+        foreach (var generation in accepted)
+            Assert.Equal(3, (await generation.AllAsync()).Count);
+
+        for (int i = 0; i < 5; i++)
+            Assert.Equal(3, (await engine.Submit(Greedy(model.Prompt(5, 9), 3)).AllAsync()).Count);
+    }
+
+    [Fact]
+    public async Task A_failing_iteration_ends_its_sequences_and_the_engine_goes_on()
+    {
+        await using var engine = model.Start();
+        using (var scope = NewDisposeScope())
+        {
+            // A pair of another model's shape, which loading would have refused.
+            var pairs = new (Tensor, Tensor)?[][] { [(zeros(2, 7), zeros(9, 2)), null, null, null, null, null, null], new (Tensor, Tensor)?[7] };
+            engine.Install(new LoraAdapter("broken", 2, 1, pairs));
+        }
+
+        var failed = await engine.Submit(Greedy(model.Prompt(5, 1), 4, "broken")).AllAsync();
+        var healthy = await engine.Submit(Greedy(model.Prompt(5, 1), 4)).AllAsync();
+
+        var end = Assert.Single(failed);
+        Assert.Equal(FinishReason.Error, end.Finish);
+        Assert.NotNull(end.Error);
+        Assert.Equal(4, healthy.Count);
+        Assert.Equal(1, engine.Metrics.FailedIterations.Value);
+    }
+
+    [Fact]
+    public async Task A_failing_training_session_leaves_the_loop_and_inference_goes_on()
+    {
+        await using var engine = model.Start();
+        using var training = new ScriptedTraining(model.Config, model.Prompt(9, 1), null, 1) { FailIn = new InvalidDataException("broken data") };
+        var told = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Generation generation;
+        using (engine.Hold())
+        {
+            generation = engine.Submit(Greedy(model.Prompt(5, 1), 4));
+            engine.AttachTraining(training, told.SetResult);
+        }
+
+        Assert.Equal(4, (await generation.AllAsync()).Count);
+        Assert.IsType<InvalidDataException>(await told.Task.WaitAsync(TimeSpan.FromMinutes(1)));
+        Assert.Equal(1, engine.Metrics.TrainingFaults.Value);
+    }
+
+    [Fact]
+    public async Task An_unloaded_adapter_serves_its_running_requests_to_their_end()
+    {
+        await using var engine = model.Start(o => o with { MaxAdapters = 1 });
+        engine.Install(model.Adapter("a", 2, 1));
+        var generation = engine.Submit(Greedy(model.Prompt(5, 1), 200, "a"));
+        await generation.Events.ReadAsync();
+
+        Assert.True(await engine.UnloadAdapterAsync("a", CancellationToken.None));
+        Assert.False(await engine.UnloadAdapterAsync("a", CancellationToken.None));
+        Assert.Throws<EngineRejectedException>(() => engine.Submit(Greedy(model.Prompt(5, 1), 4, "a")));
+        engine.Install(model.Adapter("b", 2, 2));
+        var limit = Assert.Throws<EngineRejectedException>(() => engine.Install(model.Adapter("c", 2, 3)));
+
+        Assert.Equal(199, (await generation.AllAsync()).Count);
+        Assert.Equal(RejectionCodes.AdapterLimit, limit.Code);
+        Assert.Equal("b", Assert.Single(engine.Adapters).Name);
+    }
+
+    [Fact]
+    public async Task Warm_up_runs_an_iteration()
+    {
+        await using var engine = model.Start();
+
+        await engine.WarmUpAsync();
+
+        Assert.True(engine.Metrics.Iterations.Value >= 4);
+    }
+}

@@ -1,0 +1,140 @@
+using System.Text.Json;
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Interop;
+using AiFabric.Engine.Weights;
+using Microsoft.Extensions.Logging.Abstractions;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Tests.Execution;
+
+/// <summary>A model folder with random weights, and engines on it.</summary>
+internal sealed class RandomModel : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public RandomModel(bool tied = false, int seed = 1)
+    {
+        TorchRuntime.EnsureLoaded();
+        Config = new LlamaConfig
+        {
+            HiddenSize = 32,
+            IntermediateSize = 48,
+            Layers = 2,
+            Heads = 4,
+            KeyValueHeads = 2,
+            HeadSize = 8,
+            VocabularySize = 300,
+            MaximumPositions = 256,
+            NormEpsilon = 1e-5,
+            TieWordEmbeddings = tied,
+            EndOfSequenceIds = [1],
+        };
+        folder.Write("config.json", Config.ToJson("float32"));
+        folder.Write("tokenizer.json", TokenizerText());
+        using var scope = NewDisposeScope();
+        SafetensorsWriter.Write(folder.File("model.safetensors"), RandomWeights(Config, seed));
+    }
+
+    public LlamaConfig Config { get; }
+
+    public string Path => folder.Path;
+
+    public LlmEngine Start(Func<EngineOptions, EngineOptions>? change = null)
+    {
+        var options = new EngineOptions
+        {
+            ModelFolder = Path,
+            Threads = 1,
+            BlockSize = 4,
+            KvBlocks = 512,
+            MaxBatchTokens = 24,
+            MaxRunningRequests = 16,
+            MaxFinetuneTokensPerIteration = 8,
+        };
+        return LlmEngine.Load(change?.Invoke(options) ?? options, TimeProvider.System, NullLoggerFactory.Instance);
+    }
+
+    /// <summary>An adapter on all seven matrices of every layer, large enough to change what is generated.</summary>
+    public LoraAdapter Adapter(string name, int rank, int seed, ScalarType type = ScalarType.Float32)
+    {
+        using var scope = NewDisposeScope();
+        manual_seed(seed);
+        var pairs = new (Tensor, Tensor)?[Config.Layers][];
+        for (int layer = 0; layer < pairs.Length; layer++)
+        {
+            pairs[layer] = [.. LoraTargets.All.Select(target =>
+            {
+                var (outputs, inputs) = Shape(target);
+                return ((Tensor, Tensor)?)((randn(rank, inputs) * 0.3).to(type), (randn(outputs, rank) * 0.3).to(type));
+            })];
+        }
+        return new LoraAdapter(name, rank, 0.5, pairs, "sha256:" + name);
+    }
+
+    public int[] Prompt(int length, int seed)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, length).Select(_ => random.Next(2, Config.VocabularySize))];
+    }
+
+    public void Dispose() => folder.Dispose();
+
+    private (int Outputs, int Inputs) Shape(LoraTarget target) => target switch
+    {
+        LoraTarget.Query => (Config.Heads * Config.HeadSize, Config.HiddenSize),
+        LoraTarget.Key or LoraTarget.Value => (Config.KeyValueHeads * Config.HeadSize, Config.HiddenSize),
+        LoraTarget.Output => (Config.HiddenSize, Config.Heads * Config.HeadSize),
+        LoraTarget.Down => (Config.HiddenSize, Config.IntermediateSize),
+        _ => (Config.IntermediateSize, Config.HiddenSize),
+    };
+
+    public static Dictionary<string, Tensor> RandomWeights(LlamaConfig config, int seed)
+    {
+        manual_seed(seed);
+        int hidden = config.HiddenSize, keys = config.KeyValueHeads * config.HeadSize, queries = config.Heads * config.HeadSize;
+        var tensors = new Dictionary<string, Tensor>
+        {
+            ["model.embed_tokens.weight"] = randn(config.VocabularySize, hidden) * 0.5,
+            ["model.norm.weight"] = 1 + (randn(hidden) * 0.1),
+        };
+        if (!config.TieWordEmbeddings)
+            tensors["lm_head.weight"] = randn(config.VocabularySize, hidden) * 0.5;
+        for (int layer = 0; layer < config.Layers; layer++)
+        {
+            string prefix = $"model.layers.{layer}.";
+            tensors[prefix + "input_layernorm.weight"] = 1 + (randn(hidden) * 0.1);
+            tensors[prefix + "self_attn.q_proj.weight"] = Matrix(queries, hidden);
+            tensors[prefix + "self_attn.k_proj.weight"] = Matrix(keys, hidden);
+            tensors[prefix + "self_attn.v_proj.weight"] = Matrix(keys, hidden);
+            tensors[prefix + "self_attn.o_proj.weight"] = Matrix(hidden, queries);
+            tensors[prefix + "post_attention_layernorm.weight"] = 1 + (randn(hidden) * 0.1);
+            tensors[prefix + "mlp.gate_proj.weight"] = Matrix(config.IntermediateSize, hidden);
+            tensors[prefix + "mlp.up_proj.weight"] = Matrix(config.IntermediateSize, hidden);
+            tensors[prefix + "mlp.down_proj.weight"] = Matrix(hidden, config.IntermediateSize);
+        }
+        return tensors;
+    }
+
+    // Larger than usual initialization, so that attention and MLP matter in two layers.
+    private static Tensor Matrix(int outputs, int inputs) => randn(outputs, inputs) * (2 / Math.Sqrt(inputs));
+
+    private static string TokenizerText()
+    {
+        // The 256 byte characters of GPT-2's alphabet, without merges.
+        var vocabulary = new Dictionary<string, int>();
+        int next = 0;
+        for (int b = 0; b < 256; b++)
+        {
+            bool printable = b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
+            vocabulary[((char)(printable ? b : 256 + next++)).ToString()] = b;
+        }
+        return JsonSerializer.Serialize(new
+        {
+            version = "1.0",
+            added_tokens = Array.Empty<object>(),
+            pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false, trim_offsets = true, use_regex = true },
+            decoder = new { type = "ByteLevel" },
+            model = new { type = "BPE", vocab = vocabulary, merges = Array.Empty<string>() },
+        });
+    }
+}
