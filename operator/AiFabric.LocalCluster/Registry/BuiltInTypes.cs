@@ -28,13 +28,13 @@ internal static class BuiltInTypes
     private static IEnumerable<ResourceType> Core() =>
     [
         Make("", "v1", "namespaces", "Namespace", false, "ns", "", "status,finalize"),
-        Make("", "v1", "pods", "Pod", true, "po", "all", "status,log,eviction,binding,ephemeralcontainers"),
+        Make("", "v1", "pods", "Pod", true, "po", "all", "status,log,eviction,binding"),
         Make("", "v1", "services", "Service", true, "svc", "all", "status"),
         Make("", "v1", "endpoints", "Endpoints", true, "ep", singular: "endpoints"),
         Make("", "v1", "events", "Event", true, "ev"),
         Make("", "v1", "configmaps", "ConfigMap", true, "cm"),
         Make("", "v1", "secrets", "Secret", true),
-        Make("", "v1", "serviceaccounts", "ServiceAccount", true, "sa", "", "token"),
+        Make("", "v1", "serviceaccounts", "ServiceAccount", true, "sa"),
         Make("", "v1", "nodes", "Node", false, "no", "", "status"),
         Make("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true, "pvc", "", "status"),
         Make("", "v1", "persistentvolumes", "PersistentVolume", false, "pv", "", "status"),

@@ -63,6 +63,9 @@ public sealed record WriteOptions
 
     /// <summary>Receives warnings for the client; null drops them.</summary>
     public ICollection<string>? Warnings { get; init; }
+
+    /// <summary>The body's managedFields are final (server-side apply has worked them out).</summary>
+    internal bool OwnershipDone { get; init; }
 }
 
 /// <summary>What a write does about fields that the schema does not know.</summary>

@@ -2,14 +2,16 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using AiFabric.LocalCluster.Json;
+using AiFabric.LocalCluster.Patches;
 using AiFabric.LocalCluster.Registry.Rules;
+using AiFabric.LocalCluster.Schema;
 using AiFabric.LocalCluster.Storage;
 
 namespace AiFabric.LocalCluster.Registry;
 
 /// <summary>
 /// Creates and changes objects. Each write holds the store's gate from reading to storing, so a patch never races another write:
-/// (1) identity and versions (2) the kind's own rules and defaults (3) schema (4) generation (5) field ownership (6) store, unless
+/// (1) identity and versions (2) schema (3) the kind's own rules and defaults (4) generation (5) field ownership (6) store, unless
 /// nothing changed or it is a dry run.
 /// </summary>
 internal sealed partial class ObjectWriter(ObjectStore store, TypeRegistry types, ObjectRemover remover, TimeProvider clock)
@@ -34,8 +36,9 @@ internal sealed partial class ObjectWriter(ObjectStore store, TypeRegistry types
             if (made.Text("metadata", "resourceVersion") is { Length: > 0 } version && version != "0")
                 throw ApiException.BadRequest("resourceVersion should not be set on objects to be created");
             Stamp(made.Ensure("metadata"));
+            SchemaAdmission.Admit(entry, made, options);
             KindRules.BeforeCreate(entry, made, new(store, clock));
-            var result = Store(entry, ns, name, made, null, options);
+            var result = Store(entry, ns, name, made, null, null, options);
             if (!options.DryRun)
                 AfterCreate(type, name);
             return result;
@@ -59,16 +62,20 @@ internal sealed partial class ObjectWriter(ObjectStore store, TypeRegistry types
             CheckIdentity(type, ns, name, wanted, current);
             var next = Subresources.Combine(current, wanted, entry, subresource);
             KeepSystemFields(current, next);
+            SchemaAdmission.Admit(entry, next, options);
             if (subresource is null)
                 KindRules.BeforeUpdate(entry, next, current, new(store, clock));
-            return Store(entry, ns, name, next, current, options);
+            return Store(entry, ns, name, next, current, subresource, options);
         }
     }
 
-    private JsonObject Store(TypeEntry entry, string? ns, string name, JsonObject next, JsonObject? current, WriteOptions options)
+    private JsonObject Store(
+        TypeEntry entry, string? ns, string name, JsonObject next, JsonObject? current, string? subresource, WriteOptions options)
     {
         if (current is not null)
             Generations.Bump(entry, next, current);
+        if (!options.OwnershipDone)
+            ManagedFields.Track(entry, next, current, subresource, options, Timestamp(clock.GetUtcNow()));
         if (current is not null && JsonNode.DeepEquals(next, current))
             return current;
         if (options.DryRun)

@@ -24,6 +24,9 @@ internal static class Subresources
             case "status":
                 Take(next, wanted, "status");
                 return next;
+            case "scale":
+                // The caller has put the replicas into a copy of the current object.
+                return wanted;
             case "finalize":
                 Take(next, wanted, "spec");
                 return next;

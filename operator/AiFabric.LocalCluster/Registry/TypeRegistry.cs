@@ -45,7 +45,7 @@ internal sealed class TypeRegistry
                 spec.Text("group") ?? "", version.Text("name") ?? "", plural, kind, names.Text("singular") ?? kind.ToLowerInvariant(),
                 spec.Text("scope") != "Cluster", Texts(names.Items("shortNames")), Texts(names.Items("categories")),
                 [.. subresources?.Select(pair => pair.Key) ?? []]);
-            yield return new(type, SchemaNode.OfDefinition(version.Map("schema", "openAPIV3Schema")))
+            yield return new(type, SchemaReader.ReadRoot(version.Map("schema", "openAPIV3Schema")))
             {
                 Custom = true,
                 Preferred = version == preferred,
