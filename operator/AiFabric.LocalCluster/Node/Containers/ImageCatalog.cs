@@ -18,7 +18,7 @@ internal static class ImageCatalog
         $"no program is configured for image \"{image}\": start the local cluster with --image {image}=/path/to/program, or give the container a command";
 
     private static IReadOnlyList<string>? Find(string? image, IDictionary<string, IReadOnlyList<string>> images) =>
-        image is null ? null : images.Where(i => Matches(image, i.Key)).MaxBy(i => i.Key.Length).Value;
+        image is null ? null : images.Where(i => Matches(image, i.Key)).OrderByDescending(i => i.Key.Length).Select(i => i.Value).FirstOrDefault();
 
     // A prefix must end where a part of the name ends: "worker" is no prefix of "worker2:1".
     private static bool Matches(string image, string key) =>
