@@ -27,7 +27,7 @@ internal sealed class Launcher
     private const string Supervisor = """
         run=$1 cwd=$2 mounts=$3
         shift 3
-        exec </dev/null >>"$run/log" 2>&1
+        exec </dev/null 3>>"$run/log" >&3 2>&3
         trap : HUP INT QUIT TERM USR1 USR2
         echo $$ >"$run/leader"
         while [ "$mounts" -gt 0 ]; do
@@ -38,7 +38,8 @@ internal sealed class Launcher
             shift 3
             mounts=$((mounts - 1))
         done
-        /bin/sh -c 'cd "$2" || exit 128; echo $$ >"$1/pid.new" && mv "$1/pid.new" "$1/pid" || exit 128; shift 2; exec "$@"' container "$run" "$cwd" "$@"
+        exec >/dev/null 2>&1 # the shell's own words, such as "Killed", are not the container's
+        /bin/sh -c 'cd "$2" || exit 128; echo $$ >"$1/pid.new" && mv "$1/pid.new" "$1/pid" || exit 128; shift 2; exec "$@"' container "$run" "$cwd" "$@" >&3 2>&3 3>&-
         echo $? >"$run/exit.new"
         mv "$run/exit.new" "$run/exit"
         """;

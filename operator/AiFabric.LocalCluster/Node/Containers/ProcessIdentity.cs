@@ -11,7 +11,8 @@ internal sealed record ProcessIdentity(int Leader, long StartTicks, string BootI
 {
     private static readonly string CurrentBoot = File.Exists("/proc/sys/kernel/random/boot_id") ? File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim() : "";
 
-    public string ContainerId => $"process://{(Main == 0 ? Leader : Main)}";
+    /// <summary>The container id in a pod's status: names the command's process, so it is empty until that is known.</summary>
+    public string? ContainerId => Main == 0 ? null : $"process://{Main}";
 
     /// <summary>The identity of the process that has this number now; null when there is none.</summary>
     public static ProcessIdentity? Of(int process) =>

@@ -46,7 +46,7 @@ internal sealed class ContainerRuns(PodHost host, PodFolder folder)
         Log.ContainerEnded(host.Logger, pod.Namespace, pod.Name, container.Name, code);
         return container with
         {
-            Ended = new Termination(code, code == 0 ? "Completed" : "Error", null, startedAt, at, container.Process?.ContainerId ?? ""),
+            Ended = new Termination(code, code == 0 ? "Completed" : "Error", null, startedAt, at, container.Process?.ContainerId),
             Failures = host.Backoff.Count(container.Failures, at - startedAt),
         };
     }

@@ -71,4 +71,4 @@ internal sealed record ContainerRecord
 }
 
 /// <summary>How a run ended.</summary>
-internal sealed record Termination(int ExitCode, string Reason, string? Message, DateTimeOffset StartedAt, DateTimeOffset FinishedAt, string ContainerId);
+internal sealed record Termination(int ExitCode, string Reason, string? Message, DateTimeOffset StartedAt, DateTimeOffset FinishedAt, string? ContainerId);

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using AiFabric.LocalCluster.Registry;
 using k8s.Models;
 using Xunit;
 
