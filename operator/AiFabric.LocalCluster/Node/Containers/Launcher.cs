@@ -39,7 +39,7 @@ internal sealed class Launcher
             mounts=$((mounts - 1))
         done
         exec >/dev/null 2>&1 # the shell's own words, such as "Killed", are not the container's
-        /bin/sh -c 'cd "$2" || exit 128; echo $$ >"$1/pid.new" && mv "$1/pid.new" "$1/pid" || exit 128; shift 2; exec "$@"' container "$run" "$cwd" "$@" >&3 2>&3 3>&-
+        /bin/sh -c 'exec >&3 2>&3 3>&-; cd "$2" || exit 128; echo $$ >"$1/pid.new" && mv "$1/pid.new" "$1/pid" || exit 128; shift 2; exec "$@"' container "$run" "$cwd" "$@"
         echo $? >"$run/exit.new"
         mv "$run/exit.new" "$run/exit"
         """;
