@@ -30,6 +30,7 @@ public sealed class Informer<T> : IInformer<T>, IRunnable
     private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _resourceVersion;
     private int _failures;
+    private int _expirations;
 
     /// <param name="client">The API server.</param>
     /// <param name="scope">Which objects to keep.</param>
@@ -85,8 +86,10 @@ public sealed class Informer<T> : IInformer<T>, IRunnable
             {
                 Log.Expired(_logger, _plural, _resourceVersion);
                 _resourceVersion = null;
-                // The first one is the normal end of a long pause; the next without an event in between has to wait.
-                if (_failures++ > 0 && !await BackOffAsync(e, cancellationToken))
+                // The first one is the normal end of a long pause or an outage: the server answers, so list at once, whatever failed
+                // before. The next without an event in between has to wait.
+                _failures = _expirations++;
+                if (_failures > 0 && !await BackOffAsync(e, cancellationToken))
                     return;
             }
 #pragma warning disable CA1031 // The loop's top: whatever went wrong, the cache has to catch up again.
@@ -158,7 +161,7 @@ public sealed class Informer<T> : IInformer<T>, IRunnable
             {
                 idle.CancelAfter(_options.IdleTimeout);
                 heard = true;
-                _failures = 0;
+                _failures = _expirations = 0;
                 Take(happened);
             }
         }

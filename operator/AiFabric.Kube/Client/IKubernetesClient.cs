@@ -62,6 +62,10 @@ public interface IKubernetesClient
         where T : class, IKubernetesObject<V1ObjectMeta>;
 
     /// <summary>Server-side apply of the status alone, through the status subresource, by a manager of its own.</summary>
+    /// <remarks>
+    /// Send no empty strings in a custom resource: a 1.20 server takes them for null and refuses the object. A condition's
+    /// message, which is required, needs at least a word.
+    /// </remarks>
     Task<T> ApplyStatusAsync<T>(
         T entity, string fieldManager = FieldManagers.OperatorStatus, bool force = true, CancellationToken cancellationToken = default)
         where T : class, IKubernetesObject<V1ObjectMeta>;

@@ -41,8 +41,8 @@ public sealed class InformerOptions
     /// <summary>Wait after the first failure; doubles with each further one. Default 200 ms.</summary>
     public TimeSpan MinBackoff { get; set; } = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>The longest wait between tries. Default 30 s.</summary>
-    public TimeSpan MaxBackoff { get; set; } = TimeSpan.FromSeconds(30);
+    /// <summary>The longest wait between tries. Default 10 s: so long at most a cache stays behind after the server is back.</summary>
+    public TimeSpan MaxBackoff { get; set; } = TimeSpan.FromSeconds(10);
 }
 
 /// <summary>How retries are spaced: the larger of a delay that doubles per key and an overall token bucket (controller-runtime's defaults).</summary>
