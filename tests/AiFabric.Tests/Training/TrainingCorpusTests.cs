@@ -138,7 +138,7 @@ public sealed class TrainingCorpusTests : IDisposable
 
     private TrainingCorpus Load(DatasetFormat format, params string[] lines) => Load(Recipe(format), Encoder, lines);
 
-    private TrainingCorpus Load(TrainingRecipe recipe, SampleEncoder encoder, params string[] lines)
+    private static TrainingCorpus Load(TrainingRecipe recipe, SampleEncoder encoder, params string[] lines)
     {
         File.WriteAllLines(recipe.DatasetPath, lines);
         return TrainingCorpus.Load(recipe, encoder, CancellationToken.None);
