@@ -110,8 +110,7 @@ public sealed class TrainingSession : ITrainingExecutor
     /// <inheritdoc/>
     public void BackwardSlice(int maxTokens)
     {
-        if (run is not { } active)
-            return; // Cancelled since the iteration was planned.
+        TrainingRun active = Active;
         _ = Guard(() =>
         {
             rate.Add(active.BackwardSlice(maxTokens));
