@@ -170,7 +170,7 @@ public sealed class LlmEngine : IAsyncDisposable
     }
 
     /// <summary>Lets a training session take part in iterations. Several take turns.</summary>
-    /// <param name="executor">The session; not owned. When its demand rises on another thread, that thread calls <see cref="Wake"/>.</param>
+    /// <param name="executor">The session; not owned. Its <see cref="ITrainingExecutor.WorkAvailable"/> wakes the engine.</param>
     /// <param name="faulted">Told, on the engine's thread, when an iteration with the session failed; it is detached then.</param>
     /// <exception cref="ObjectDisposedException">The engine stopped.</exception>
     public void AttachTraining(ITrainingExecutor executor, Action<Exception>? faulted = null)
@@ -179,6 +179,7 @@ public sealed class LlmEngine : IAsyncDisposable
             () =>
             {
                 loop.Training.Attach(executor, faulted);
+                executor.WorkAvailable += Wake;
                 return true;
             },
             CancellationToken.None);
@@ -191,6 +192,7 @@ public sealed class LlmEngine : IAsyncDisposable
     {
         try
         {
+            executor.WorkAvailable -= Wake;
             await RunOnEngineThreadAsync(() => loop.Training.Detach(executor), CancellationToken.None).ConfigureAwait(false);
         }
         catch (ObjectDisposedException)

@@ -127,13 +127,13 @@ internal sealed class TrainingRun : IDisposable
     public (CheckpointManifest Manifest, List<KeyValuePair<string, Tensor>> Tensors) Snapshot()
     {
         using var _ = no_grad();
+        using var scope = NewDisposeScope();
         var tensors = new List<KeyValuePair<string, Tensor>>();
         for (int i = 0; i < adapter.Masters.Length; i++)
         {
             foreach ((string suffix, Tensor tensor) in Parts(i))
             {
-                using Tensor local = tensor.cpu();
-                tensors.Add(new(adapter.Names[i] + suffix, local.clone().DetachFromDisposeScope()));
+                tensors.Add(new(adapter.Names[i] + suffix, tensor.cpu().clone().DetachFromDisposeScope()));
             }
         }
 

@@ -110,7 +110,8 @@ public sealed class TrainingSession : ITrainingExecutor
     /// <inheritdoc/>
     public void BackwardSlice(int maxTokens)
     {
-        TrainingRun active = Active;
+        if (run is not { } active)
+            return; // Cancelled since the iteration was planned.
         _ = Guard(() =>
         {
             rate.Add(active.BackwardSlice(maxTokens));

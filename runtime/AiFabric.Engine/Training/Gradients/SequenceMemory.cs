@@ -70,6 +70,7 @@ internal sealed class SequenceMemory : IDisposable
     public void ClearGradients()
     {
         using var _ = no_grad();
+        using var scope = NewDisposeScope(); // zero_ answers with a new tensor object
         foreach (Tensor tensor in keyGradients)
             tensor.zero_();
         foreach (Tensor tensor in valueGradients)

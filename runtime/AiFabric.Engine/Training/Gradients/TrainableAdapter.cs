@@ -16,6 +16,8 @@ internal sealed class TrainableAdapter : IDisposable
     /// <summary>A is Kaiming-uniform (a = √5, as PEFT does it: ±1/√in), B zero: the first forward pass equals the base model's.</summary>
     public TrainableAdapter(TrainingRecipe recipe, LlamaWeights weights)
     {
+        using var _ = no_grad();
+        using var scope = NewDisposeScope();
         ScalarType master = weights.Type == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
         separate = master != weights.Type;
         var config = weights.Config;
@@ -59,6 +61,7 @@ internal sealed class TrainableAdapter : IDisposable
         if (!separate)
             return;
         using var _ = no_grad();
+        using var scope = NewDisposeScope();
         int index = 0;
         foreach (Tensor tensor in Adapter.Tensors)
             tensor.copy_(Masters[index++]);
@@ -104,7 +107,6 @@ internal sealed class TrainableAdapter : IDisposable
         var values = new double[(long)rows * columns];
         for (int i = 0; i < values.Length; i++)
             values[i] = ((2 * random.NextDouble()) - 1) * bound;
-        using Tensor flat = tensor(values);
-        return flat.view(rows, columns).clone();
+        return tensor(values, rows, columns);
     }
 }

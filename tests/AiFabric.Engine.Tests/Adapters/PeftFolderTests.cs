@@ -1,0 +1,111 @@
+using System.Text.Json.Nodes;
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Tests.Training;
+using AiFabric.Engine.Training.Gradients;
+using AiFabric.Engine.Weights;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Tests.Adapters;
+
+public sealed class PeftFolderTests
+{
+    [Fact]
+    public void An_adapter_survives_saving_and_loading()
+    {
+        using var folder = new TemporaryFolder();
+        string place = Save(folder, [LoraTarget.Query, LoraTarget.Down], out float[] values, out string digest);
+        long before = Tensor.TotalCount;
+        using (LoraAdapter loaded = PeftFolder.Load(place, TinyModel.Config, ScalarType.Float32, CPU))
+        {
+            Assert.Equal(("adapter", 8, 2.0, digest), (loaded.Name, loaded.Rank, loaded.Scale, loaded.Digest));
+            Assert.Null(loaded[0, LoraTarget.Key]);
+            Assert.Equal(values, loaded.Tensors.SelectMany(tensor => tensor.data<float>().ToArray()));
+        }
+
+        Assert.Equal(before, Tensor.TotalCount);
+        Assert.Equal(digest, PeftFolder.DigestOf(place));
+    }
+
+    [Fact]
+    public void The_files_have_the_names_that_PEFT_gives_them()
+    {
+        using var folder = new TemporaryFolder();
+        string place = Save(folder, [LoraTarget.Query, LoraTarget.Gate], out _, out _);
+        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(place, "adapter_model.safetensors"));
+        Assert.Equal([8, 32], file.Tensors["base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight"].Shape);
+        Assert.Equal([48, 8], file.Tensors["base_model.model.model.layers.0.mlp.gate_proj.lora_B.weight"].Shape);
+        Assert.Equal(8, file.Tensors.Count);
+        JsonNode? config = JsonNode.Parse(File.ReadAllText(Path.Combine(place, "adapter_config.json")));
+        Assert.Equal("""["q_proj","gate_proj"]""", config?["target_modules"]?.ToJsonString());
+        Assert.Equal(("LORA", 8, 16), ((string?)config?["peft_type"], (int?)config?["r"], (int?)config?["lora_alpha"]));
+    }
+
+    [Fact]
+    public void A_folder_is_replaced_whole()
+    {
+        using var folder = new TemporaryFolder();
+        Save(folder, [LoraTarget.Query], out _, out string first);
+        string place = Save(folder, [LoraTarget.Key], out _, out string second);
+        Assert.NotEqual(first, second);
+        Assert.Equal(second, PeftFolder.DigestOf(place));
+        Assert.Equal(["adapter"], Directory.GetDirectories(folder.Path).Select(Path.GetFileName));
+    }
+
+    [Theory]
+    [InlineData("peft_type", "\"IA3\"", "peft_type is \"IA3\"")]
+    [InlineData("r", "0", "r is 0; it must be a positive integer")]
+    [InlineData("r", "4", "lora_A.weight' has shape [8, 32], expected [4, 32]")]
+    [InlineData("lora_alpha", "\"16\"", "lora_alpha is \"16\"")]
+    [InlineData("use_dora", "true", "(DoRA) are not supported")]
+    [InlineData("bias", "\"all\"", "bias is \"all\"; only \"none\"")]
+    [InlineData("modules_to_save", "[\"lm_head\"]", "merge them into the base model")]
+    [InlineData("rank_pattern", "{\"q_proj\": 4}", "ranks that differ by layer")]
+    [InlineData("layers_to_transform", "[0]", "adapters on some layers only")]
+    [InlineData("target_modules", "[\"q_proj\", \"c_attn\"]", "target_modules names \"c_attn\"; supported are q_proj, k_proj")]
+    [InlineData("target_modules", "\".*_proj\"", "it must be a list of module names")]
+    [InlineData("target_modules", "[\"q_proj\", \"k_proj\"]", "has no tensor 'base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight'")]
+    public void What_is_not_supported_is_refused_with_the_reason(string field, string value, string message)
+    {
+        using var folder = new TemporaryFolder();
+        string place = Save(folder, [LoraTarget.Query], out _, out _);
+        string path = Path.Combine(place, PeftFolder.ConfigFile);
+        JsonNode config = JsonNode.Parse(File.ReadAllText(path))!; // written above
+        config[field] = JsonNode.Parse(value);
+        File.WriteAllText(path, config.ToJsonString());
+        long before = Tensor.TotalCount;
+        var refusal = Assert.Throws<CheckpointException>(() => PeftFolder.Load(place, TinyModel.Config, ScalarType.Float32, CPU));
+        Assert.Contains(message, refusal.Message);
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    [Fact]
+    public void An_adapter_of_another_shape_is_refused_by_the_tensors_name()
+    {
+        using var folder = new TemporaryFolder();
+        string place = Save(folder, [LoraTarget.Query], out _, out _);
+        var wider = Assert.Throws<CheckpointException>(
+            () => PeftFolder.Load(place, TinyModel.Config with { HiddenSize = 64 }, ScalarType.Float32, CPU));
+        Assert.Contains("layers.0.self_attn.q_proj.lora_A.weight' has shape [8, 32], expected [8, 64]", wider.Message);
+        var shallower = Assert.Throws<CheckpointException>(() => PeftFolder.Load(place, TinyModel.Config with { Layers = 1 }, ScalarType.Float32, CPU));
+        Assert.Contains("layers.1.self_attn.q_proj", shallower.Message);
+        Assert.Contains("the adapter is for another model", shallower.Message);
+    }
+
+    [Fact]
+    public void A_missing_folder_is_named()
+    {
+        var refusal = Assert.Throws<CheckpointException>(() => PeftFolder.Load("/nowhere", TinyModel.Config, ScalarType.Float32, CPU));
+        Assert.Contains("/nowhere/adapter_config.json", refusal.Message);
+    }
+
+    private static string Save(TemporaryFolder folder, LoraTarget[] targets, out float[] values, out string digest)
+    {
+        using var weights = TinyModel.Load(folder, ScalarType.Float32);
+        using var trained = new TrainableAdapter(Recipes.Make(folder) with { Targets = targets }, weights);
+        Directory.Delete(folder.File("model"), recursive: true);
+        values = [.. trained.Masters.SelectMany(tensor => tensor.data<float>().ToArray())];
+        digest = PeftFolder.Save(trained.Adapter, folder.File("adapter"), "tiny");
+        return folder.File("adapter");
+    }
+}

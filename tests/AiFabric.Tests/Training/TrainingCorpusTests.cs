@@ -1,0 +1,155 @@
+using AiFabric.Engine.Training;
+using AiFabric.Engine.Training.Data;
+using Xunit;
+
+namespace AiFabric.Tests.Training;
+
+public sealed class TrainingCorpusTests : IDisposable
+{
+    private const int Begin = 1, End = 2;
+    private readonly string folder = Directory.CreateTempSubdirectory("aifabric-corpus-").FullName;
+
+    private static SampleEncoder Encoder => new(
+        (text, _) => [.. text.Select(c => (int)c)], Begin, End,
+        (turns, open) => string.Concat(turns.Select(turn => $"<{turn.Role[0]}>{turn.Content};")) + (open ? "<a>" : ""));
+
+    [Fact]
+    public void Text_is_learned_from_the_first_token_to_the_end_mark()
+    {
+        TrainingSample sample = Load(DatasetFormat.Text, """{"text": "ab"}""").Train[0];
+        Assert.Equal([Begin, 'a', 'b'], sample.Inputs);
+        Assert.Equal(['a', 'b', End], sample.Targets);
+        Assert.Equal([true, true, true], sample.Learned);
+    }
+
+    [Fact]
+    public void Of_prompt_and_completion_only_the_completion_is_learned()
+    {
+        TrainingSample sample = Load(DatasetFormat.PromptCompletion, """{"prompt": "ab", "completion": "c"}""").Train[0];
+        Assert.Equal([Begin, 'a', 'b', 'c'], sample.Inputs);
+        Assert.Equal(['a', 'b', 'c', End], sample.Targets);
+        Assert.Equal([false, false, true, true], sample.Learned);
+        Assert.Equal(2, sample.LossTokens);
+    }
+
+    [Fact]
+    public void Of_a_conversation_only_the_assistants_messages_are_learned()
+    {
+        TrainingSample sample = Load(DatasetFormat.Chat, """
+            {"messages": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "q"}, {"role": "user", "content": "r"}]}
+            """.ReplaceLineEndings(" ")).Train[0];
+        // <u>p;<a>q; and nothing of the last message, for nothing is learned after it.
+        Assert.Equal("<u>p;<a>q", new string([.. sample.Inputs.Select(token => (char)token)]));
+        Assert.Equal("q;", new string([.. sample.Targets.Where((_, i) => sample.Learned[i]).Select(token => (char)token)]));
+    }
+
+    [Theory]
+    [InlineData(DatasetFormat.Text, "{", "line 3: is not valid JSON")]
+    [InlineData(DatasetFormat.Text, "[]", "line 3: expected a JSON object, found a list")]
+    [InlineData(DatasetFormat.Text, "{}", "line 3: has no field 'text'")]
+    [InlineData(DatasetFormat.Text, """{"text": 7}""", "line 3: field 'text' must be a string, found a number")]
+    [InlineData(DatasetFormat.Text, """{"text": ""}""", "line 3: field 'text' is empty")]
+    [InlineData(DatasetFormat.PromptCompletion, """{"prompt": "a"}""", "line 3: has no field 'completion'")]
+    [InlineData(DatasetFormat.Chat, """{"messages": []}""", "line 3: field 'messages' must be a list")]
+    [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "user", "content": "a"}]}""", "line 3: has no message of the assistant")]
+    [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "tool", "content": "a"}]}""", "line 3: messages[0] has role 'tool'")]
+    [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "user"}]}""", "line 3: messages[0] has no field 'content'")]
+    public void A_broken_line_is_named_by_file_number_and_cause(DatasetFormat format, string line, string message)
+    {
+        string good = format switch
+        {
+            DatasetFormat.Text => """{"text": "ab"}""",
+            DatasetFormat.PromptCompletion => """{"prompt": "a", "completion": "b"}""",
+            _ => """{"messages": [{"role": "assistant", "content": "a"}]}""",
+        };
+        var refusal = Assert.Throws<TrainingException>(() => Load(format, good, "", line));
+        Assert.Equal((TrainingErrorReasons.InvalidDataset, false), (refusal.Error.Reason, refusal.Error.Retryable));
+        Assert.Contains(Path.Combine(folder, "data.jsonl"), refusal.Message);
+        Assert.Contains(message, refusal.Message);
+    }
+
+    [Fact]
+    public void Conversations_need_a_chat_template()
+    {
+        var encoder = new SampleEncoder((text, _) => [.. text.Select(c => (int)c)], Begin, End);
+        var refusal = Assert.Throws<TrainingException>(
+            () => Load(Recipe(DatasetFormat.Chat), encoder, """{"messages": [{"role": "assistant", "content": "a"}]}"""));
+        Assert.Contains("no chat template", refusal.Message);
+    }
+
+    [Fact]
+    public void An_empty_data_set_is_refused() => Assert.Contains("is empty", Assert.Throws<TrainingException>(() => Load(DatasetFormat.Text, "", " ")).Message);
+
+    [Fact]
+    public void A_missing_file_is_named()
+    {
+        var refusal = Assert.Throws<TrainingException>(
+            () => TrainingCorpus.Load(Recipe(DatasetFormat.Text) with { DatasetPath = "/nowhere.jsonl" }, Encoder, CancellationToken.None));
+        Assert.Contains("/nowhere.jsonl: cannot be read", refusal.Message);
+    }
+
+    [Fact]
+    public void Bytes_that_are_no_text_are_refused()
+    {
+        File.WriteAllBytes(Path.Combine(folder, "data.jsonl"), [.. "{\"text\": \""u8, 0xff, 0xfe, .. "\"}"u8]);
+        var refusal = Assert.Throws<TrainingException>(() => TrainingCorpus.Load(Recipe(DatasetFormat.Text), Encoder, CancellationToken.None));
+        Assert.Contains("not valid UTF-8", refusal.Message);
+    }
+
+    [Fact]
+    public void Long_samples_are_cut_and_those_with_nothing_left_to_learn_are_skipped()
+    {
+        TrainingCorpus corpus = Load(
+            Recipe(DatasetFormat.PromptCompletion) with { SequenceLength = 4 }, Encoder,
+            """{"prompt": "abcdefgh", "completion": "i"}""", """{"prompt": "a", "completion": "bcdefgh"}""");
+        Assert.Equal(1, corpus.Skipped);
+        Assert.Equal([Begin, 'a', 'b'], Assert.Single(corpus.Train).Inputs);
+        var refusal = Assert.Throws<TrainingException>(() => Load(
+            Recipe(DatasetFormat.PromptCompletion) with { SequenceLength = 4 }, Encoder, """{"prompt": "abcdefgh", "completion": "i"}"""));
+        Assert.Contains("none of 1 samples has a token to learn within a sequence length of 4", refusal.Message);
+    }
+
+    [Theory]
+    [InlineData(1, 1, 0)]
+    [InlineData(2, 1, 1)]
+    [InlineData(10, 9, 1)]
+    [InlineData(40, 36, 4)]
+    [InlineData(1000, 900, 32)] // evaluations read 32 at most
+    public void The_last_tenth_is_held_out(int lines, int train, int heldOut)
+    {
+        TrainingCorpus corpus = Load(DatasetFormat.Text, [.. Enumerable.Range(0, lines).Select(i => $$"""{"text": "{{(char)('A' + (i % 26))}}x"}""")]);
+        Assert.Equal((train, heldOut), (corpus.Train.Count, corpus.HeldOut.Count));
+    }
+
+    [Fact]
+    public void Shuffled_labels_are_the_same_tokens_in_another_order_and_spare_the_held_out_texts()
+    {
+        string[] lines = ["""{"text": "abcdefghijklmnop"}""", """{"text": "abcdefghijklmnop"}"""];
+        TrainingCorpus plain = Load(DatasetFormat.Text, lines);
+        TrainingCorpus shuffled = Load(Recipe(DatasetFormat.Text) with { ShuffleLabels = true }, Encoder, lines);
+        Assert.NotEqual(plain.Train[0].Targets, shuffled.Train[0].Targets);
+        Assert.Equal(plain.Train[0].Targets.Order(), shuffled.Train[0].Targets.Order());
+        Assert.Equal(plain.Train[0].Inputs, shuffled.Train[0].Inputs);
+        Assert.Equal(plain.HeldOut[0].Targets, shuffled.HeldOut[0].Targets);
+        Assert.NotEqual(plain.Digest, shuffled.Digest);
+    }
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    private TrainingCorpus Load(DatasetFormat format, params string[] lines) => Load(Recipe(format), Encoder, lines);
+
+    private static TrainingCorpus Load(TrainingRecipe recipe, SampleEncoder encoder, params string[] lines)
+    {
+        File.WriteAllLines(recipe.DatasetPath, lines);
+        return TrainingCorpus.Load(recipe, encoder, CancellationToken.None);
+    }
+
+    private TrainingRecipe Recipe(DatasetFormat format) => new()
+    {
+        AdapterName = "test",
+        DatasetPath = Path.Combine(folder, "data.jsonl"),
+        Format = format,
+        CheckpointFolder = folder,
+        OutputFolder = folder,
+    };
+}
