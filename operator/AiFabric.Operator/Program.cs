@@ -3,8 +3,7 @@ using AiFabric.Operator.Hosting;
 using Prometheus;
 
 WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(args);
-builder.Logging.AddSimpleConsole(console => console.SingleLine = true)
-    .AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("System.Net.Http.HttpClient", LogLevel.Warning);
+builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
 builder.Services.AddAiFabricOperator(builder.Configuration);
 builder.Services.AddHealthChecks().AddCheck<CachesReady>("caches");
 builder.WebHost.UseUrls(builder.Configuration[$"{OperatorOptions.Section}:{nameof(OperatorOptions.ListenUrl)}"] ?? new OperatorOptions().ListenUrl);

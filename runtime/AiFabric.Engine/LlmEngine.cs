@@ -61,6 +61,9 @@ public sealed class LlmEngine : IAsyncDisposable
 
     public IReadOnlyList<AdapterInfo> Adapters => adapters.List();
 
+    /// <summary>Ends when the engine's thread has ended: after disposal, or after a failure it could not contain.</summary>
+    public Task Completion => loop.Stopped;
+
     /// <summary>How busy the engine is.</summary>
     public EngineLoad CurrentLoad => loop.Load(attainment.Value);
 
@@ -179,7 +182,6 @@ public sealed class LlmEngine : IAsyncDisposable
             () =>
             {
                 loop.Training.Attach(executor, faulted);
-                executor.WorkAvailable += Wake;
                 return true;
             },
             CancellationToken.None);
@@ -192,7 +194,6 @@ public sealed class LlmEngine : IAsyncDisposable
     {
         try
         {
-            executor.WorkAvailable -= Wake;
             await RunOnEngineThreadAsync(() => loop.Training.Detach(executor), CancellationToken.None).ConfigureAwait(false);
         }
         catch (ObjectDisposedException)
@@ -204,9 +205,6 @@ public sealed class LlmEngine : IAsyncDisposable
     /// <summary>Runs work between two iterations, alone with the model: snapshots of weights in training, for example.</summary>
     /// <exception cref="ObjectDisposedException">The engine stopped before it ran.</exception>
     public Task<T> RunOnEngineThreadAsync<T>(Func<T> work, CancellationToken cancellationToken) => loop.PostAsync(work, cancellationToken);
-
-    /// <summary>Makes an idle engine look for work again.</summary>
-    public void Wake() => loop.Wake();
 
     /// <summary>Generates a few tokens, so that the first client does not pay for the first iteration. Counted like other requests.</summary>
     /// <exception cref="InvalidOperationException">The model cannot compute.</exception>

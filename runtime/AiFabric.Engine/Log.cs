@@ -10,7 +10,7 @@ internal static partial class Log
     [LoggerMessage(2, LogLevel.Error, "An iteration with {Sequences} sequences failed; they end with an error.")]
     public static partial void IterationFailed(ILogger logger, Exception exception, int sequences);
 
-    [LoggerMessage(3, LogLevel.Error, "An iteration with finetuning failed; that training session leaves the loop, the sequences are computed again.")]
+    [LoggerMessage(3, LogLevel.Error, "An iteration failed with finetuning and not without it; that training session leaves the loop.")]
     public static partial void TrainingLeftLoop(ILogger logger, Exception exception);
 
     [LoggerMessage(4, LogLevel.Information, "Adapter {Name} (rank {Rank}, {Digest}) is loaded.")]

@@ -16,20 +16,16 @@ namespace AiFabric.Protocol;
 [JsonSerializable(typeof(Completion))]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(ModelCard))]
-[JsonSerializable(typeof(ModelCard))]
 [JsonSerializable(typeof(ErrorResponse))]
 public sealed partial class OpenAIJson : JsonSerializerContext;
 
-/// <summary>Control and route bodies: camelCase, an unknown field is an error, and so is null where a value is needed.</summary>
-/// <remarks>Properties with a default have <c>set</c>, not <c>init</c>: generated code overwrites the defaults of absent init-only properties.</remarks>
+/// <summary>Control and route bodies: camelCase, an unknown field is an error.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-    RespectNullableAnnotations = true)]
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
 [JsonSerializable(typeof(TrainingRequest))]
 [JsonSerializable(typeof(TrainingStatus))]
-[JsonSerializable(typeof(TrainingList))]
 [JsonSerializable(typeof(AdapterRequest))]
 [JsonSerializable(typeof(AdapterStatus))]
 [JsonSerializable(typeof(AdapterList))]

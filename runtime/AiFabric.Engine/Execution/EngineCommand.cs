@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace AiFabric.Engine.Execution;
 
 /// <summary>Work that must run on the engine's thread, between two iterations.</summary>
@@ -19,6 +21,7 @@ internal sealed class EngineCommand<T>(Func<T> work, CancellationToken cancellat
 
     public Task<T> Answer => answer.Task;
 
+    [SuppressMessage("Design", "CA1031", Justification = "Whatever the caller's work throws is the caller's answer.")]
     public override void Execute()
     {
         if (cancellationToken.IsCancellationRequested)
@@ -26,7 +29,6 @@ internal sealed class EngineCommand<T>(Func<T> work, CancellationToken cancellat
             answer.TrySetCanceled(cancellationToken);
             return;
         }
-#pragma warning disable CA1031 // Whatever the caller's work throws is the caller's answer.
         try
         {
             answer.TrySetResult(work());
@@ -35,7 +37,6 @@ internal sealed class EngineCommand<T>(Func<T> work, CancellationToken cancellat
         {
             answer.TrySetException(e);
         }
-#pragma warning restore CA1031
     }
 
     public override void Abandon() => answer.TrySetException(new ObjectDisposedException(nameof(LlmEngine)));

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Requests;
@@ -27,6 +28,7 @@ internal sealed class EngineLoop
     private readonly Thread thread;
     private readonly TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool stopping;
+    private (ITrainingExecutor Session, Exception Failure)? suspect;
     private int queued;
     private int running;
     private int waiting;
@@ -41,11 +43,12 @@ internal sealed class EngineLoop
         threads = options.Threads;
         maxQueued = options.MaxQueuedRequests;
         freeBlocks = pool.Free;
+        Training = new TrainingRotation(wake.Set);
         thread = new Thread(Main) { Name = "engine", IsBackground = true };
     }
 
     /// <summary>Only for work given to <see cref="PostAsync{T}"/>.</summary>
-    public TrainingRotation Training { get; } = new();
+    public TrainingRotation Training { get; }
 
     public EngineLoad Load(double? attainment) => new(
         Volatile.Read(ref running), Volatile.Read(ref waiting) + submissions.Reader.Count, Volatile.Read(ref waitingTokens), pool.Total,
@@ -86,6 +89,9 @@ internal sealed class EngineLoop
         return await command.Answer.ConfigureAwait(false);
     }
 
+    /// <summary>Ends when the thread has ended, however it came to that.</summary>
+    public Task Stopped => stopped.Task;
+
     /// <summary>Makes the thread look for work again. Any thread.</summary>
     public void Wake() => wake.Set();
 
@@ -97,10 +103,10 @@ internal sealed class EngineLoop
         return stopped.Task;
     }
 
+    [SuppressMessage("Design", "CA1031", Justification = "The last frame of the thread: nothing above could catch it. Logged.")]
     private void Main()
     {
         set_num_threads(threads);
-#pragma warning disable CA1031 // The last frame of the thread: nothing above could catch it.
         try
         {
             while (!stopping)
@@ -119,7 +125,6 @@ internal sealed class EngineLoop
             Shut();
             stopped.SetResult();
         }
-#pragma warning restore CA1031
     }
 
     private void Drain()
@@ -136,9 +141,10 @@ internal sealed class EngineLoop
     /// <returns>False when there is nothing to do.</returns>
     private bool Iterate()
     {
-        var training = Training.Next(out var demand);
+        var training = NextTraining(out var demand);
         if (!scheduler.HasSequences && training is null)
         {
+            suspect = null;
             Publish();
             return false;
         }
@@ -146,43 +152,77 @@ internal sealed class EngineLoop
         Interlocked.Add(ref queued, -batch.Admitted);
         delivery.Admitted(batch);
         Deliver();
-        if (batch.IsEmpty)
-        {
-            Publish();
-            return scheduler.HasSequences;
-        }
-        var trains = batch.TrainingForwardTokens > 0 || batch.TrainingBackwardTokens > 0 ? training : null;
-#pragma warning disable CA1031 // One iteration's failure ends its sequences, not the engine.
+        if (!batch.IsEmpty)
+            Run(batch, batch.TrainingForwardTokens > 0 || batch.TrainingBackwardTokens > 0 ? training : null);
+        Publish();
+        return !batch.IsEmpty || scheduler.HasSequences;
+    }
+
+    [SuppressMessage("Design", "CA1031", Justification = "One iteration's failure ends its sequences or its training session, logged, and not the engine.")]
+    private void Run(Batch batch, ITrainingExecutor? training)
+    {
+        BatchOutcome outcome;
         try
         {
-            var outcome = runner.Run(batch, trains);
-            scheduler.Commit(batch, outcome);
-            delivery.Tokens(batch, outcome);
-            Count(batch, outcome);
+            outcome = runner.Run(batch, training);
         }
         catch (Exception e)
         {
-            Recover(batch, trains, e);
+            Recover(batch, training, e);
+            Deliver();
+            return;
         }
-#pragma warning restore CA1031
+        if (suspect is { } guilty)
+            Evict(guilty.Session, guilty.Failure);
+        scheduler.Commit(batch, outcome);
+        delivery.Tokens(batch, outcome);
+        Count(batch, outcome);
         Deliver();
-        Publish();
-        return true;
     }
 
-    // Finetuning is suspected first: without it the same sequences run again, and if they fail once more, they end.
+    // A shared iteration that fails is run again without finetuning: what fails then is inference's fault, what passes finetuning's.
     private void Recover(Batch batch, ITrainingExecutor? training, Exception exception)
     {
         metrics.FailedIterations.Add(1);
-        if (training is null)
+        if (training is not null && batch.HasInference)
         {
+            suspect = (training, exception);
+        }
+        else if (training is not null)
+        {
+            Evict(training, exception);
+        }
+        else
+        {
+            suspect = null;
             Log.IterationFailed(logger, exception, batch.DecodeRows.Count + batch.PromptChunks.Count);
             scheduler.Fail(batch, exception.Message);
-            return;
         }
+    }
+
+    [SuppressMessage("Design", "CA1031", Justification = "A session that cannot even say what it wants is taken out, logged; the engine goes on.")]
+    private ITrainingExecutor? NextTraining(out TrainingDemand demand)
+    {
+        demand = default;
+        if (suspect is not null)
+            return null;
+        try
+        {
+            return Training.Next(out demand);
+        }
+        catch (Exception e) when (Training.Asked is { } session)
+        {
+            Evict(session, e);
+            return null;
+        }
+    }
+
+    [SuppressMessage("Design", "CA1031", Justification = "The caller's callback must not stop the engine.")]
+    private void Evict(ITrainingExecutor training, Exception exception)
+    {
+        suspect = null;
         Log.TrainingLeftLoop(logger, exception);
         metrics.TrainingFaults.Add(1);
-#pragma warning disable CA1031 // The caller's callback must not stop the engine.
         try
         {
             Training.TakeFaulted(training)?.Invoke(exception);
@@ -191,7 +231,6 @@ internal sealed class EngineLoop
         {
             Log.CallbackFailed(logger, e);
         }
-#pragma warning restore CA1031
     }
 
     private void Deliver()

@@ -94,12 +94,9 @@ internal sealed class ModelRunner : IDisposable
 
     private void Backward(int tokens, ITrainingExecutor training)
     {
-        int before = training.Demand.TokensLeft;
         long start = time.GetTimestamp();
         training.BackwardSlice(tokens);
         outcome.BackwardTime = time.GetElapsedTime(start);
-        var after = training.Demand;
-        int left = after.Phase == TrainingPhase.Backward && after.TokensLeft < before ? after.TokensLeft : 0;
-        outcome.TrainingBackwardTokens = Math.Clamp(before - left, 1, tokens);
+        outcome.TrainingBackwardTokens = tokens;
     }
 }

@@ -3,7 +3,8 @@ using AiFabric.Engine.Training;
 namespace AiFabric.Engine.Execution;
 
 /// <summary>The attached training sessions, asked in turn. For the engine's thread only.</summary>
-internal sealed class TrainingRotation
+/// <param name="wake">Called, on any thread, when a session has work again.</param>
+internal sealed class TrainingRotation(Action wake)
 {
     private readonly List<(ITrainingExecutor Executor, Action<Exception>? Faulted)> sessions = [];
     private int turn;
@@ -13,6 +14,7 @@ internal sealed class TrainingRotation
         if (sessions.Exists(session => ReferenceEquals(session.Executor, executor)))
             throw new InvalidOperationException("This training session is attached already.");
         sessions.Add((executor, faulted));
+        executor.WorkAvailable += wake;
     }
 
     /// <returns>False when it was not attached.</returns>
@@ -26,13 +28,17 @@ internal sealed class TrainingRotation
         return faulted;
     }
 
+    /// <summary>The session asked last.</summary>
+    public ITrainingExecutor? Asked { get; private set; }
+
     /// <summary>The next session that has work, starting after the one whose turn was last.</summary>
     public ITrainingExecutor? Next(out TrainingDemand demand)
     {
         for (int i = 0; i < sessions.Count; i++)
         {
             int candidate = (turn + i) % sessions.Count;
-            demand = sessions[candidate].Executor.Demand;
+            Asked = sessions[candidate].Executor;
+            demand = Asked.Demand;
             if (demand.Phase == TrainingPhase.Idle || demand.TokensLeft <= 0)
                 continue;
             turn = (candidate + 1) % sessions.Count;
@@ -48,6 +54,7 @@ internal sealed class TrainingRotation
         faulted = index < 0 ? null : sessions[index].Faulted;
         if (index < 0)
             return false;
+        executor.WorkAvailable -= wake;
         sessions.RemoveAt(index);
         turn = 0;
         return true;

@@ -15,6 +15,11 @@ public sealed class LatencyModel
     private const double BackwardBlend = 0.1;
     private const int ObservationsToTrust = 3;
 
+    // The first passes pay for memory and threads that later ones find ready; a pass during which the machine did something else
+    // tells nothing, yet a lasting change must get through, so an outlier is cut and not dropped.
+    private const int ColdPasses = 2;
+    private const double Outlier = 4;
+
     // Features are scaled to about one, so that one ridge fits all.
     private const double DecodeUnit = 16, TokenUnit = 256;
 
@@ -22,6 +27,7 @@ public sealed class LatencyModel
     private readonly double[] products = new double[Terms];
     private readonly double[] weights = new double[Terms];
     private double backwardPerToken;
+    private int passes;
     private int forwardObservations;
     private int backwardObservations;
 
@@ -44,8 +50,13 @@ public sealed class LatencyModel
     /// <summary>Learns from a forward pass.</summary>
     public void ObserveForward(int decodeRows, int promptTokens, int finetuneTokens, double milliseconds)
     {
+        if (++passes <= ColdPasses)
+            return;
         if (finetuneTokens > 0)
             forwardObservations++;
+        double expected = Inference(decodeRows, promptTokens) + (ForwardPerToken * finetuneTokens);
+        if (passes > ColdPasses + Terms && expected > 0)
+            milliseconds = Math.Min(milliseconds, expected * Outlier);
         ReadOnlySpan<double> features = [1, decodeRows / DecodeUnit, promptTokens / TokenUnit, finetuneTokens / TokenUnit];
         for (int row = 0; row < Terms; row++)
         {

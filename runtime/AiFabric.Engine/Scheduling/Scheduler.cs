@@ -239,6 +239,8 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
 
     private void End(Sequence sequence, FinishReason reason, string? error = null)
     {
+        if (sequence.State == SequenceState.Ended)
+            return;
         sequence.End(reason, error);
         sequence.Blocks.Release(pool);
         ended.Add(sequence);

@@ -122,12 +122,7 @@ public sealed class EngineLifeTests : IDisposable
     public async Task A_failing_iteration_ends_its_sequences_and_the_engine_goes_on()
     {
         await using var engine = model.Start();
-        using (var scope = NewDisposeScope())
-        {
-            // A pair of another model's shape, which loading would have refused.
-            var pairs = new (Tensor, Tensor)?[][] { [(zeros(2, 7), zeros(9, 2)), null, null, null, null, null, null], new (Tensor, Tensor)?[7] };
-            engine.Install(new LoraAdapter("broken", 2, 1, pairs));
-        }
+        InstallBroken(engine);
 
         var failed = await engine.Submit(Greedy(model.Prompt(5, 1), 4, "broken")).AllAsync();
         var healthy = await engine.Submit(Greedy(model.Prompt(5, 1), 4)).AllAsync();
@@ -158,6 +153,24 @@ public sealed class EngineLifeTests : IDisposable
     }
 
     [Fact]
+    public async Task A_failing_request_does_not_cost_the_training_beside_it()
+    {
+        await using var engine = model.Start();
+        InstallBroken(engine);
+        using var training = new ScriptedTraining(model.Config, model.Prompt(9, 1), null, 3);
+        Generation generation;
+        using (engine.Hold())
+        {
+            generation = engine.Submit(Greedy(model.Prompt(5, 1), 4, "broken"));
+            engine.AttachTraining(training);
+        }
+
+        Assert.Equal(FinishReason.Error, Assert.Single(await generation.AllAsync()).Finish);
+        await training.Finished.WaitAsync(TimeSpan.FromMinutes(1));
+        Assert.Equal(0, engine.Metrics.TrainingFaults.Value);
+    }
+
+    [Fact]
     public async Task An_unloaded_adapter_serves_its_running_requests_to_their_end()
     {
         await using var engine = model.Start(o => o with { MaxAdapters = 1 });
@@ -184,5 +197,13 @@ public sealed class EngineLifeTests : IDisposable
         await engine.WarmUpAsync();
 
         Assert.True(engine.Metrics.Iterations.Value >= 4);
+    }
+
+    // A pair of another model's shape, which loading from a folder would have refused.
+    private static void InstallBroken(LlmEngine engine)
+    {
+        using var scope = NewDisposeScope();
+        var pairs = new (Tensor, Tensor)?[][] { [(zeros(2, 7), zeros(9, 2)), null, null, null, null, null, null], new (Tensor, Tensor)?[7] };
+        engine.Install(new LoraAdapter("broken", 2, 1, pairs));
     }
 }

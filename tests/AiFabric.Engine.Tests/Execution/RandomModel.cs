@@ -7,14 +7,16 @@ using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Tests.Execution;
 
-/// <summary>A model folder with random weights, and engines on it.</summary>
+/// <summary>A model folder with random weights, and engines on it. Its disposal, last in a test, fails if the test left tensors behind.</summary>
 internal sealed class RandomModel : IDisposable
 {
     private readonly TemporaryFolder folder = new();
+    private readonly long tensorsBefore;
 
     public RandomModel(bool tied = false, int seed = 1)
     {
         TorchRuntime.EnsureLoaded();
+        tensorsBefore = Tensor.TotalCount;
         Config = new LlamaConfig
         {
             HiddenSize = 32,
@@ -77,7 +79,11 @@ internal sealed class RandomModel : IDisposable
         return [.. Enumerable.Range(0, length).Select(_ => random.Next(2, Config.VocabularySize))];
     }
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose()
+    {
+        folder.Dispose();
+        Xunit.Assert.Equal(tensorsBefore, Tensor.TotalCount);
+    }
 
     private (int Outputs, int Inputs) Shape(LoraTarget target) => target switch
     {

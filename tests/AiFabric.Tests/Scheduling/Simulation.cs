@@ -1,0 +1,85 @@
+using AiFabric.Engine.KvCache;
+using AiFabric.Engine.Requests;
+using AiFabric.Engine.Scheduling;
+using AiFabric.Engine.Training;
+
+namespace AiFabric.Tests.Scheduling;
+
+/// <summary>A scheduler whose iterations "compute" without a model: every sampled token is the same.</summary>
+internal sealed class Simulation
+{
+    public const int SampledToken = 1;
+
+    private readonly BatchOutcome outcome = new();
+    private long lastId;
+
+    public Simulation(int blocks = 64, int blockSize = 4, int batchTokens = 16, int running = 8, Func<SchedulerOptions, SchedulerOptions>? change = null)
+    {
+        BlockSize = blockSize;
+        Pool = new BlockPool(blocks);
+        var options = new SchedulerOptions { MaxBatchTokens = batchTokens, MaxRunning = running, MaxFinetuneTokens = 8 };
+        Scheduler = new Scheduler(change?.Invoke(options) ?? options, Pool);
+    }
+
+    public int BlockSize { get; }
+
+    public BlockPool Pool { get; }
+
+    public Scheduler Scheduler { get; }
+
+    /// <summary>Work that training offers.</summary>
+    public TrainingDemand Demand { get; set; }
+
+    /// <summary>Duration of the next iterations.</summary>
+    public Func<Batch, double> Milliseconds { get; set; } = _ => 1;
+
+    public Sequence Add(int prompt, int output, int firstToken = 100, long adapter = 0, string? salt = null, int[]? stops = null)
+    {
+        var request = new GenerationRequest
+        {
+            PromptTokens = [.. Enumerable.Range(firstToken, prompt)],
+            MaxTokens = output,
+            CacheSalt = salt,
+            StopTokens = stops ?? [],
+        };
+        var sequence = new Sequence(new SequenceId(++lastId), request, output, seed: 0, adapter, BlockSize);
+        Scheduler.Add(sequence);
+        return sequence;
+    }
+
+    /// <summary>Plans without carrying out.</summary>
+    public Batch Plan() => Scheduler.Next(Demand);
+
+    /// <summary>Plans and carries out one iteration.</summary>
+    public Batch Step()
+    {
+        var batch = Plan();
+        Commit(batch);
+        return batch;
+    }
+
+    public void Commit(Batch batch)
+    {
+        outcome.Sampled.Clear();
+        foreach (var row in batch.DecodeRows.Concat(batch.PromptChunks).Where(row => row.Samples))
+            outcome.Sampled.Add(new SampledToken(SampledToken, null, null));
+        outcome.TrainingForwardTokens = batch.TrainingForwardTokens;
+        outcome.TrainingBackwardTokens = batch.TrainingBackwardTokens;
+        outcome.ForwardTime = TimeSpan.FromMilliseconds(Milliseconds(batch));
+        outcome.BackwardTime = TimeSpan.FromMilliseconds(batch.TrainingBackwardTokens);
+        Scheduler.Commit(batch, outcome);
+    }
+
+    /// <summary>Steps until nothing is left.</summary>
+    /// <returns>Iterations taken.</returns>
+    public int RunToEnd(int most = 100_000)
+    {
+        for (int i = 0; i < most; i++)
+        {
+            if (!Scheduler.HasSequences)
+                return i;
+            Step();
+        }
+        throw new InvalidOperationException($"{Scheduler.RunningCount} sequences run and {Scheduler.WaitingCount} wait after {most} iterations.");
+    }
+}
