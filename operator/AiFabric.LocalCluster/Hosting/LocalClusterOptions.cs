@@ -25,6 +25,13 @@ public sealed record LocalClusterOptions : IValidatableObject
     /// <summary>Whether a node runs pods as processes.</summary>
     public bool RunNode { get; init; } = true;
 
+    /// <summary>Whether a clean stop leaves the pods running, to be adopted by the next start; else it stops them.</summary>
+    public bool KeepPods { get; init; }
+
+    /// <summary>The /16 on loopback that pods get their addresses from; two clusters on one machine need different ones.</summary>
+    [RegularExpression(@"127\.\d{1,3}\.0\.0", ErrorMessage = "--pod-network must be a /16 network on loopback, such as 127.100.0.0")]
+    public string PodNetwork { get; init; } = "127.100.0.0";
+
     /// <summary>Changes kept for watches to resume from.</summary>
     [Range(100, 1_000_000)]
     public int KeepEvents { get; init; } = 5000;
@@ -56,9 +63,12 @@ public sealed record LocalClusterOptions : IValidatableObject
                 "--kubeconfig" => options with { KubeconfigPath = Value() },
                 "--no-controllers" => options with { RunControllers = false },
                 "--no-node" => options with { RunNode = false },
+                "--keep-pods" => options with { KeepPods = true },
+                "--pod-network" => options with { PodNetwork = Value() },
                 "--image" => AddImage(options, images, Value()),
                 _ => throw new ArgumentException(
-                    $"unknown option {name}: known are --data-dir DIR, --port N, --kubeconfig PATH, --image PREFIX=COMMAND, --no-controllers, --no-node"),
+                    $"unknown option {name}: known are --data-dir DIR, --port N, --kubeconfig PATH, --image PREFIX=COMMAND, --keep-pods, "
+                    + "--pod-network 127.N.0.0, --no-controllers, --no-node"),
             };
         }
 

@@ -1,3 +1,4 @@
+using System.Net;
 using AiFabric.LocalCluster.Controllers;
 using AiFabric.LocalCluster.Node;
 
@@ -17,6 +18,8 @@ internal static class Parts
             services.AddNode(node =>
             {
                 node.DataFolder = Path.Combine(Path.GetFullPath(options.DataDirectory), "node");
+                node.StopPodsOnShutdown = !options.KeepPods;
+                node.PodNetwork = IPAddress.Parse(options.PodNetwork);
                 foreach (var (image, command) in options.Images)
                     node.Images[image] = command.Split(' ', StringSplitOptions.RemoveEmptyEntries);
             });

@@ -38,6 +38,9 @@ public sealed class NodeOptions
     /// <summary>On a clean stop of this process, stop the pods too; otherwise (and after a crash) they run on and the next start adopts them.</summary>
     public bool StopPodsOnShutdown { get; set; } = true;
 
+    /// <summary>How long a clean stop may take; pods that have not ended by then run on and are adopted by the next start.</summary>
+    public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(45);
+
     /// <summary>Pods that the node reports it can take.</summary>
     public int MaxPods { get; set; } = 110;
 

@@ -17,6 +17,7 @@ public static class NodeRegistration
         services.AddSingleton(options);
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<EventRecorder>();
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownTimeout);
         services.AddSingleton<PodHost>();
         services.AddSingleton<NodeAgent>();
         services.Replace(ServiceDescriptor.Singleton<IPodLogs, PodLogs>());

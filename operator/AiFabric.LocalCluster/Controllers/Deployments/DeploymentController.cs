@@ -37,7 +37,7 @@ internal sealed class DeploymentController(IClusterApi api, EventRecorder events
         RolloutPlan plan = RolloutPlanner.Plan(goal, current, old);
 
         // 3. act
-        long revision = Math.Max(current?.Revision ?? 0, old.Select(s => s.Revision).DefaultIfEmpty().Max() + (old.Any(s => s.Revision >= (current?.Revision ?? 0)) || current is null ? 1 : 0));
+        long revision = Math.Max(current?.Revision ?? 0, old.Select(s => s.Revision).DefaultIfEmpty().Max() + 1);
         Apply(deployment, plan, hash, revision);
         if (current is not null || plan.CreateNew is not null)
         {

@@ -74,7 +74,7 @@ internal sealed class EventRecorder(IClusterApi api, TimeProvider time, ILogger<
             Count = 1,
             FirstTimestamp = now,
             LastTimestamp = now,
-            Source = new V1EventSource { Component = about is V1Pod ? "kubelet" : "controller", Host = about is V1Pod ? "local" : null },
+            Source = new V1EventSource { Component = about is not V1Pod ? "controller" : reason is "Scheduled" or "FailedScheduling" ? "default-scheduler" : "kubelet", Host = about is V1Pod ? "local" : null },
             ReportingComponent = "aifabric-local-cluster",
             ReportingInstance = "local",
         });

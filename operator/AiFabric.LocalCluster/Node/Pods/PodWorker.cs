@@ -25,6 +25,7 @@ internal sealed class PodWorker(PodHost host, PodFolder folder, PodRecord first,
     private volatile bool _gone;
     private volatile bool _draining;
     private V1PodStatus? _published;
+    private (PodRecord Record, V1Pod Pod, string Verdicts)? _seen;
     private bool _confirmed;
 
     /// <summary>What the node knows of the pod; a snapshot.</summary>
@@ -264,12 +265,20 @@ internal sealed class PodWorker(PodHost host, PodFolder folder, PodRecord first,
 
     private void Publish(V1Pod pod, DateTimeOffset now)
     {
+        // Most of the time nothing has happened since the last look; only a back-off ends by itself.
+        (PodRecord, V1Pod, string) seen = (_record, pod, string.Join(';', pod.Spec.Containers.Select(c => ProbesOf(c.Name))));
+        if (_seen == seen && _record.Containers.Values.All(c => c.Running || c.Ended is not null && !PodPlanner.Restarts(pod, c.Ended)))
+        {
+            return;
+        }
+
         // Our own last word counts, not the watch's version, which may be older; else transition times would jump.
         pod.Status = _published ?? pod.Status;
         V1PodStatus status = PodStatus.Of(pod, _record, ProbesOf, host.Backoff, now);
         JsonObject wanted = TypedApi.ToJson(status);
         if (_published is not null && JsonNode.DeepEquals(TypedApi.ToJson(_published), wanted))
         {
+            _seen = seen;
             return;
         }
 
@@ -281,6 +290,7 @@ internal sealed class PodWorker(PodHost host, PodFolder folder, PodRecord first,
             }
         }, "status");
         _published = status;
+        _seen = seen;
     }
 
     private sealed record ProbeOutcome(string Container, int Run, ProbeKind Kind, string? Failure);
