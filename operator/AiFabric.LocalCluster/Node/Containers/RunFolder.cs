@@ -23,13 +23,19 @@ internal sealed record RunFolder(string Path)
 
     private int? Number(string file)
     {
+        string path = System.IO.Path.Combine(Path, file);
+        if (!File.Exists(path))
+        {
+            return null; // the usual case, asked for several times a second: an exception would cost more than all the rest
+        }
+
         try
         {
-            return int.TryParse(File.ReadAllText(System.IO.Path.Combine(Path, file)), CultureInfo.InvariantCulture, out int number) ? number : null;
+            return int.TryParse(File.ReadAllText(path), CultureInfo.InvariantCulture, out int number) ? number : null;
         }
         catch (IOException)
         {
-            return null; // not written yet
+            return null; // removed meanwhile
         }
     }
 }
