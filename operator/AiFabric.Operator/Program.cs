@@ -3,7 +3,8 @@ using AiFabric.Operator.Hosting;
 using Prometheus;
 
 WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(args);
-builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
+builder.Logging.AddSimpleConsole(console => console.SingleLine = true)
+    .AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("System.Net.Http.HttpClient", LogLevel.Warning);
 builder.Services.AddAiFabricOperator(builder.Configuration);
 builder.Services.AddHealthChecks().AddCheck<CachesReady>("caches");
 builder.WebHost.UseUrls(builder.Configuration[$"{OperatorOptions.Section}:{nameof(OperatorOptions.ListenUrl)}"] ?? new OperatorOptions().ListenUrl);

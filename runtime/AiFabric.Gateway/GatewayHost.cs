@@ -28,7 +28,8 @@ public static class GatewayHost
             k.AddServerHeader = false;
             k.Limits.MaxRequestBodySize = null; // RequestBody enforces the limit and answers in OpenAI's shape
         });
-        builder.Logging.AddSimpleConsole(c => c.SingleLine = true);
+        builder.Logging.AddSimpleConsole(c => c.SingleLine = true)
+            .AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("System.Net.Http.HttpClient", LogLevel.Warning).AddFilter("Yarp", LogLevel.Warning);
         AddServices(builder.Services, options);
 
         WebApplication app = builder.Build();

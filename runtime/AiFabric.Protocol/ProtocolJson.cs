@@ -16,16 +16,20 @@ namespace AiFabric.Protocol;
 [JsonSerializable(typeof(Completion))]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(ModelCard))]
+[JsonSerializable(typeof(ModelCard))]
 [JsonSerializable(typeof(ErrorResponse))]
 public sealed partial class OpenAIJson : JsonSerializerContext;
 
-/// <summary>Control and route bodies: camelCase, an unknown field is an error.</summary>
+/// <summary>Control and route bodies: camelCase, an unknown field is an error, and so is null where a value is needed.</summary>
+/// <remarks>Properties with a default have <c>set</c>, not <c>init</c>: generated code overwrites the defaults of absent init-only properties.</remarks>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    RespectNullableAnnotations = true)]
 [JsonSerializable(typeof(TrainingRequest))]
 [JsonSerializable(typeof(TrainingStatus))]
+[JsonSerializable(typeof(TrainingList))]
 [JsonSerializable(typeof(AdapterRequest))]
 [JsonSerializable(typeof(AdapterStatus))]
 [JsonSerializable(typeof(AdapterList))]

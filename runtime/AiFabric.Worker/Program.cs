@@ -1,1 +1,8 @@
-return 0;
+using AiFabric.Worker.CommandLine;
+
+namespace AiFabric.Worker;
+
+internal static class Program
+{
+    private static Task<int> Main(string[] arguments) => WorkerCommand.RunAsync(arguments, Environment.GetEnvironmentVariable, Console.Error);
+}

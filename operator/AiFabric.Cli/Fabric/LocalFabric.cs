@@ -33,6 +33,7 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
     {
         if (paths.RunningSupervisor() is not null)
             return false;
+        ClusterArguments(); // a missing component is told here, not in the log
         RefuseTakenPort("--port", port);
         RefuseTakenPort("--gateway-port", gatewayPort);
         Directory.CreateDirectory(paths.Root);

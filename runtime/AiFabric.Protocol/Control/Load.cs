@@ -23,10 +23,10 @@ public sealed record LoadReport
     public int FreeKvBlocks { get; init; }
 
     /// <summary>Names of loaded adapters.</summary>
-    public IReadOnlyList<string> Adapters { get; init; } = [];
+    public IReadOnlyList<string> Adapters { get; set; } = [];
 
     /// <summary>Training sessions the worker knows.</summary>
-    public IReadOnlyList<TrainingStatus> Training { get; init; } = [];
+    public IReadOnlyList<TrainingStatus> Training { get; set; } = [];
 
     /// <summary>Fraction of tokens within the TPOT objective over the last minute; null without traffic.</summary>
     public double? TpotAttainment { get; init; }

@@ -16,18 +16,18 @@ public sealed record TrainingRequest
 
     public required TrainingDataset Dataset { get; init; }
 
-    public TrainingLora Lora { get; init; } = new();
+    public TrainingLora Lora { get; set; } = new();
 
-    public TrainingHyperparameters Hyperparameters { get; init; } = new();
+    public TrainingHyperparameters Hyperparameters { get; set; } = new();
 
     /// <summary>Folder of checkpoints, <c>file://</c>.</summary>
     public required string CheckpointUri { get; init; }
 
     /// <summary>Optimizer steps between two checkpoints.</summary>
-    public int CheckpointIntervalSteps { get; init; } = 10;
+    public int CheckpointIntervalSteps { get; set; } = 10;
 
     /// <summary>Checkpoints kept.</summary>
-    public int CheckpointRetain { get; init; } = 2;
+    public int CheckpointRetain { get; set; } = 2;
 
     /// <summary>Folder that receives the PEFT adapter, <c>file://</c>.</summary>
     public required string OutputUri { get; init; }
@@ -38,7 +38,7 @@ public sealed record TrainingDataset
 {
     public required string Uri { get; init; }
 
-    public TrainingDataFormat Format { get; init; } = TrainingDataFormat.Text;
+    public TrainingDataFormat Format { get; set; } = TrainingDataFormat.Text;
 
     /// <summary>Held-out lines; null holds out the last tenth of <see cref="Uri"/>.</summary>
     public string? EvalUri { get; init; }
@@ -59,35 +59,35 @@ public enum TrainingDataFormat
 
 public sealed record TrainingLora
 {
-    public int Rank { get; init; } = 16;
+    public int Rank { get; set; } = 16;
 
-    public int Alpha { get; init; } = 32;
+    public int Alpha { get; set; } = 32;
 
     /// <summary>Names as in PEFT: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj. Empty: all seven.</summary>
-    public IReadOnlyList<string> TargetModules { get; init; } = [];
+    public IReadOnlyList<string> TargetModules { get; set; } = [];
 }
 
 public sealed record TrainingHyperparameters
 {
-    public double LearningRate { get; init; } = 5e-4;
+    public double LearningRate { get; set; } = 5e-4;
 
-    public int Epochs { get; init; } = 1;
+    public int Epochs { get; set; } = 1;
 
     /// <summary>Optimizer steps at most; null: as many as the epochs hold.</summary>
     public int? MaxSteps { get; init; }
 
     /// <summary>Sequences per optimizer step.</summary>
-    public int BatchSize { get; init; } = 4;
+    public int BatchSize { get; set; } = 4;
 
     /// <summary>Tokens per sequence; longer samples are cut.</summary>
-    public int SequenceLength { get; init; } = 256;
+    public int SequenceLength { get; set; } = 256;
 
     public int WarmupSteps { get; init; }
 
     public double WeightDecay { get; init; }
 
     /// <summary>Global norm to which gradients are scaled down.</summary>
-    public double MaxGradientNorm { get; init; } = 1.0;
+    public double MaxGradientNorm { get; set; } = 1.0;
 
     public long Seed { get; init; }
 }
@@ -157,4 +157,10 @@ public sealed record TrainingError
 
     /// <summary>Whether a retry may help. Bad input is not retried.</summary>
     public bool Retryable { get; init; }
+}
+
+/// <summary>Answer of <c>GET /control/training</c>.</summary>
+public sealed record TrainingList
+{
+    public required IReadOnlyList<TrainingStatus> Sessions { get; init; }
 }

@@ -37,6 +37,9 @@ public abstract record GenerationRequestBody
 
     public bool? IgnoreEos { get; init; }
 
+    /// <summary>Requests share cached prompt beginnings only with requests of the same salt; as in vLLM.</summary>
+    public string? CacheSalt { get; init; }
+
     public string? User { get; init; }
 }
 

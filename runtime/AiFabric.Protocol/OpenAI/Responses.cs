@@ -41,7 +41,7 @@ public sealed record ChatCompletion
 {
     public required string Id { get; init; }
 
-    public string Object { get; init; } = "chat.completion";
+    public string Object { get; set; } = "chat.completion";
 
     /// <summary>Unix seconds.</summary>
     public required long Created { get; init; }
@@ -66,7 +66,7 @@ public sealed record ChatChoice
 
 public sealed record AssistantMessage
 {
-    public string Role { get; init; } = "assistant";
+    public string Role { get; set; } = "assistant";
 
     public required string Content { get; init; }
 }
@@ -75,7 +75,7 @@ public sealed record ChatCompletionChunk
 {
     public required string Id { get; init; }
 
-    public string Object { get; init; } = "chat.completion.chunk";
+    public string Object { get; set; } = "chat.completion.chunk";
 
     public required long Created { get; init; }
 
@@ -109,7 +109,7 @@ public sealed record Completion
 {
     public required string Id { get; init; }
 
-    public string Object { get; init; } = "text_completion";
+    public string Object { get; set; } = "text_completion";
 
     public required long Created { get; init; }
 
@@ -138,12 +138,15 @@ public sealed record CompletionLogprobs
     public required IReadOnlyList<double> TokenLogprobs { get; init; }
 
     public required IReadOnlyList<int> TextOffset { get; init; }
+
+    /// <summary>Most likely tokens at each place, by text; null when none were asked for.</summary>
+    public IReadOnlyList<IReadOnlyDictionary<string, double>>? TopLogprobs { get; init; }
 }
 
 /// <summary>Answer of <c>GET /v1/models</c>.</summary>
 public sealed record ModelList
 {
-    public string Object { get; init; } = "list";
+    public string Object { get; set; } = "list";
 
     public required IReadOnlyList<ModelCard> Data { get; init; }
 }
@@ -152,11 +155,11 @@ public sealed record ModelCard
 {
     public required string Id { get; init; }
 
-    public string Object { get; init; } = "model";
+    public string Object { get; set; } = "model";
 
     public required long Created { get; init; }
 
-    public string OwnedBy { get; init; } = "aifabric";
+    public string OwnedBy { get; set; } = "aifabric";
 
     /// <summary>Base model of an adapter.</summary>
     public string? Parent { get; init; }

@@ -1,0 +1,107 @@
+using System.ComponentModel.DataAnnotations;
+using AiFabric.Engine;
+using AiFabric.Engine.Requests;
+using AiFabric.Engine.Tokenization;
+using AiFabric.Engine.Training;
+using AiFabric.Engine.Training.Data;
+using AiFabric.Protocol.Control;
+using AiFabric.Worker.CommandLine;
+using AiFabric.Worker.Storage;
+using TorchSharp;
+
+namespace AiFabric.Worker.Backend;
+
+/// <summary>The engine behind the endpoints.</summary>
+internal sealed class EngineBackend : IModelBackend
+{
+    private readonly LlmEngine engine;
+    private readonly TimeProvider time;
+    private readonly ILogger log;
+    private readonly SampleEncoder encoder;
+
+    private EngineBackend(LlmEngine engine, TimeProvider time, ILogger log)
+    {
+        (this.engine, this.time, this.log) = (engine, time, log);
+        encoder = new SampleEncoder(engine.Tokenizer, ChatRenderer(engine.Tokenizer.Settings));
+    }
+
+    public HuggingFaceTokenizer Tokenizer => engine.Tokenizer;
+
+    public IReadOnlyList<int> EndOfSequenceIds => engine.Config.EndOfSequenceIds is { Count: > 0 } ids
+        ? ids
+        : Tokenizer.EndOfSequenceId is { } id ? [id] : [];
+
+    public int MaxContextTokens => engine.MaxContextTokens;
+
+    public string Digest => engine.ModelDigest;
+
+    public EngineLoad Load => engine.CurrentLoad;
+
+    public EngineMetrics Metrics => engine.Metrics;
+
+    public IReadOnlyList<AdapterStatus> Adapters => [.. engine.Adapters.Select(StatusOf)];
+
+    /// <summary>Loads the model; the heavy part runs on a pool thread.</summary>
+    /// <exception cref="StorageException">The URI cannot be used.</exception>
+    /// <exception cref="Engine.Weights.CheckpointException">The folder cannot be used.</exception>
+    /// <exception cref="UsageException">An option does not fit the engine.</exception>
+    public static async Task<IModelBackend> LoadAsync(ServeOptions options, TimeProvider time, ILoggerFactory logs, CancellationToken cancellationToken)
+    {
+        string folder = StorageUri.ToExistingFolder(options.Model);
+        try
+        {
+            var engine = await Task.Run(() => LlmEngine.Load(OptionsOf(options, folder), time, logs), cancellationToken);
+            return new EngineBackend(engine, time, logs.CreateLogger<TrainingSession>());
+        }
+        catch (ValidationException e)
+        {
+            throw new UsageException(e.Message);
+        }
+    }
+
+    public Generation Submit(GenerationRequest request) => engine.Submit(request);
+
+    public async Task<AdapterStatus> LoadAdapterAsync(string name, string folder, string? digest, CancellationToken cancellationToken) =>
+        StatusOf(await engine.LoadAdapterAsync(name, folder, digest, cancellationToken));
+
+    public Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken) => engine.UnloadAdapterAsync(name, cancellationToken);
+
+    public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended)
+    {
+        var session = TrainingSession.Start(recipe, engine.Weights, encoder, time, log, suspended);
+        session.WorkAvailable += engine.Wake;
+        return new EngineTrainingRun(engine, session);
+    }
+
+    public ValueTask DisposeAsync() => engine.DisposeAsync();
+
+    private static EngineOptions OptionsOf(ServeOptions options, string folder) => new()
+    {
+        ModelFolder = folder,
+        Type = options.Type == "bfloat16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32,
+        Device = options.Device,
+        Threads = options.Threads ?? Environment.ProcessorCount,
+        KvBlocks = options.KvBlocks,
+        MaxBatchTokens = options.MaxBatchTokens,
+        MaxRunningRequests = Math.Min(options.MaxRunningRequests, options.MaxBatchTokens),
+        MaxQueuedRequests = options.MaxQueuedRequests,
+        MaxFinetuneTokensPerIteration = options.MaxFinetuneTokens,
+        Policy = options.Policy,
+        TpotObjective = options.TpotObjective,
+        MaxAdapters = options.MaxAdapters,
+        MaxLoraRank = options.MaxLoraRank,
+    };
+
+    private static Func<IReadOnlyList<Engine.Training.Data.ChatTurn>, bool, string>? ChatRenderer(TokenizerSettings settings)
+    {
+        if (settings.ChatTemplate is not { } source)
+            return null;
+        // Read on first use: ServedModel has refused a bad template by then.
+        var template = new Lazy<ChatTemplate>(() => ChatTemplate.Parse(source, settings.BeginOfSequence, settings.EndOfSequence));
+        return (turns, opens) => string.Concat(template.Value
+            .Render([.. turns.Select(t => new Engine.Tokenization.ChatTurn(t.Role, t.Content))], opens)
+            .Select(segment => segment.Text));
+    }
+
+    private static AdapterStatus StatusOf(Engine.Adapters.AdapterInfo info) => new() { Name = info.Name, Digest = info.Digest, Rank = info.Rank };
+}

@@ -1,0 +1,56 @@
+using AiFabric.Engine;
+using AiFabric.Engine.Requests;
+using AiFabric.Engine.Tokenization;
+using AiFabric.Engine.Training;
+using AiFabric.Protocol.Control;
+
+namespace AiFabric.Worker.Backend;
+
+/// <summary>A loaded model as the endpoints see it: the engine, or a scripted one in tests.</summary>
+internal interface IModelBackend : IAsyncDisposable
+{
+    HuggingFaceTokenizer Tokenizer { get; }
+
+    IReadOnlyList<int> EndOfSequenceIds { get; }
+
+    /// <summary>Longest sequence, prompt and answer together.</summary>
+    int MaxContextTokens { get; }
+
+    /// <summary><c>sha256:…</c> of the weights.</summary>
+    string Digest { get; }
+
+    EngineLoad Load { get; }
+
+    IReadOnlyList<AdapterStatus> Adapters { get; }
+
+    /// <exception cref="EngineRejectedException">The engine does not take the request.</exception>
+    Generation Submit(GenerationRequest request);
+
+    /// <exception cref="EngineRejectedException">The adapter has another digest or too large a rank, or there is no room.</exception>
+    /// <exception cref="Engine.Weights.CheckpointException">The folder does not hold an adapter for this model.</exception>
+    Task<AdapterStatus> LoadAdapterAsync(string name, string folder, string? digest, CancellationToken cancellationToken);
+
+    /// <returns>False when there is none of that name.</returns>
+    Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken);
+
+    /// <summary>Begins to read data and checkpoint; the session then trains in the engine's iterations, in turn with others.</summary>
+    ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended);
+
+    EngineMetrics Metrics { get; }
+}
+
+/// <summary>A running or ended training session.</summary>
+internal interface ITrainingRun
+{
+    TrainingProgress Progress { get; }
+
+    void Suspend();
+
+    void Resume();
+
+    /// <summary>Ends it and frees its memory; checkpoints stay. Returns when the engine no longer knows it.</summary>
+    Task StopAsync();
+}
+
+/// <summary>A model folder holds what cannot be served. The message says what.</summary>
+internal sealed class ModelException(string message) : Exception(message);

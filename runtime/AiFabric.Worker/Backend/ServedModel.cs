@@ -1,0 +1,68 @@
+using AiFabric.Engine.Tokenization;
+using AiFabric.Engine.Tokenization.Templates;
+using AiFabric.Protocol.OpenAI;
+using AiFabric.Worker.Errors;
+
+namespace AiFabric.Worker.Backend;
+
+/// <summary>A model that is ready, with the names it answers to.</summary>
+internal sealed class ServedModel
+{
+    private readonly long createdUnixSeconds;
+
+    /// <exception cref="ModelException">The chat template is outside of the supported subset.</exception>
+    public ServedModel(string name, IModelBackend backend, TimeProvider time)
+    {
+        Name = name;
+        Backend = backend;
+        createdUnixSeconds = time.GetUtcNow().ToUnixTimeSeconds();
+        var settings = backend.Tokenizer.Settings;
+        try
+        {
+            ChatTemplate = settings.ChatTemplate is { } template ? ChatTemplate.Parse(template, settings.BeginOfSequence, settings.EndOfSequence) : null;
+        }
+        catch (ChatTemplateException e)
+        {
+            throw new ModelException($"tokenizer_config.json: {e.Message}");
+        }
+    }
+
+    public string Name { get; }
+
+    public IModelBackend Backend { get; }
+
+    /// <summary>Null when the model has none; chats are then refused.</summary>
+    public ChatTemplate? ChatTemplate { get; }
+
+    /// <summary>The adapter that OpenAI's model field asks for; null for the base model.</summary>
+    /// <exception cref="ApiException">400 without a model, 404 for another one.</exception>
+    public string? AdapterOf(string? model)
+    {
+        if (string.IsNullOrEmpty(model))
+            throw new ApiException(400, "The field 'model' is missing.", "model", "missing_required_parameter");
+        if (model == Name)
+            return null;
+        if (Cards().FirstOrDefault(card => card.Id == model) is null)
+            throw NotFound(model);
+        return model[(Name.Length + 1)..];
+    }
+
+    public ModelCard CardOf(string model) => Cards().FirstOrDefault(card => card.Id == model) ?? throw NotFound(model);
+
+    public IReadOnlyList<ModelCard> Cards() =>
+    [
+        Card(Name, null),
+        .. Backend.Adapters.Select(adapter => Card($"{Name}:{adapter.Name}", Name)),
+    ];
+
+    private ModelCard Card(string id, string? parent) => new()
+    {
+        Id = id,
+        Created = createdUnixSeconds,
+        Parent = parent,
+        MaxModelLen = Backend.MaxContextTokens,
+    };
+
+    private ApiException NotFound(string model) => new(
+        404, $"The model '{model}' does not exist here; this server has: {string.Join(", ", Cards().Select(card => card.Id))}.", "model", "model_not_found");
+}

@@ -1,0 +1,76 @@
+using System.CommandLine;
+using AiFabric.Engine;
+
+namespace AiFabric.Worker.CommandLine;
+
+/// <summary>The options of <c>serve</c> and how they are read.</summary>
+internal static class ServeCommand
+{
+    private static readonly (string Name, string Description)[] Known =
+    [
+        ("--model", "URI of the Hugging Face model folder: file:///models/demo. Required."),
+        ("--served-name", "Name in OpenAI's model field. Required."),
+        ("--host", "Address to listen on. Default 127.0.0.1; 0.0.0.0 for all."),
+        ("--port", "Serving port: OpenAI endpoints, health, metrics. Default 8000; 0 takes a free one."),
+        ("--control-port", "Control port: training, adapters, load. Default 8001; 0 takes a free one."),
+        ("--control-token-file", "File with the bearer token that the control port asks for. Default: none asked for."),
+        ("--dtype", "float32 or bfloat16. Default float32."),
+        ("--device", "cpu or cuda. Default cpu."),
+        ("--threads", "Threads of one matrix product. Default: all cores."),
+        ("--kv-blocks", "Blocks of 16 tokens in the key-value cache. Default 2048."),
+        ("--max-batch-tokens", "Tokens of one iteration at most. Default 512."),
+        ("--max-running-requests", "Requests that run at the same time. Default 64."),
+        ("--max-queued-requests", "Requests that wait; more are refused with 429. Default 256."),
+        ("--max-finetune-tokens", "Finetuning tokens of one iteration; 0 keeps finetuning out. Default 256."),
+        ("--policy", "InferenceFirst or WeightedFair. Default InferenceFirst."),
+        ("--tpot-ms", "Objective: milliseconds per output token, which finetuning must leave intact. Default: none."),
+        ("--ttft-ms", "Objective: milliseconds to the first token, reported by metrics. Default: none."),
+        ("--max-adapters", "Adapters loaded at the same time. Default 16."),
+        ("--max-lora-rank", "Largest rank of an adapter. Default 64."),
+        ("--drain-seconds", "How long running requests may go on after SIGTERM. Default 25."),
+        ("--max-body-bytes", "Largest request body. Default 4194304."),
+    ];
+
+    public static Command Create(Func<string, string?> environment, Func<ServeOptions, CancellationToken, Task<int>> run)
+    {
+        var command = new Command("serve", "Serves one model over OpenAI's protocol and finetunes it at the same time. Each option can also be set as AIFABRIC_…, as in AIFABRIC_KV_BLOCKS.");
+        foreach (var (name, description) in Known)
+            command.Add(new Option<string?>(name) { Description = description });
+        command.SetAction((parsed, cancellationToken) => run(Read(new OptionReader(parsed, environment)), cancellationToken));
+        return command;
+    }
+
+    /// <exception cref="UsageException">A value is missing or out of range.</exception>
+    private static ServeOptions Read(OptionReader reader)
+    {
+        var options = new ServeOptions
+        {
+            Model = reader.RequiredText("--model"),
+            ServedName = reader.RequiredText("--served-name"),
+            Host = reader.Text("--host") ?? "127.0.0.1",
+            Port = reader.Integer("--port", 8000, 0, 65535),
+            ControlPort = reader.Integer("--control-port", 8001, 0, 65535),
+            ControlTokenFile = reader.Text("--control-token-file"),
+            Type = reader.OneOf("--dtype", "float32", "float32", "bfloat16"),
+            Device = reader.OneOf("--device", "cpu", "cpu", "cuda"),
+            Threads = reader.OptionalInteger("--threads", 1, 1024),
+            KvBlocks = reader.Integer("--kv-blocks", 2048, 2, 1 << 24),
+            MaxBatchTokens = reader.Integer("--max-batch-tokens", 512, 1, 1 << 20),
+            MaxRunningRequests = reader.Integer("--max-running-requests", 64, 1, 1 << 16),
+            MaxQueuedRequests = reader.Integer("--max-queued-requests", 256, 1, 1 << 20),
+            MaxFinetuneTokens = reader.Integer("--max-finetune-tokens", 256, 0, 1 << 20),
+            Policy = Enum.Parse<CoServingPolicy>(reader.OneOf("--policy", nameof(CoServingPolicy.InferenceFirst), Enum.GetNames<CoServingPolicy>())),
+            TpotObjective = reader.Milliseconds("--tpot-ms"),
+            TtftObjective = reader.Milliseconds("--ttft-ms"),
+            MaxAdapters = reader.Integer("--max-adapters", 16, 0, 4096),
+            MaxLoraRank = reader.Integer("--max-lora-rank", 64, 1, 1024),
+            DrainTimeout = TimeSpan.FromSeconds(reader.Integer("--drain-seconds", 25, 0, 86_400)),
+            MaxBodyBytes = reader.Integer("--max-body-bytes", 4 << 20, 1024, 1 << 30),
+        };
+        if (options.ServedName.Contains(':', StringComparison.Ordinal) || options.ServedName.Any(char.IsWhiteSpace))
+            throw new UsageException($"--served-name is '{options.ServedName}'; it may hold no space and no ':', which separates model and adapter.");
+        if (options.Port == options.ControlPort && options.Port != 0)
+            throw new UsageException($"--port and --control-port are both {options.Port}; they must differ.");
+        return options;
+    }
+}

@@ -1,0 +1,59 @@
+using AiFabric.Engine;
+
+namespace AiFabric.Worker.CommandLine;
+
+/// <summary>Everything <c>serve</c> can be told. Values are checked where they are read.</summary>
+internal sealed record ServeOptions
+{
+    /// <summary>Where the Hugging Face folder lies.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>Name in OpenAI's model field.</summary>
+    public required string ServedName { get; init; }
+
+    public string Host { get; init; } = "127.0.0.1";
+
+    /// <summary>Serving port; 0 takes a free one.</summary>
+    public int Port { get; init; } = 8000;
+
+    /// <summary>Control port; 0 takes a free one.</summary>
+    public int ControlPort { get; init; } = 8001;
+
+    /// <summary>File with the bearer token of the control port; null leaves that port open.</summary>
+    public string? ControlTokenFile { get; init; }
+
+    /// <summary><c>float32</c> or <c>bfloat16</c>.</summary>
+    public string Type { get; init; } = "float32";
+
+    /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
+    public string Device { get; init; } = "cpu";
+
+    public int? Threads { get; init; }
+
+    public int KvBlocks { get; init; } = 2048;
+
+    public int MaxBatchTokens { get; init; } = 512;
+
+    public int MaxRunningRequests { get; init; } = 64;
+
+    public int MaxQueuedRequests { get; init; } = 256;
+
+    public int MaxFinetuneTokens { get; init; } = 256;
+
+    public CoServingPolicy Policy { get; init; } = CoServingPolicy.InferenceFirst;
+
+    /// <summary>Time per output token to hold.</summary>
+    public TimeSpan? TpotObjective { get; init; }
+
+    /// <summary>Time to the first token to hold; reported by metrics.</summary>
+    public TimeSpan? TtftObjective { get; init; }
+
+    public int MaxAdapters { get; init; } = 16;
+
+    public int MaxLoraRank { get; init; } = 64;
+
+    /// <summary>How long running requests may go on after SIGTERM.</summary>
+    public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(25);
+
+    public int MaxBodyBytes { get; init; } = 4 << 20;
+}

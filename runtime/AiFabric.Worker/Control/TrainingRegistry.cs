@@ -1,0 +1,133 @@
+using System.Text.Json;
+using AiFabric.Protocol;
+using AiFabric.Protocol.Control;
+using AiFabric.Worker.Backend;
+using AiFabric.Worker.CommandLine;
+using AiFabric.Worker.Errors;
+
+namespace AiFabric.Worker.Control;
+
+/// <summary>The training sessions of this process. A restarted worker knows none: whoever wants one puts it again, and it resumes from its checkpoint.</summary>
+internal sealed class TrainingRegistry(ServeOptions options, ILogger log) : IDisposable
+{
+    /// <summary>Sessions known at the same time; each holds an optimizer's state.</summary>
+    public const int MaxSessions = 32;
+
+    // Enough for the running step to end and its checkpoint to be written.
+    private static readonly TimeSpan CheckpointGrace = TimeSpan.FromSeconds(8);
+
+    private readonly SemaphoreSlim gate = new(1, 1);
+    private volatile IReadOnlyDictionary<string, Session> sessions = new Dictionary<string, Session>();
+    private IModelBackend? backend;
+
+    public void Attach(IModelBackend loaded) => Volatile.Write(ref backend, loaded);
+
+    public IReadOnlyList<TrainingStatus> List() => [.. sessions.Select(s => s.Value.Status(s.Key)).OrderBy(s => s.Uid, StringComparer.Ordinal)];
+
+    /// <exception cref="ApiException">404.</exception>
+    public TrainingStatus Get(string uid) => sessions.TryGetValue(uid, out var session)
+        ? session.Status(uid)
+        : throw new ApiException(404, $"This worker knows no training session '{uid}'.", "uid", "training_not_found");
+
+    /// <summary>Starts a session, or brings a known one to the asked state.</summary>
+    /// <exception cref="ApiException">400: bad request; 409: known with another recipe, or too many; 503: not ready.</exception>
+    public async Task<TrainingStatus> PutAsync(string uid, TrainingRequest request, CancellationToken cancellationToken)
+    {
+        await gate.WaitAsync(cancellationToken);
+        try
+        {
+            if (!sessions.TryGetValue(uid, out var session))
+                return Start(uid, request);
+            if (session.Recipe != RecipeOf(request))
+                throw new ApiException(409, $"Training session '{uid}' is known with another recipe; delete it first, or keep the recipe and change only 'suspend'.", code: "recipe_changed");
+            if (session.Suspended != request.Suspend)
+                Move(uid, session, request);
+            return session.Status(uid);
+        }
+        finally
+        {
+            gate.Release();
+        }
+    }
+
+    /// <summary>Cancels and forgets a session; checkpoints stay.</summary>
+    public async Task DeleteAsync(string uid, CancellationToken cancellationToken)
+    {
+        await gate.WaitAsync(cancellationToken);
+        try
+        {
+            if (!sessions.TryGetValue(uid, out var session))
+                return;
+            await session.Run.StopAsync();
+            sessions = sessions.Where(s => s.Key != uid).ToDictionary();
+            Log.Training(log, uid, session.Job, "cancelled");
+        }
+        finally
+        {
+            gate.Release();
+        }
+    }
+
+    /// <summary>Lets every session end its step and write a checkpoint, then ends it.</summary>
+    public async Task StopAsync()
+    {
+        await gate.WaitAsync(CancellationToken.None);
+        try
+        {
+            foreach (var session in sessions.Values)
+                session.Run.Suspend();
+            using var deadline = new CancellationTokenSource(CheckpointGrace);
+            while (sessions.Values.Any(s => s.Run.Progress.State is Engine.Training.TrainingState.Running) && !deadline.IsCancellationRequested)
+                await Task.Delay(TimeSpan.FromMilliseconds(20), CancellationToken.None);
+            foreach (var session in sessions.Values)
+                await session.Run.StopAsync();
+            sessions = new Dictionary<string, Session>();
+        }
+        finally
+        {
+            gate.Release();
+        }
+    }
+
+    public void Dispose() => gate.Dispose();
+
+    private TrainingStatus Start(string uid, TrainingRequest request)
+    {
+        if (Volatile.Read(ref backend) is not { } model)
+            throw new ApiException(503, "The server is not ready: the model is being loaded.", code: "not_ready");
+        if (options.MaxFinetuneTokens == 0)
+            throw new ApiException(409, "This worker keeps finetuning out (--max-finetune-tokens 0).", code: "finetuning_disabled");
+        if (sessions.Count >= MaxSessions)
+            throw new ApiException(409, $"This worker knows {sessions.Count} sessions, as many as it takes; delete one.", code: "too_many_sessions");
+        var session = new Session(request.Job, RecipeOf(request), model.StartTraining(RecipeReader.Read(request, options.ServedName), request.Suspend)) { Suspended = request.Suspend };
+        sessions = new Dictionary<string, Session>(sessions) { [uid] = session };
+        Log.Training(log, uid, request.Job, request.Suspend ? "accepted, suspended" : "accepted");
+        return session.Status(uid);
+    }
+
+    private void Move(string uid, Session session, TrainingRequest request)
+    {
+        session.Suspended = request.Suspend;
+        if (request.Suspend)
+            session.Run.Suspend();
+        else
+            session.Run.Resume();
+        Log.Training(log, uid, session.Job, request.Suspend ? "suspended" : "resumed");
+    }
+
+    // Records compare lists by reference, so the text stands for the recipe.
+    private static string RecipeOf(TrainingRequest request) => JsonSerializer.Serialize(request with { Suspend = false }, ControlJson.Default.TrainingRequest);
+
+    private sealed class Session(string job, string recipe, ITrainingRun run)
+    {
+        public string Job { get; } = job;
+
+        public string Recipe { get; } = recipe;
+
+        public ITrainingRun Run { get; } = run;
+
+        public bool Suspended { get; set; }
+
+        public TrainingStatus Status(string uid) => StatusWriter.Of(uid, Run.Progress);
+    }
+}

@@ -1,0 +1,25 @@
+using AiFabric.Engine.Requests;
+using AiFabric.Worker.Backend;
+
+namespace AiFabric.Worker.Hosting;
+
+/// <summary>Runs a prefill and decodes before the worker says it is ready, so that the first client does not pay for it and a broken engine shows.</summary>
+internal static class WarmUp
+{
+    /// <exception cref="ModelException">The engine loaded, but cannot generate.</exception>
+    public static async Task RunAsync(IModelBackend backend, CancellationToken cancellationToken)
+    {
+        int[] prompt = backend.Tokenizer.Encode("Warm up.");
+        using var generation = backend.Submit(new GenerationRequest
+        {
+            PromptTokens = prompt.Length > backend.MaxContextTokens - 2 ? prompt[..1] : prompt,
+            MaxTokens = 2,
+            Sampling = new SamplingParameters { Temperature = 0 },
+        });
+        await foreach (var step in generation.Events.ReadAllAsync(cancellationToken))
+        {
+            if (step.Finish is FinishReason.Error or FinishReason.Cancelled)
+                throw new ModelException($"The warm-up iteration failed: {step.Error ?? step.Finish.ToString()}");
+        }
+    }
+}

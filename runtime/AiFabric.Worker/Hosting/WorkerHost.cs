@@ -1,0 +1,211 @@
+using System.Net;
+using AiFabric.Worker.Backend;
+using AiFabric.Worker.CommandLine;
+using AiFabric.Worker.Control;
+using AiFabric.Worker.Errors;
+using AiFabric.Worker.Serving;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace AiFabric.Worker.Hosting;
+
+/// <summary>Loads the model that the options name.</summary>
+internal delegate Task<IModelBackend> ModelLoader(ServeOptions options, TimeProvider time, ILoggerFactory logs, CancellationToken cancellationToken);
+
+/// <summary>One worker: the serving port, the control port and the model behind them. The ports answer before the model is loaded.</summary>
+internal sealed class WorkerHost : IAsyncDisposable
+{
+    private readonly ServeOptions options;
+    private readonly WorkerState state;
+    private readonly WebApplication serving;
+    private readonly WebApplication control;
+    private readonly TrainingRegistry training;
+    private readonly ILogger log;
+    private readonly CancellationTokenSource stopLoading = new();
+    private bool stopped;
+
+    private WorkerHost(ServeOptions options, ControlToken token, TimeProvider time)
+    {
+        this.options = options;
+        state = new WorkerState();
+        Metrics = new WorkerMetrics(options.ServedName, options.TtftObjective);
+        serving = BuildServing(time);
+        log = serving.Services.GetRequiredService<ILoggerFactory>().CreateLogger("AiFabric.Worker");
+        training = new TrainingRegistry(options, log);
+        control = BuildControl(token);
+    }
+
+    public WorkerMetrics Metrics { get; }
+
+    public WorkerState State => state;
+
+    public Uri ServingAddress => new(serving.Urls.First());
+
+    public Uri ControlAddress => new(control.Urls.First());
+
+    /// <summary>Ends when the model is ready; fails with what loading failed with.</summary>
+    public Task Loaded { get; private set; } = Task.CompletedTask;
+
+    /// <summary>Opens both ports and begins to load.</summary>
+    /// <exception cref="UsageException">The token file cannot be read, or a port is taken.</exception>
+    public static async Task<WorkerHost> StartAsync(ServeOptions options, ModelLoader loader, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var host = new WorkerHost(options, ControlToken.Read(options.ControlTokenFile), time);
+        try
+        {
+            await host.serving.StartAsync(cancellationToken);
+            await host.control.StartAsync(cancellationToken);
+        }
+        catch (IOException e)
+        {
+            await host.DisposeAsync();
+            throw new UsageException($"Cannot listen on {options.Host}: {e.Message}");
+        }
+        Log.Started(host.log, options.ServedName, host.serving.Urls.First(), host.control.Urls.First(), options.Model);
+        if (options.ControlTokenFile is null && options.Host is not ("127.0.0.1" or "localhost" or "::1"))
+            Log.ControlOpen(host.log);
+        host.Loaded = Task.Run(() => host.LoadAsync(loader, time), CancellationToken.None);
+        return host;
+    }
+
+    /// <summary>Ends in order: no new requests; running ones finish, or are ended with an error after the drain time; training checkpoints; ports close.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        if (stopped)
+            return;
+        stopped = true;
+        await stopLoading.CancelAsync();
+        var idle = state.DrainAsync();
+        if (!idle.IsCompleted)
+        {
+            Log.Draining(log, state.Requests, options.DrainTimeout.TotalSeconds);
+            await Task.WhenAny(idle, Task.Delay(options.DrainTimeout, cancellationToken));
+        }
+        if (!idle.IsCompleted)
+            Log.DrainOver(log, state.Requests);
+        await state.AbortAsync();
+        await idle.WaitAsync(TimeSpan.FromSeconds(5), CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await training.StopAsync();
+        await serving.StopAsync(CancellationToken.None);
+        await control.StopAsync(CancellationToken.None);
+        await Loaded.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (state.TryGetModel(out var model))
+            await model.Backend.DisposeAsync();
+        Log.Stopped(log);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(CancellationToken.None);
+        await serving.DisposeAsync();
+        await control.DisposeAsync();
+        training.Dispose();
+        stopLoading.Dispose();
+        state.Dispose();
+    }
+
+    private async Task LoadAsync(ModelLoader loader, TimeProvider time)
+    {
+        long start = time.GetTimestamp();
+        IModelBackend? backend = null;
+        try
+        {
+            backend = await loader(options, time, serving.Services.GetRequiredService<ILoggerFactory>(), stopLoading.Token);
+            var model = new ServedModel(options.ServedName, backend, time);
+            Metrics.Attach(backend.Metrics);
+            await WarmUp.RunAsync(backend, stopLoading.Token);
+            training.Attach(backend);
+            state.SetReady(model);
+            backend = null;
+            Log.Ready(log, time.GetElapsedTime(start).TotalSeconds, model.Backend.MaxContextTokens, model.Backend.Digest);
+        }
+        catch (Exception e) when (WorkerCommand.IsBadInput(e))
+        {
+            state.SetFailed(WorkerCommand.OneLine(e.Message));
+            Log.LoadRefused(log, state.Reason);
+            throw;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            state.SetFailed(WorkerCommand.OneLine(e.Message));
+            Log.LoadFailed(log, e);
+            throw;
+        }
+        finally
+        {
+            if (backend is not null)
+                await backend.DisposeAsync();
+        }
+    }
+
+    private WebApplication BuildServing(TimeProvider time)
+    {
+        var builder = CreateBuilder(options.Port, options.MaxBodyBytes);
+        builder.Services.AddSingleton(state).AddSingleton(Metrics).AddSingleton(time).AddSingleton<CompletionHandler>();
+        var app = builder.Build();
+        Use(app, "serving");
+        ServingEndpoints.Map(app, state, Metrics);
+        return app;
+    }
+
+    private WebApplication BuildControl(ControlToken token)
+    {
+        var app = CreateBuilder(options.ControlPort, options.MaxBodyBytes).Build();
+        Use(app, "control");
+        app.Use(token.GuardAsync);
+        ControlEndpoints.Map(app, state, training, new AdapterControl(state, log));
+        return app;
+    }
+
+    private WebApplicationBuilder CreateBuilder(int port, int maxBodyBytes)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Services.AddSingleton<IHostLifetime, SilentLifetime>();
+        builder.Services.AddRoutingCore();
+        builder.Logging.ClearProviders().AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.IncludeScopes = true;
+            console.UseUtcTimestamp = true;
+            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+            console.ColorBehavior = Microsoft.Extensions.Logging.Console.LoggerColorBehavior.Disabled;
+        });
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.Logging.Configure(tracking => tracking.ActivityTrackingOptions = ActivityTrackingOptions.TraceId);
+        builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, port, maxBodyBytes));
+        return builder;
+    }
+
+    private void Configure(KestrelServerOptions kestrel, int port, int maxBodyBytes)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxRequestBodySize = maxBodyBytes;
+        kestrel.Limits.MaxRequestHeadersTotalSize = 32 << 10;
+        kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(30);
+        kestrel.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(3);
+        if (options.Host == "localhost")
+            kestrel.Listen(IPAddress.Loopback, port);
+        else if (IPAddress.TryParse(options.Host, out var address))
+            kestrel.Listen(address, port);
+        else
+            throw new UsageException($"--host is '{options.Host}'; it must be an IP address or 'localhost'.");
+    }
+
+    private void Use(WebApplication app, string port)
+    {
+        app.Use(async (context, next) =>
+        {
+            await next(context);
+            Metrics.HttpRequest(port, context.Response.StatusCode);
+        });
+        app.UseMiddleware<ErrorMiddleware>();
+        app.Use((context, next) => BodyLimit.GuardAsync(context, next, options.MaxBodyBytes));
+    }
+
+    /// <summary>Leaves signals and console messages to the process.</summary>
+    private sealed class SilentLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

@@ -1,0 +1,44 @@
+namespace AiFabric.Worker;
+
+/// <summary>All log messages of the worker. Ids: 1xx process, 2xx requests, 3xx control.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(100, LogLevel.Information, "Serving {Model} on {Serving}, control on {Control}; loading {Uri}")]
+    public static partial void Started(ILogger log, string model, string serving, string control, string uri);
+
+    [LoggerMessage(101, LogLevel.Information, "Ready after {Seconds:F1} s: context {ContextTokens} tokens, digest {Digest}")]
+    public static partial void Ready(ILogger log, double seconds, int contextTokens, string digest);
+
+    [LoggerMessage(102, LogLevel.Error, "The model cannot be served: {Reason}")]
+    public static partial void LoadRefused(ILogger log, string reason);
+
+    [LoggerMessage(103, LogLevel.Error, "Loading failed")]
+    public static partial void LoadFailed(ILogger log, Exception exception);
+
+    [LoggerMessage(104, LogLevel.Information, "Draining: {Requests} requests may go on for {Seconds} s")]
+    public static partial void Draining(ILogger log, int requests, double seconds);
+
+    [LoggerMessage(105, LogLevel.Warning, "Drain time is over: {Requests} requests are ended with an error")]
+    public static partial void DrainOver(ILogger log, int requests);
+
+    [LoggerMessage(106, LogLevel.Information, "Stopped")]
+    public static partial void Stopped(ILogger log);
+
+    [LoggerMessage(107, LogLevel.Warning, "The control port asks for no token: set --control-token-file, or keep the port out of reach")]
+    public static partial void ControlOpen(ILogger log);
+
+    [LoggerMessage(200, LogLevel.Information, "{Endpoint} {Model}: {PromptTokens} prompt ({CachedTokens} cached) + {CompletionTokens} tokens, first after {FirstMilliseconds:F0} ms, end {Finish} after {Milliseconds:F0} ms")]
+    public static partial void RequestDone(ILogger log, string endpoint, string model, int promptTokens, int cachedTokens, int completionTokens, double firstMilliseconds, string finish, double milliseconds);
+
+    [LoggerMessage(201, LogLevel.Error, "{Method} {Path} failed")]
+    public static partial void RequestFailed(ILogger log, Exception exception, string method, string path);
+
+    [LoggerMessage(202, LogLevel.Error, "Stream {Id} ends with an error event")]
+    public static partial void StreamFailed(ILogger log, Exception exception, string id);
+
+    [LoggerMessage(300, LogLevel.Information, "Training {Uid} ({Job}): {Change}")]
+    public static partial void Training(ILogger log, string uid, string job, string change);
+
+    [LoggerMessage(301, LogLevel.Information, "Adapter {Name} {Digest}: {Change}")]
+    public static partial void Adapter(ILogger log, string name, string digest, string change);
+}

@@ -1,0 +1,30 @@
+using AiFabric.Engine.Requests;
+
+namespace AiFabric.Worker.Serving;
+
+/// <summary>A checked request: what the engine is asked for and how the answer is given.</summary>
+internal sealed record GenerationPlan
+{
+    /// <summary>As the client wrote it.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>What every choice asks of the engine, but for the seed.</summary>
+    public required GenerationRequest Request { get; init; }
+
+    public required IReadOnlyList<string> StopStrings { get; init; }
+
+    public required int Choices { get; init; }
+
+    public required bool Stream { get; init; }
+
+    public required bool IncludeUsage { get; init; }
+
+    /// <summary>The prompt's text, repeated before the answer; null for no echo.</summary>
+    public string? Echo { get; init; }
+
+    /// <summary>The request of one choice. Each has its own seed, or equal seeds would give equal answers.</summary>
+    public GenerationRequest RequestOf(int choice) => Request with
+    {
+        Sampling = Request.Sampling with { Seed = unchecked(Request.Sampling.Seed + choice) },
+    };
+}

@@ -1,0 +1,110 @@
+using System.Text;
+using System.Text.Json;
+using AiFabric.Engine.Tokenization;
+using AiFabric.Engine.Tokenization.Templates;
+using AiFabric.Protocol.OpenAI;
+using AiFabric.Worker.Backend;
+using AiFabric.Worker.Errors;
+
+namespace AiFabric.Worker.Serving;
+
+/// <summary>Turns messages or a prompt into tokens.</summary>
+internal static class PromptReader
+{
+    private static readonly string[] Roles = ["system", "developer", "user", "assistant"];
+
+    /// <exception cref="ApiException">400: no template, no messages, or one that cannot be read.</exception>
+    public static int[] OfChat(ServedModel model, IReadOnlyList<ChatMessage>? messages)
+    {
+        if (messages is null || messages.Count == 0)
+            throw new ApiException(400, "The field 'messages' is missing or empty.", "messages", "missing_required_parameter");
+        if (model.ChatTemplate is null)
+            throw new ApiException(400, $"The model '{model.Name}' has no chat template, so it cannot take messages; use /v1/completions.", "messages", "no_chat_template");
+        ChatTurn[] turns = [.. messages.Select(ReadMessage)];
+        try
+        {
+            return ChatTemplate.Encode(model.Backend.Tokenizer, model.ChatTemplate.Render(turns));
+        }
+        catch (ChatTemplateException e)
+        {
+            throw new ApiException(400, $"The model's chat template refuses these messages: {e.Message}", "messages", "invalid_messages");
+        }
+    }
+
+    /// <returns>The tokens, and the text that echo repeats.</returns>
+    /// <exception cref="ApiException">400: no prompt, or one that cannot be read.</exception>
+    public static (int[] Tokens, string Text) OfText(IModelBackend backend, JsonElement? prompt)
+    {
+        if (prompt is not { } value || value.ValueKind == JsonValueKind.Null)
+            throw new ApiException(400, "The field 'prompt' is missing.", "prompt", "missing_required_parameter");
+        if (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0 && value[0].ValueKind == JsonValueKind.Number)
+            return OfIds(backend, value);
+        if (value.ValueKind == JsonValueKind.Array)
+        {
+            if (value.GetArrayLength() != 1 || value[0].ValueKind != JsonValueKind.String)
+                throw ApiException.Invalid("prompt", $"is a list of {value.GetArrayLength()}; it must be a string, a list of one string, or a list of token ids. Send one request for each prompt.");
+            value = value[0];
+        }
+        string text = value.GetString() ?? "";
+        var tokenizer = backend.Tokenizer;
+        int[] ids = tokenizer.Encode(text);
+        bool opens = tokenizer.Settings.AddBeginOfSequence || ids.Length == 0;
+        if (opens && tokenizer.BeginOfSequenceId is { } begin)
+            ids = [begin, .. ids];
+        return ids.Length > 0 ? (ids, text) : throw ApiException.Invalid("prompt", "is empty, and this model has no token that opens a text.");
+    }
+
+    private static (int[] Tokens, string Text) OfIds(IModelBackend backend, JsonElement list)
+    {
+        var ids = new int[list.GetArrayLength()];
+        for (int i = 0; i < ids.Length; i++)
+        {
+            var item = list[i];
+            if (item.ValueKind != JsonValueKind.Number || !item.TryGetInt32(out ids[i]) || (uint)ids[i] >= (uint)backend.Tokenizer.VocabularySize)
+                throw ApiException.Invalid($"prompt[{i}]", $"is {item.GetRawText()}; it must be a token id from 0 to {backend.Tokenizer.VocabularySize - 1}.");
+        }
+        try
+        {
+            return (ids, backend.Tokenizer.Decode(ids));
+        }
+        catch (ArgumentOutOfRangeException e)
+        {
+            throw ApiException.Invalid("prompt", $"holds an id that no token has: {e.ActualValue}.");
+        }
+    }
+
+    private static ChatTurn ReadMessage(ChatMessage message, int index)
+    {
+        string at = $"messages[{index}]";
+        if (message.Role is not { } role || !Roles.Contains(role))
+            throw ApiException.Invalid($"{at}.role", message.Role is null ? "is missing." : $"is '{message.Role}'; it must be one of: {string.Join(", ", Roles)}.");
+        // OpenAI's newer name for the same.
+        if (role == "developer")
+            role = "system";
+        return new ChatTurn(role, ReadContent(message.Content, at + ".content"));
+    }
+
+    private static string ReadContent(JsonElement? content, string at)
+    {
+        if (content is not { } value || value.ValueKind == JsonValueKind.Null)
+            throw ApiException.Invalid(at, "is missing.");
+        if (value.ValueKind == JsonValueKind.String)
+            return value.GetString() ?? "";
+        if (value.ValueKind != JsonValueKind.Array)
+            throw ApiException.Invalid(at, $"is {JsonBody.KindOf(value)}; it must be a string or a list of text parts.");
+        var text = new StringBuilder();
+        int part = 0;
+        foreach (var item in value.EnumerateArray())
+        {
+            if (item.ValueKind != JsonValueKind.Object
+                || !item.TryGetProperty("type", out var type) || type.ValueKind != JsonValueKind.String || type.GetString() != "text"
+                || !item.TryGetProperty("text", out var body) || body.ValueKind != JsonValueKind.String)
+            {
+                throw ApiException.Invalid($"{at}[{part}]", "is not a part of type 'text'; this model reads text only.");
+            }
+            text.Append(body.GetString());
+            part++;
+        }
+        return text.ToString();
+    }
+}

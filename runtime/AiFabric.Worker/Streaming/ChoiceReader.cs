@@ -1,0 +1,73 @@
+using System.Runtime.CompilerServices;
+using AiFabric.Engine.Requests;
+using AiFabric.Engine.Tokenization;
+using AiFabric.Worker.Errors;
+
+namespace AiFabric.Worker.Streaming;
+
+/// <summary>Turns one generation's tokens into pieces of text, cut at stop strings.</summary>
+internal sealed class ChoiceReader(HuggingFaceTokenizer tokenizer, IReadOnlyList<string> stopStrings)
+{
+    private readonly IncrementalDetokenizer detokenizer = new(tokenizer);
+    private readonly StopScanner scanner = new(stopStrings);
+    private readonly List<TokenEntry> pending = [];
+    private int completionTokens;
+    private int cachedTokens;
+    private int textLength;
+
+    /// <summary>Reads to the end; the last piece, and only it, has a finish.</summary>
+    /// <exception cref="ApiException">The engine failed (500) or stopped (503).</exception>
+    public async IAsyncEnumerable<ChoicePiece> ReadAsync(Generation generation, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var step in generation.Events.ReadAllAsync(cancellationToken))
+        {
+            if (step.Finish is FinishReason.Error)
+                throw new ApiException(500, $"The engine failed: {step.Error ?? "it gave no reason"}", code: "engine_error");
+            if (step.Finish is FinishReason.Cancelled)
+                throw ApiException.ShuttingDown();
+            string text = Take(step);
+            if (scanner.Stopped || step.Finish is not null)
+            {
+                yield return Last(text, scanner.Stopped || step.Finish == FinishReason.Stop ? "stop" : "length");
+                yield break;
+            }
+            if (text.Length > 0)
+                yield return Piece(text, null);
+        }
+        throw new ApiException(500, "The engine ended the generation without saying why.", code: "engine_error");
+    }
+
+    private string Take(TokenEvent step)
+    {
+        cachedTokens = Math.Max(cachedTokens, step.CachedTokens);
+        if (step.Token is not { } token)
+            return "";
+        completionTokens++;
+        string text = detokenizer.Append(token);
+        // The token that ends a sequence is no part of the answer.
+        if (step.Logprob is { } logprob && !tokenizer.SpecialIds.Contains(token))
+            pending.Add(new TokenEntry(token, logprob, step.TopLogprobs ?? [], textLength));
+        textLength += text.Length;
+        return scanner.Append(text);
+    }
+
+    private ChoicePiece Last(string text, string finish)
+    {
+        if (!scanner.Stopped)
+            text += scanner.Append(detokenizer.Flush()) + (scanner.Stopped ? "" : scanner.Flush());
+        if (scanner.Stopped)
+        {
+            pending.RemoveAll(entry => entry.TextOffset >= scanner.GivenOut);
+            finish = "stop";
+        }
+        return Piece(text, finish);
+    }
+
+    private ChoicePiece Piece(string text, string? finish)
+    {
+        // Tokens whose text is still held back wait with it: a stop string may swallow them.
+        TokenEntry[] ready = [.. pending.Where(entry => finish is not null || entry.TextOffset < scanner.GivenOut)];
+        pending.RemoveRange(0, ready.Length);
+        return new ChoicePiece(text, ready, finish, completionTokens, cachedTokens);
+    }
+}

@@ -1,0 +1,144 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Weights;
+using AiFabric.Protocol;
+using AiFabric.Protocol.Control;
+using AiFabric.Worker.Backend;
+using AiFabric.Worker.CommandLine;
+using AiFabric.Worker.Hosting;
+using AiFabric.Worker.Storage;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Tests.Worker;
+
+public sealed class EngineServingTests : IDisposable
+{
+    private const string Chat = "/v1/chat/completions";
+
+    private readonly TinyServedModel model = new();
+
+    public void Dispose() => model.Dispose();
+
+    private static object Body(string name = "demo", bool stream = false, int maxTokens = 24, bool ignoreEos = true, long seed = 7) => new
+    {
+        model = name,
+        messages = new[] { new { role = "user", content = "Hello" } },
+        seed,
+        max_tokens = maxTokens,
+        stream,
+        ignore_eos = ignoreEos,
+    };
+
+    private static string ContentOf(JsonElement chat) => chat.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString()!; // Always there.
+
+    [Fact]
+    public async Task A_stream_says_what_the_whole_answer_says()
+    {
+        await using var worker = await model.ServeAsync();
+        var whole = await worker.PostJsonAsync(Chat, Body());
+        string streamed = RunningWorker.TextOf(await worker.StreamAsync(Chat, Body(stream: true)));
+        Assert.Equal(ContentOf(whole), streamed);
+        Assert.Equal(24, whole.GetProperty("usage").GetProperty("completion_tokens").GetInt32());
+        Assert.Equal("length", whole.GetProperty("choices")[0].GetProperty("finish_reason").GetString());
+        Assert.NotEqual(streamed, ContentOf(await worker.PostJsonAsync(Chat, Body(seed: 8))));
+    }
+
+    [Fact]
+    public async Task A_client_that_leaves_frees_the_engine()
+    {
+        await using var worker = await model.ServeAsync();
+        using (var request = new HttpRequestMessage(HttpMethod.Post, Chat) { Content = JsonContent.Create(Body(stream: true, maxTokens: 200)) })
+        using (var response = await worker.Serving.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))
+            Assert.True(response.IsSuccessStatusCode);
+        await RunningWorker.EventuallyAsync(async () => await worker.MetricAsync("vllm:num_requests_running") == 0, "no request runs");
+    }
+
+    [Fact]
+    public async Task Metrics_have_the_names_that_dashboards_ask_for()
+    {
+        await using var worker = await model.ServeAsync();
+        await worker.PostJsonAsync(Chat, Body());
+        string text = await worker.Serving.GetStringAsync("/metrics");
+        foreach (string name in (string[])[
+            "vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc", "vllm:prompt_tokens_total",
+            "vllm:generation_tokens_total", "vllm:num_preemptions_total", "vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total",
+            "vllm:request_success_total{finished_reason=\"stop\"", "vllm:time_to_first_token_seconds_bucket", "vllm:time_per_output_token_seconds_bucket",
+            "vllm:inter_token_latency_seconds_bucket", "vllm:e2e_request_latency_seconds_bucket", "aifabric_engine_iterations_total",
+            "aifabric_engine_coserved_iterations_total", "aifabric_engine_finetune_tokens_total{phase=\"forward\"", "aifabric_engine_finetune_tokens_total{phase=\"backward\""])
+        {
+            Assert.Contains("\n" + name, text, StringComparison.Ordinal);
+        }
+        Assert.True(await worker.MetricAsync("vllm:generation_tokens_total") >= 24);
+        Assert.True(await worker.MetricAsync("vllm:time_to_first_token_seconds_count") >= 1);
+    }
+
+    [Fact]
+    public async Task An_adapter_answers_otherwise_than_its_base()
+    {
+        await using var worker = await model.ServeAsync();
+        using var folder = new TemporaryFolder();
+        string digest = SaveAdapter(folder.File("poet"), model.Config);
+        var body = new AdapterRequest { Uri = "file://" + folder.File("poet"), Digest = digest };
+        using (var put = await worker.Control.PutAsync("/control/adapters/poet", JsonContent.Create(body, ControlJson.Default.AdapterRequest)))
+            Assert.True(put.IsSuccessStatusCode, await put.Content.ReadAsStringAsync());
+        Assert.NotEqual(ContentOf(await worker.PostJsonAsync(Chat, Body())), ContentOf(await worker.PostJsonAsync(Chat, Body("demo:poet"))));
+        Assert.Equal(["poet"], (await worker.Control.GetFromJsonAsync("/control/load", ControlJson.Default.LoadReport))!.Adapters);
+    }
+
+    [Fact]
+    public async Task An_adapter_of_another_shape_is_refused_by_name()
+    {
+        await using var worker = await model.ServeAsync();
+        using var folder = new TemporaryFolder();
+        SaveAdapter(folder.File("poet"), model.Config with { HiddenSize = 16 });
+        var body = new AdapterRequest { Uri = "file://" + folder.File("poet") };
+        using var put = await worker.Control.PutAsync("/control/adapters/poet", JsonContent.Create(body, ControlJson.Default.AdapterRequest));
+        Assert.Equal(HttpStatusCode.BadRequest, put.StatusCode);
+        Assert.Contains("lora_A", await put.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_model_folder_that_is_missing_fails_with_its_name()
+    {
+        var options = model.Options with { Model = "file:///no/such/model" };
+        await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, options, waitUntilLoaded: false);
+        await Assert.ThrowsAsync<StorageException>(() => worker.Host.Loaded);
+        await AssertFailedAsync(worker, "/no/such/model");
+    }
+
+    [Fact]
+    public async Task Weights_that_are_cut_off_or_lie_fail_with_the_file()
+    {
+        byte[] whole = await File.ReadAllBytesAsync(model.WeightsFile);
+        foreach (byte[] damaged in (byte[][])[whole[..4], whole[..(whole.Length / 2)], [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, .. whole[8..]], [.. whole[..8], .. new byte[64]]])
+        {
+            await File.WriteAllBytesAsync(model.WeightsFile, damaged);
+            await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, model.Options, waitUntilLoaded: false);
+            var cause = await Assert.ThrowsAsync<CheckpointException>(() => worker.Host.Loaded);
+            Assert.True(WorkerCommand.IsBadInput(cause));
+            await AssertFailedAsync(worker, "model.safetensors");
+        }
+    }
+
+    private static async Task AssertFailedAsync(RunningWorker worker, string cause)
+    {
+        using var ready = await worker.Serving.GetAsync("/ready");
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, WorkerPhase.Failed), (ready.StatusCode, worker.Host.State.Phase));
+        Assert.Contains(cause, await ready.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    private static string SaveAdapter(string path, LlamaConfig config)
+    {
+        using var scope = NewDisposeScope();
+        var pairs = Enumerable.Range(0, config.Layers).Select(_ => LoraTargets.All.Select((target, _) =>
+        {
+            var (input, output) = PeftFolder.Shape(config, target);
+            return ((Tensor, Tensor)?)(randn(4, input), randn(output, 4));
+        }).ToArray()).ToArray();
+        using var adapter = new LoraAdapter("poet", 4, 1.0, pairs);
+        return PeftFolder.Save(adapter, path, "demo");
+    }
+}
