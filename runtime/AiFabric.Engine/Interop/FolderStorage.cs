@@ -6,16 +6,25 @@ namespace AiFabric.Engine.Interop;
 public static partial class FolderStorage
 {
     private const int ReadOnly = 0;
+    private const int WorkingDirectory = -100; // AT_FDCWD
+    private const uint Exchange = 2;           // RENAME_EXCHANGE
 
-    /// <summary>Writes a folder beside its place, flushes it to disk and moves it there. A folder already there is replaced.</summary>
-    /// <param name="folder">The folder to make.</param>
+    /// <summary>
+    /// Writes a folder beside its place, flushes it to disk and moves it there. A folder already there is replaced; what an earlier,
+    /// killed write of the same folder left is removed.
+    /// </summary>
+    /// <param name="folder">The folder to make; no two writers at once.</param>
     /// <param name="write">Fills the folder it is given; must flush the files it writes.</param>
     /// <exception cref="IOException">The disk is full or the place cannot be written. What was there before stays.</exception>
     public static void Write(string folder, Action<string> write)
     {
-        string parent = Path.GetDirectoryName(Path.GetFullPath(folder)) ?? throw new IOException($"{folder} is the root and cannot be replaced.");
+        folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        string parent = Path.GetDirectoryName(folder) ?? throw new IOException($"{folder} is the root and cannot be replaced.");
         Directory.CreateDirectory(parent);
-        string temporary = Path.Combine(parent, $"{TemporaryPrefix}{Path.GetFileName(folder)}-{Guid.NewGuid():N}");
+        string prefix = $"{TemporaryPrefix}{Path.GetFileName(folder)}-";
+        foreach (string unfinished in Directory.GetDirectories(parent, prefix + "*"))
+            Directory.Delete(unfinished, recursive: true);
+        string temporary = Path.Combine(parent, $"{prefix}{Guid.NewGuid():N}");
         try
         {
             Directory.CreateDirectory(temporary);
@@ -42,10 +51,11 @@ public static partial class FolderStorage
             return;
         }
 
-        string old = temporary + "-old";
-        Directory.Move(folder, old);
+        // In one step, so that a kill leaves either the old folder or the new one; the old one is then the temporary.
+        if (OperatingSystem.IsLinux() && Rename(WorkingDirectory, temporary, WorkingDirectory, folder, Exchange) == 0)
+            return;
+        Directory.Delete(folder, recursive: true); // A file system that cannot exchange.
         Directory.Move(temporary, folder);
-        Directory.Delete(old, recursive: true);
     }
 
     /// <summary>Flushes a folder's entries: without it a rename may be lost with the power. Only Linux has this call.</summary>
@@ -71,6 +81,9 @@ public static partial class FolderStorage
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "renameat2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Rename(int fromFolder, string from, int toFolder, string to, uint flags);
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Synchronize(int descriptor);
