@@ -125,12 +125,13 @@ public sealed class PodLifeTests
     public async Task Volumes_appear_at_their_mount_paths()
     {
         await using LocalNode node = await LocalNode.StartAsync();
+        string at = Path.Combine(node.Folder, "mounts");
         node.Api.Create(new V1ConfigMap { Metadata = new V1ObjectMeta { Name = "cm", NamespaceProperty = "default" }, Data = new Dictionary<string, string> { ["key.txt"] = "from map\n" } });
-        node.Create(Pod.Script("mounted", "cat /tmp/aifabric-test-mounts/config/key.txt; echo x >/tmp/aifabric-test-mounts/scratch/x && cat /tmp/aifabric-test-mounts/scratch/x", "Never",
+        node.Create(Pod.Script("mounted", $"cat {at}/config/key.txt; echo x >{at}/scratch/x && cat {at}/scratch/x", "Never",
             c => c.VolumeMounts =
             [
-                new V1VolumeMount { Name = "config", MountPath = "/tmp/aifabric-test-mounts/config", ReadOnlyProperty = true },
-                new V1VolumeMount { Name = "scratch", MountPath = "/tmp/aifabric-test-mounts/scratch" },
+                new V1VolumeMount { Name = "config", MountPath = $"{at}/config", ReadOnlyProperty = true },
+                new V1VolumeMount { Name = "scratch", MountPath = $"{at}/scratch" },
             ],
             s => s.Volumes =
             [
