@@ -86,7 +86,9 @@ internal sealed class CompletionHandler(WorkerState state, WorkerMetrics metrics
         catch (Exception e) when (events.Started && !context.RequestAborted.IsCancellationRequested)
 #pragma warning restore CA1031
         {
-            Log.StreamFailed(log, e, format.Id);
+            // At shutdown the drain has said it for all streams.
+            if (!state.Aborted.IsCancellationRequested)
+                Log.StreamFailed(log, e, format.Id);
             var error = state.Aborted.IsCancellationRequested ? ApiException.ShuttingDown() : ErrorMiddleware.Translate(e);
             await events.SendAsync(JsonSerializer.SerializeToUtf8Bytes<ErrorResponse>(error.ToResponse(), OpenAIJson.Default.ErrorResponse), context.RequestAborted);
         }
