@@ -69,7 +69,6 @@ internal sealed class EngineBackend : IModelBackend
     public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended)
     {
         var session = TrainingSession.Start(recipe, engine.Weights, encoder, time, log, suspended);
-        session.WorkAvailable += engine.Wake;
         return new EngineTrainingRun(engine, session);
     }
 
