@@ -48,6 +48,7 @@ internal static class Reasons
     public const string Suspending = "Suspending";
     public const string Suspended = "Suspended";
     public const string NotSuspended = "NotSuspended";
+    public const string Restarting = "Restarting";
     public const string Rejected = "Rejected";
     public const string BackOff = "BackOff";
     public const string InProgress = "InProgress";

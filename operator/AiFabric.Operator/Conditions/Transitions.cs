@@ -31,8 +31,11 @@ internal static class Transitions
             if (old is null && !isTrue && !isWarning)
                 continue;
             var transition = new Transition(isWarning ? EventType.Warning : EventType.Normal, condition.Reason, condition.Message);
-            if (!told.Exists(other => other.Reason == transition.Reason))
+            int same = told.FindIndex(other => other.Reason == transition.Reason);
+            if (same < 0)
                 told.Add(transition);
+            else if (isWarning)
+                told[same] = transition; // Running is False because of it, but Failed says that it is bad.
         }
         return told;
     }

@@ -59,6 +59,23 @@ internal sealed class FinetuneExecutor(
         return [.. pods.Zip(replies).Where(pair => pair.Second.Outcome == WorkerOutcome.Unreachable).Select(pair => pair.First)];
     }
 
+    /// <summary>
+    /// A worker takes no other settings into a live session. Cancelled and sent anew it goes on from its newest checkpoint, which is how a
+    /// changed checkpoint interval takes effect.
+    /// </summary>
+    private async Task<FinetunePlan> RestartAsync(
+        FinetuneObservation observed, FinetunePlan plan, WorkerPod pod, FinetuneTimes times, CancellationToken cancellationToken)
+    {
+        await workers.DeleteTrainingAsync(pod, observed.Uid, cancellationToken);
+        return plan with
+        {
+            Step = FinetuneStep.Wait,
+            Session = null,
+            Problem = Check.Fail(Reasons.Restarting, $"pod {pod.Name} takes up the changed settings from the newest checkpoint"),
+            LookAgain = times.Poll,
+        };
+    }
+
     private async Task<string?> CancelAsync(string uid, IReadOnlyList<SessionCancel> sessions, CancellationToken cancellationToken)
     {
         string? silent = null;
@@ -85,6 +102,8 @@ internal sealed class FinetuneExecutor(
                 metrics.TrainingMoves.Inc();
             return plan with { Session = reply.Value };
         }
+        if (reply.Status == HttpStatusCode.Conflict && plan.Session is not null)
+            return await RestartAsync(observed, plan, pod, times, cancellationToken);
         string message = reply.Message ?? $"pod {pod.Name} does not answer";
         // A conflict (another session holds the worker) passes; any other refusal of a new session is final.
         bool isFinal = reply.Outcome == WorkerOutcome.Rejected && reply.Status != HttpStatusCode.Conflict && plan.Session is null;

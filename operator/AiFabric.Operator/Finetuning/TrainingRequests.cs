@@ -28,7 +28,7 @@ internal static class TrainingRequests
             return null;
         var request = new TrainingRequest
         {
-            Job = $"{job.Metadata.NamespaceProperty}/{job.Metadata.Name}",
+            Job = job.Metadata.Name,
             Suspend = spec.Suspend == true,
             Dataset = new TrainingDataset { Uri = dataset, EvalUri = eval, Format = Format(spec.Dataset.Format) },
             Lora = Lora(spec.Lora),

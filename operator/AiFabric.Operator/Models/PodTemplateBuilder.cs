@@ -131,10 +131,10 @@ internal static class PodTemplateBuilder
             "serve", "--model", modelUri, "--served-name", ServedName(model), "--host", $"$({PodIpVariable})",
             "--port", Text(Ports.ServingNumber), "--control-port", Text(Ports.ControlNumber),
         };
-        Add("--slo-ttft-ms", spec.Slo?.TtftMilliseconds);
-        Add("--slo-tpot-ms", spec.Slo?.TpotMilliseconds);
+        Add("--ttft-ms", spec.Slo?.TtftMilliseconds);
+        Add("--tpot-ms", spec.Slo?.TpotMilliseconds);
         if (spec.CoServing?.Policy is { } policy)
-            arguments.AddRange(["--coserving-policy", policy.ToString()]);
+            arguments.AddRange(["--policy", policy.ToString()]);
         Add("--max-finetune-tokens", spec.CoServing?.MaxFinetuneTokensPerIteration);
         Add("--max-adapters", spec.Lora?.MaxAdapters);
         Add("--max-lora-rank", spec.Lora?.MaxRank);

@@ -1,0 +1,115 @@
+using AiFabric.Crds.Common;
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Operator.Models;
+using AiFabric.Tests.Layering;
+using k8s;
+using k8s.Models;
+using Xunit;
+
+namespace AiFabric.Tests.Operator;
+
+public sealed class PodTemplateTests
+{
+    /// <summary>Set to 1 to write the golden file anew.</summary>
+    private const string UpdateVariable = "AIFABRIC_UPDATE_GOLDEN";
+
+    [Theory]
+    [InlineData("plain")]
+    [InlineData("full")]
+    public void The_pod_template_is_as_the_golden_file_says(string name)
+    {
+        CoServedModel model = name == "plain" ? Make.Model() : Full();
+        var settings = name == "plain"
+            ? Make.Settings
+            : Make.Settings with
+            {
+                Command = ["/app/worker"],
+                Environment = new Dictionary<string, string> { ["DOTNET_gcServer"] = "0" },
+                Data = Make.Uri("pvc://shared/aifabric"),
+            };
+        string text = KubernetesYaml.Serialize(PodTemplateBuilder.Build(model, settings, "0123456789")).ReplaceLineEndings("\n").TrimEnd() + "\n";
+        string path = Path.Combine(Repository.Root, "tests", "golden", "operator", $"worker-pod-{name}.yaml");
+        if (Environment.GetEnvironmentVariable(UpdateVariable) == "1")
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.WriteAllText(path, text);
+        }
+        Assert.Equal(File.ReadAllText(path), text);
+    }
+
+    [Fact]
+    public void The_revision_follows_what_pods_are_made_of_and_nothing_else()
+    {
+        string original = Revision(Make.Model());
+        Assert.Equal(original, Revision(Make.Model(spec => spec.Replicas = 7)));
+        Assert.Equal(original, Revision(Make.Model(spec => spec.Scaling = new ScalingSpec { MaxReplicas = 3 })));
+        Assert.NotEqual(original, Revision(Make.Model(spec => spec.Model.Revision = "abc")));
+        Assert.NotEqual(original, Revision(Make.Model(spec => spec.Slo = new SloSpec { TpotMilliseconds = 20 })));
+        Assert.NotEqual(original, Revision(Make.Model(), token: "other"));
+    }
+
+    [Fact]
+    public void The_order_of_a_users_labels_does_not_roll_the_pods()
+    {
+        CoServedModel one = Make.Model(spec => spec.Template = Labelled(new() { ["a"] = "1", ["b"] = "2" }));
+        CoServedModel two = Make.Model(spec => spec.Template = Labelled(new() { ["b"] = "2", ["a"] = "1" }));
+        Assert.Equal(Revision(one), Revision(two));
+    }
+
+    [Fact]
+    public void A_users_own_mount_of_the_claim_is_used()
+    {
+        CoServedModel model = Make.Model(spec =>
+        {
+            spec.Model.Uri = "pvc://weights/llama";
+            spec.Template = new V1PodTemplateSpec
+            {
+                Spec = new V1PodSpec
+                {
+                    Containers = [new V1Container { Name = "worker", VolumeMounts = [new V1VolumeMount { Name = "w", MountPath = "/w" }] }],
+                    Volumes = [new V1Volume { Name = "w", PersistentVolumeClaim = new() { ClaimName = "weights" } }],
+                },
+            };
+        });
+        V1PodSpec pod = PodTemplateBuilder.Build(model, Make.Settings, "t").Spec;
+        Assert.Equal("file:///w/llama", pod.Containers[0].Args[2]);
+        Assert.Single(pod.Volumes);
+    }
+
+    private static string Revision(CoServedModel model, string token = "t") =>
+        PodTemplateBuilder.Build(model, Make.Settings, token).Metadata.Labels[Labels.Revision];
+
+    private static V1PodTemplateSpec Labelled(Dictionary<string, string> labels) => new() { Metadata = new V1ObjectMeta { Labels = labels } };
+
+    private static CoServedModel Full() => Make.Model(spec =>
+    {
+        spec.Model = new ModelSource { Uri = "pvc://weights/llama-8b", Revision = "v2", Name = "meta/llama-8b" };
+        spec.Slo = new SloSpec { TtftMilliseconds = 2000, TpotMilliseconds = 50 };
+        spec.CoServing = new CoServingSpec { Policy = CoServingPolicy.WeightedFair, MaxFinetuneTokensPerIteration = 128 };
+        spec.Lora = new LoraSpec { MaxAdapters = 4, MaxRank = 32 };
+        spec.Resources = new V1ResourceRequirements
+        {
+            Limits = new Dictionary<string, ResourceQuantity> { ["nvidia.com/gpu"] = new("1") },
+        };
+        spec.Template = new V1PodTemplateSpec
+        {
+            Metadata = new V1ObjectMeta { Labels = new Dictionary<string, string> { ["team"] = "nlp" } },
+            Spec = new V1PodSpec
+            {
+                NodeSelector = new Dictionary<string, string> { ["gpu"] = "h100" },
+                Tolerations = [new V1Toleration { Key = "nvidia.com/gpu", OperatorProperty = "Exists" }],
+                TerminationGracePeriodSeconds = 120,
+                Containers =
+                [
+                    new V1Container
+                    {
+                        Name = "worker",
+                        Image = "registry.example/worker:cuda",
+                        Env = [new V1EnvVar { Name = "AIFABRIC_DTYPE", Value = "bfloat16" }, new V1EnvVar { Name = "DOTNET_gcServer", Value = "1" }],
+                    },
+                    new V1Container { Name = "sidecar", Image = "proxy:2" },
+                ],
+            },
+        };
+    });
+}

@@ -1,0 +1,161 @@
+using System.Reflection;
+using AiFabric.Crds.Abstractions;
+using AiFabric.Crds.Adapters;
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Operator.Validation;
+using k8s.Models;
+using Xunit;
+
+namespace AiFabric.Tests.Operator;
+
+public sealed class ValidationTests
+{
+    /// <summary>For each rule an object that breaks it and no other: field → change.</summary>
+    private static readonly (string Field, Action<CoServedModel> Break)[] BrokenModels =
+    [
+        ("metadata.name", model => model.Metadata.Name = "9lives"),
+        ("metadata.name", model => model.Metadata.Name = "dotted.name"),
+        ("metadata.name", model => model.Metadata.Name = new string('a', 64)),
+        ("spec.model.uri", model => model.Spec.Model.Uri = "s3://bucket/model"),
+        ("spec.replicas", model => (model.Spec.Replicas, model.Spec.Scaling) = (1, new ScalingSpec { MaxReplicas = 2 })),
+        ("spec.scaling", model => model.Spec.Scaling = new ScalingSpec { MinReplicas = 3, MaxReplicas = 2 }),
+        ("spec.template.metadata.labels", model => Template(model).Metadata.Labels = new Dictionary<string, string> { ["aifabric.io/model"] = "other" }),
+        ("spec.template.metadata.annotations", model =>
+            Template(model).Metadata.Annotations = new Dictionary<string, string> { ["aifabric.io/served-name"] = "other" }),
+        ("spec.template.spec.restartPolicy", model => Template(model).Spec.RestartPolicy = "Never"),
+        ("spec.template.spec.containers[worker]", model => Worker(model).Args = ["serve"]),
+        ("spec.template.spec.containers[worker]", model => Worker(model).ReadinessProbe = new V1Probe()),
+        ("spec.template.spec.containers[worker].env", model => Worker(model).Env = [new V1EnvVar { Name = "POD_IP", Value = "1.2.3.4" }]),
+        ("spec.resources", model =>
+            (model.Spec.Resources, Worker(model).Resources) = (new V1ResourceRequirements(), new V1ResourceRequirements())),
+    ];
+
+    private static readonly (string Field, Action<Adapter> Break)[] BrokenAdapters =
+    [
+        ("spec.modelRef.name", adapter => adapter.Spec.ModelRef.Name = "Not A Name"),
+        ("spec.source", adapter => adapter.Spec.Source.Uri = null),
+        ("spec.source", adapter => adapter.Spec.Source.FinetuneJobRef = new LocalReference { Name = "job" }),
+        ("spec.source.uri", adapter => adapter.Spec.Source.Uri = "oci://registry/adapter"),
+        ("spec.digest", adapter => adapter.Spec.Digest = "sha256:ABC"),
+    ];
+
+    private static readonly (string Field, Action<FinetuneJob> Break)[] BrokenJobs =
+    [
+        ("metadata.name", job => job.Metadata.Name = new string('a', 64)),
+        ("spec.modelRef.name", job => job.Spec.ModelRef.Name = string.Empty),
+        ("spec.dataset.uri", job => job.Spec.Dataset.Uri = "https://example.org/data.jsonl"),
+        ("spec.dataset.evalUri", job => job.Spec.Dataset.EvalUri = "relative/path"),
+        ("spec.checkpoint.uri", job => job.Spec.Checkpoint = new() { Uri = "s3://bucket" }),
+        ("spec.output.uri", job => job.Spec.Output.Uri = "hf://org/repo"),
+        ("spec.output.adapterName", job => job.Spec.Output.AdapterName = "a.b"),
+        ("spec.lora.targetModules", job => job.Spec.Lora = new() { TargetModules = ["q_proj", "lm_head"] }),
+        ("spec.lora.targetModules", job => job.Spec.Lora = new() { TargetModules = ["q_proj", "q_proj"] }),
+        ("spec.lora.targetModules", job => job.Spec.Lora = new() { TargetModules = [] }),
+        ("spec.hyperparameters.learningRate", job => job.Spec.Hyperparameters = new() { LearningRate = "0" }),
+        ("spec.hyperparameters.learningRate", job => job.Spec.Hyperparameters = new() { LearningRate = "fast" }),
+        ("spec.hyperparameters.weightDecay", job => job.Spec.Hyperparameters = new() { WeightDecay = "1e999" }),
+        ("spec.hyperparameters.maxGradientNorm", job => job.Spec.Hyperparameters = new() { MaxGradientNorm = "0.0" }),
+    ];
+
+    [Fact]
+    public void Every_broken_field_is_named_and_nothing_else()
+    {
+        Check(ModelRules.All, BrokenModels, () => Make.Model());
+        Check(AdapterRules.All, BrokenAdapters, () => Make.Adapter());
+        Check(FinetuneRules.All, BrokenJobs, () => Make.Job());
+    }
+
+    [Fact]
+    public void Sound_objects_break_no_rule()
+    {
+        Assert.Empty(ModelRules.All.Check(Make.Model(spec => spec.Scaling = new ScalingSpec { MinReplicas = 2, MaxReplicas = 2 })));
+        Assert.Empty(ModelRules.All.Check(Make.Model(spec => spec.Model.Uri = "pvc://weights/llama")));
+        Assert.Empty(AdapterRules.All.Check(Make.Adapter()));
+        Assert.Empty(FinetuneRules.All.Check(Make.Job(spec =>
+        {
+            spec.Lora = new() { TargetModules = [.. FinetuneRules.TargetModules] };
+            spec.Hyperparameters = new() { LearningRate = "5e-4", WeightDecay = "0", MaxGradientNorm = "1.0" };
+        })));
+    }
+
+    [Fact]
+    public void Every_rule_of_the_schema_is_mirrored()
+    {
+        string[] mirrored =
+        [
+            .. Messages(ModelRules.All), .. Messages(AdapterRules.All), .. Messages(FinetuneRules.All),
+        ];
+        Type[] types = typeof(CoServedModel).Assembly.GetTypes();
+        IEnumerable<string> declared = types.SelectMany(type => type.GetCustomAttributes<ValidationRuleAttribute>())
+            .Concat(types.SelectMany(type => type.GetProperties()).SelectMany(property => property.GetCustomAttributes<ValidationRuleAttribute>()))
+            .Select(rule => rule.Message);
+        Assert.Empty(declared.Except(mirrored));
+    }
+
+    [Theory]
+    [InlineData("spec.modelRef")]
+    [InlineData("spec.lora")]
+    [InlineData("spec.dataset")]
+    [InlineData("spec.hyperparameters")]
+    [InlineData("spec.output")]
+    public void A_changed_immutable_field_is_noticed_and_named(string field)
+    {
+        FinetuneJob job = Make.Job();
+        Note(FinetuneRules.All, job);
+        Assert.Empty(AcceptedSpec.Changes(FinetuneRules.All, job));
+        Dictionary<string, Action> changes = new()
+        {
+            ["spec.modelRef"] = () => job.Spec.ModelRef.Name = "other",
+            ["spec.lora"] = () => job.Spec.Lora = new() { Rank = 8 },
+            ["spec.dataset"] = () => job.Spec.Dataset.Uri = "file:///other",
+            ["spec.hyperparameters"] = () => job.Spec.Hyperparameters = new() { Epochs = 2 },
+            ["spec.output"] = () => job.Spec.Output.AdapterName = "other",
+        };
+        changes[field]();
+        Violation violation = Assert.Single(AcceptedSpec.Changes(FinetuneRules.All, job));
+        Assert.Equal(field, violation.Field);
+    }
+
+    [Fact]
+    public void Mutable_fields_may_change()
+    {
+        FinetuneJob job = Make.Job();
+        Note(FinetuneRules.All, job);
+        (job.Spec.Suspend, job.Spec.BackoffLimit, job.Spec.Checkpoint) = (true, 1, new() { IntervalSteps = 3 });
+        Assert.Empty(AcceptedSpec.Changes(FinetuneRules.All, job));
+    }
+
+    private static void Note<T>(RuleSet<T> rules, T entity)
+        where T : k8s.IKubernetesObject<V1ObjectMeta> =>
+        entity.Metadata.Annotations = new Dictionary<string, string> { [AcceptedSpec.Annotation] = AcceptedSpec.Describe(rules, entity) };
+
+    private static IEnumerable<string> Messages<T>(RuleSet<T> rules) =>
+        rules.Rules.Select(rule => rule.CelMessage).OfType<string>().Concat(rules.Immutable.Select(field => field.CelMessage));
+
+    private static void Check<T>(RuleSet<T> rules, (string Field, Action<T> Break)[] table, Func<T> sound)
+    {
+        Assert.Empty(rules.Rules.Select(rule => rule.Field).Except(table.Select(entry => entry.Field)));
+        foreach ((string field, Action<T> breakIt) in table)
+        {
+            T entity = sound();
+            breakIt(entity);
+            Violation violation = Assert.Single(rules.Check(entity));
+            Assert.Equal(field, violation.Field);
+        }
+    }
+
+    private static V1PodTemplateSpec Template(CoServedModel model) => model.Spec.Template ??= new V1PodTemplateSpec
+    {
+        Metadata = new V1ObjectMeta(),
+        Spec = new V1PodSpec { Containers = [] },
+    };
+
+    private static V1Container Worker(CoServedModel model)
+    {
+        V1PodSpec pod = Template(model).Spec;
+        if (pod.Containers.Count == 0)
+            pod.Containers.Add(new V1Container { Name = "worker" });
+        return pod.Containers[0];
+    }
+}
