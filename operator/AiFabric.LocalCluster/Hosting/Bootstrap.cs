@@ -10,14 +10,19 @@ internal sealed class Bootstrap(IClusterApi api, ObjectWriter writer) : IHostedS
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
+        Prepare();
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Does it all; the registry is synchronous.</summary>
+    public void Prepare()
+    {
         writer.ReloadTypes();
         foreach (var name in Namespaces)
         {
             if (api.Get(BuiltInTypes.Namespaces, null, name) is null)
                 api.Create(BuiltInTypes.Namespaces, null, new JsonObject { ["metadata"] = new JsonObject { ["name"] = name } });
         }
-
-        return Task.CompletedTask;
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
