@@ -206,6 +206,9 @@ public sealed class LlmEngine : IAsyncDisposable
     /// <exception cref="ObjectDisposedException">The engine stopped before it ran.</exception>
     public Task<T> RunOnEngineThreadAsync<T>(Func<T> work, CancellationToken cancellationToken) => loop.PostAsync(work, cancellationToken);
 
+    /// <summary>Makes an idle engine look for work again.</summary>
+    public void Wake() => loop.Wake();
+
     /// <summary>Generates a few tokens, so that the first client does not pay for the first iteration. Counted like other requests.</summary>
     /// <exception cref="InvalidOperationException">The model cannot compute.</exception>
     public async Task WarmUpAsync()
