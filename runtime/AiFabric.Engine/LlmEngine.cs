@@ -182,6 +182,7 @@ public sealed class LlmEngine : IAsyncDisposable
             () =>
             {
                 loop.Training.Attach(executor, faulted);
+                executor.WorkAvailable += Wake;
                 return true;
             },
             CancellationToken.None);
@@ -194,6 +195,7 @@ public sealed class LlmEngine : IAsyncDisposable
     {
         try
         {
+            executor.WorkAvailable -= Wake;
             await RunOnEngineThreadAsync(() => loop.Training.Detach(executor), CancellationToken.None).ConfigureAwait(false);
         }
         catch (ObjectDisposedException)

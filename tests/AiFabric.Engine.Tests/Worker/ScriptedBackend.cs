@@ -119,7 +119,7 @@ internal sealed class ScriptedRun(TrainingRecipe recipe) : ITrainingRun
 
     public bool Stopped { get; private set; }
 
-    public TrainingProgress Progress => new() { State = Suspended ? Training.TrainingState.Suspended : Training.TrainingState.Starting, Loss = double.NaN };
+    public TrainingProgress Progress => new() { State = Suspended ? AiFabric.Engine.Training.TrainingState.Suspended : AiFabric.Engine.Training.TrainingState.Starting, Loss = double.NaN };
 
     public void Suspend() => Suspended = true;
 
