@@ -10,7 +10,7 @@ dotnet build runtime/models/AiFabric.Pretraining -c Release -v q -nologo
 tool=artifacts/bin/AiFabric.Pretraining/release_linux-x64/AiFabric.Pretraining
 
 # glibc gives large blocks back to the kernel after each use by default; faulting them in again makes the loss 2.3 times as slow.
-export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
+export MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
 
 [ -f artifacts/corpus/train.jsonl ] || "$tool" corpus
 [ -f artifacts/training/tokenizer.json ] || "$tool" tokenizer

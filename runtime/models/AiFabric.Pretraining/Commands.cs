@@ -74,14 +74,14 @@ internal static class Commands
         command.SetAction(parsed =>
         {
             TorchRuntime.EnsureLoaded();
-            torch.set_num_threads(parsed.GetValue(threads));
+            torch.set_num_threads(parsed.GetValue(threads)); // For the optimizer; the workers have one each.
             string corpus = parsed.GetValue(CorpusFolder) ?? "", run = parsed.GetValue(RunFolder) ?? "";
             var tokenizer = HuggingFaceTokenizer.Load(run);
             ushort[] training = TokenStream.Load(Path.Combine(corpus, CorpusBuilder.TrainingFile), tokenizer);
             ushort[] heldOut = TokenStream.Load(Path.Combine(corpus, CorpusBuilder.HeldOutFile), tokenizer);
             Console.WriteLine($"{training.Length} training tokens, {heldOut.Length} held out");
             var plan = new TrainingPlan(parsed.GetValue(steps), 8, DemoConfig.MaximumPositions, parsed.GetValue(matrixRate), parsed.GetValue(vectorRate), parsed.GetValue(seed));
-            new Trainer(plan, DemoConfig, training, heldOut, run).Run(parsed.GetValue(single) ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16, parsed.GetValue(stop));
+            new Trainer(plan, DemoConfig, training, heldOut, run).Run(parsed.GetValue(single) ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16, parsed.GetValue(threads), parsed.GetValue(stop));
         });
         return command;
     }

@@ -127,10 +127,10 @@ public sealed class TrainingTests : IDisposable
         long before = Tensor.TotalCount;
 
         var whole = new Trainer(plan, Tiny, text, text, folder.File("whole"));
-        whole.Run(ScalarType.Float32, stopAfter: null);
+        whole.Run(ScalarType.Float32, workers: 2, stopAfter: null);
         var broken = new Trainer(plan, Tiny, text, text, folder.File("broken"));
-        broken.Run(ScalarType.Float32, stopAfter: 3);
-        broken.Run(ScalarType.Float32, stopAfter: null);
+        broken.Run(ScalarType.Float32, workers: 2, stopAfter: 3);
+        broken.Run(ScalarType.Float32, workers: 2, stopAfter: null);
 
         Assert.Equal(before, Tensor.TotalCount);
         using var first = SafetensorsFile.Open(whole.CheckpointPath);

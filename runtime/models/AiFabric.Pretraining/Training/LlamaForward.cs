@@ -59,11 +59,12 @@ internal sealed class LlamaForward(LlamaParameters parameters, ScalarType matmul
         return sum;
     }
 
-    /// <summary>Adds the gradients of the mean loss to the parameters' gradients.</summary>
+    /// <summary>Adds the gradients of the mean loss, times a weight, to the parameters' gradients. Threads may do so at once.</summary>
     /// <param name="ids">[batch, time] int64.</param>
     /// <param name="targets">[batch, time] int64.</param>
+    /// <param name="weight">The share of these rows in the whole step's mean.</param>
     /// <returns>The mean negative log likelihood per token, in nats.</returns>
-    public double Backward(Tensor ids, Tensor targets)
+    public double Backward(Tensor ids, Tensor targets, double weight = 1)
     {
         using var scope = NewDisposeScope();
         var hidden = Hidden(ids);
@@ -73,16 +74,19 @@ internal sealed class LlamaForward(LlamaParameters parameters, ScalarType matmul
         using (no_grad())
         {
             (loss, hiddenGradient, tableGradient) = LossAndGradients(
-                hidden.detach().reshape(-1, parameters.Config.HiddenSize), targets.reshape(-1), table.to(matmulType));
+                hidden.detach().reshape(-1, parameters.Config.HiddenSize), targets.reshape(-1), table.to(matmulType), weight);
         }
         autograd.backward([hidden], [hiddenGradient.reshape(hidden.shape)]);
-        using (no_grad())
-            table.grad!.add_(tableGradient); // The embedding lookup above has made this gradient.
+        lock (parameters)
+        {
+            using var noGradients = no_grad();
+            table.grad!.add_(tableGradient); // The embedding lookup has made this gradient.
+        }
         return loss;
     }
 
     // The softmax's gradient is made while the logits are in the cache, so that the logits of the whole batch never exist at once.
-    private static (double Loss, Tensor HiddenGradient, Tensor TableGradient) LossAndGradients(Tensor hidden, Tensor targets, Tensor table)
+    private static (double Loss, Tensor HiddenGradient, Tensor TableGradient) LossAndGradients(Tensor hidden, Tensor targets, Tensor table, double weight)
     {
         using var scope = NewDisposeScope();
         long count = hidden.shape[0];
@@ -99,7 +103,7 @@ internal sealed class LlamaForward(LlamaParameters parameters, ScalarType matmul
             loss -= logProbabilities.gather(1, wanted).sum().item<float>();
             var gradient = logProbabilities.exp_();
             gradient.scatter_add_(1, wanted, full(wanted.shape, -1f));
-            var scaled = gradient.mul_(1.0 / count).to(hidden.dtype);
+            var scaled = gradient.mul_(weight / count).to(hidden.dtype);
             hiddenGradient.narrow(0, row, rows).copy_(scaled.matmul(table));
             tableGradient.add_(scaled.t().matmul(states));
         }
@@ -148,9 +152,8 @@ internal sealed class LlamaForward(LlamaParameters parameters, ScalarType matmul
     private static Tensor Rotate(Tensor x, Tensor cosines, Tensor sines)
     {
         using var scope = NewDisposeScope();
-        long half = x.shape[3] / 2;
-        var low = x.narrow(3, 0, half);
-        var high = x.narrow(3, half, half);
+        var halves = x.chunk(2, 3);
+        var (low, high) = (halves[0], halves[1]);
         return cat([(low * cosines) - (high * sines), (high * cosines) + (low * sines)], 3).MoveToOuterDisposeScope();
     }
 

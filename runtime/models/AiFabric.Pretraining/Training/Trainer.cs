@@ -6,6 +6,10 @@ using static TorchSharp.torch;
 namespace AiFabric.Pretraining.Training;
 
 /// <summary>Trains a model from its plan; a run that was killed goes on from its last checkpoint.</summary>
+/// <remarks>
+/// A step's windows are shared out among threads that each compute alone and meet once a step. libtorch's own threads meet at every
+/// operation, which costs most of the time as soon as anything else runs on the machine.
+/// </remarks>
 internal sealed class Trainer(TrainingPlan plan, LlamaConfig config, ushort[] training, ushort[] heldOut, string folder)
 {
     private const int ReportEvery = 20;
@@ -18,8 +22,9 @@ internal sealed class Trainer(TrainingPlan plan, LlamaConfig config, ushort[] tr
 
     /// <summary>Runs the steps that are left.</summary>
     /// <param name="matmulType">BFloat16 or Float32.</param>
+    /// <param name="workers">Threads; a divisor of the windows in a step.</param>
     /// <param name="stopAfter">Stops early at this step, without a changed plan; null runs to the end.</param>
-    public void Run(ScalarType matmulType, int? stopAfter)
+    public void Run(ScalarType matmulType, int workers, int? stopAfter)
     {
         Directory.CreateDirectory(folder);
         using var file = File.Exists(CheckpointPath) ? SafetensorsFile.Open(CheckpointPath) : null;
@@ -27,8 +32,7 @@ internal sealed class Trainer(TrainingPlan plan, LlamaConfig config, ushort[] tr
         using var matrices = new MatrixOptimizer(parameters.All.Where(p => IsMatrix(p.Key)).Select(p => p.Value));
         using var vectors = new VectorOptimizer(parameters.All.Where(p => !IsMatrix(p.Key)).Select(p => p.Value));
         int first = file is null ? 0 : TrainingCheckpoint.Restore(file, matrices, vectors);
-        if (file is null)
-            File.WriteAllText(LogPath, "step,tokens,loss,held_out_loss,rate,tokens_per_second\n");
+        RestoreLog(first);
 
         var forward = new LlamaForward(parameters, matmulType);
         int last = Math.Min(plan.Steps, stopAfter ?? plan.Steps);
@@ -37,7 +41,7 @@ internal sealed class Trainer(TrainingPlan plan, LlamaConfig config, ushort[] tr
         long since = Stopwatch.GetTimestamp();
         for (int step = first; step < last; step++)
         {
-            lossSum += Step(forward, step);
+            lossSum += Step(forward, step, workers);
             summed++;
             matrices.Step(plan.MatrixRate * plan.RateAt(step));
             vectors.Step(plan.VectorRate * plan.RateAt(step), step + 1);
@@ -56,16 +60,35 @@ internal sealed class Trainer(TrainingPlan plan, LlamaConfig config, ushort[] tr
         }
     }
 
+    // What a killed run logged after its last checkpoint will be logged again.
+    private void RestoreLog(int first)
+    {
+        string[] kept = first == 0 ? [] : [.. File.ReadLines(LogPath).Skip(1).Where(line => int.Parse(line.Split(',')[0], CultureInfo.InvariantCulture) <= first)];
+        File.WriteAllLines(LogPath, ["step,tokens,loss,held_out_loss,rate,tokens_per_second", .. kept]);
+    }
+
     private static bool IsMatrix(string name) => name.Contains("proj");
 
-    private double Step(LlamaForward forward, int step)
+    private double Step(LlamaForward forward, int step, int workers)
     {
-        using var scope = NewDisposeScope();
         int rowsPerWindow = plan.RowsPerWindowAt(step);
         int rowTokens = plan.WindowTokens / rowsPerWindow;
-        var rows = plan.WindowStarts(step, training.Length).SelectMany(start => Enumerable.Range(0, rowsPerWindow).Select(r => start + (r * rowTokens)));
-        var (ids, targets) = Batch(training, [.. rows], rowTokens);
-        return forward.Backward(ids, targets);
+        long[] rows = [.. plan.WindowStarts(step, training.Length).SelectMany(start => Enumerable.Range(0, rowsPerWindow).Select(r => start + (r * rowTokens)))];
+        var losses = new double[workers];
+        Thread[] threads = [.. rows.Chunk(rows.Length / workers).Select((part, i) => new Thread(() => losses[i] = PartialStep(forward, part, rowTokens, workers)))];
+        foreach (var thread in threads)
+            thread.Start();
+        foreach (var thread in threads)
+            thread.Join();
+        return losses.Average();
+    }
+
+    private double PartialStep(LlamaForward forward, long[] rows, int rowTokens, int workers)
+    {
+        set_num_threads(1); // Holds for the calling thread.
+        using var scope = NewDisposeScope();
+        var (ids, targets) = Batch(training, rows, rowTokens);
+        return forward.Backward(ids, targets, 1.0 / workers);
     }
 
     // Every row opens with the begin mark, wherever in the text it was cut, as every prompt will.
