@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 steps=${STEPS:-2000}
+cooldown=${COOLDOWN:-1000}
 model=${MODEL:-runtime/models/aifabric-demo-5m}
 
 runtime/models/fetch-corpus.sh
@@ -14,7 +15,7 @@ export MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOL
 
 [ -f artifacts/corpus/train.jsonl ] || "$tool" corpus
 [ -f artifacts/training/tokenizer.json ] || "$tool" tokenizer
-"$tool" train --steps "$steps"
+"$tool" train --steps "$steps" --cooldown "$cooldown"
 "$tool" export --model "$model"
 "$tool" evaluate --model "$model"
 for prompt in "It is a truth universally acknowledged" "The state of the Union" "The whale" "In the morning"; do

@@ -64,13 +64,14 @@ internal static class Commands
     public static Command Train()
     {
         var steps = new Option<int>("--steps") { Required = true };
+        var cooldown = new Option<int>("--cooldown") { Required = true, Description = "How many of the steps, the last, lower the rates to zero." };
         var stop = new Option<int?>("--stop-after") { Description = "Stop at this step of the plan; a later run goes on." };
         var threads = new Option<int>("--threads") { DefaultValueFactory = _ => 2 };
         var matrixRate = new Option<double>("--matrix-rate") { DefaultValueFactory = _ => 0.02 };
         var vectorRate = new Option<double>("--vector-rate") { DefaultValueFactory = _ => 0.004 };
         var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1 };
         var single = new Option<bool>("--float32") { Description = "Multiply in float32 instead of bfloat16." };
-        var command = new Command("train", "Trains, going on from the last checkpoint if there is one.") { CorpusFolder, RunFolder, steps, stop, threads, matrixRate, vectorRate, seed, single };
+        var command = new Command("train", "Trains, going on from the last checkpoint if there is one.") { CorpusFolder, RunFolder, steps, cooldown, stop, threads, matrixRate, vectorRate, seed, single };
         command.SetAction(parsed =>
         {
             TorchRuntime.EnsureLoaded();
@@ -80,7 +81,7 @@ internal static class Commands
             ushort[] training = TokenStream.Load(Path.Combine(corpus, CorpusBuilder.TrainingFile), tokenizer);
             ushort[] heldOut = TokenStream.Load(Path.Combine(corpus, CorpusBuilder.HeldOutFile), tokenizer);
             Console.WriteLine($"{training.Length} training tokens, {heldOut.Length} held out");
-            var plan = new TrainingPlan(parsed.GetValue(steps), 8, DemoConfig.MaximumPositions, parsed.GetValue(matrixRate), parsed.GetValue(vectorRate), parsed.GetValue(seed));
+            var plan = new TrainingPlan(parsed.GetValue(steps), parsed.GetValue(cooldown), 8, DemoConfig.MaximumPositions, parsed.GetValue(matrixRate), parsed.GetValue(vectorRate), parsed.GetValue(seed));
             new Trainer(plan, DemoConfig, training, heldOut, run).Run(parsed.GetValue(single) ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16, parsed.GetValue(threads), parsed.GetValue(stop));
         });
         return command;

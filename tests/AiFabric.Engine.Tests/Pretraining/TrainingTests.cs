@@ -96,7 +96,7 @@ public sealed class TrainingTests : IDisposable
     [Fact]
     public void Every_pass_takes_each_window_once()
     {
-        var plan = new TrainingPlan(Steps: 10, Windows: 4, WindowTokens: 8, MatrixRate: 1, VectorRate: 1, Seed: 3);
+        var plan = new TrainingPlan(Steps: 10, CooldownSteps: 5, Windows: 4, WindowTokens: 8, MatrixRate: 1, VectorRate: 1, Seed: 3);
         const int perPass = 12;
         long[] starts = [.. Enumerable.Range(0, 6).SelectMany(step => plan.WindowStarts(step, ((perPass + 1) * 8) + 1))];
 
@@ -109,7 +109,7 @@ public sealed class TrainingTests : IDisposable
     [Fact]
     public void Rate_rises_holds_and_falls_to_nothing()
     {
-        var plan = new TrainingPlan(Steps: 1000, Windows: 4, WindowTokens: 8, MatrixRate: 1, VectorRate: 1, Seed: 3);
+        var plan = new TrainingPlan(Steps: 1000, CooldownSteps: 500, Windows: 4, WindowTokens: 8, MatrixRate: 1, VectorRate: 1, Seed: 3);
 
         Assert.Equal(1 / 40.0, plan.RateAt(0));
         Assert.Equal(1, plan.RateAt(300));
@@ -123,7 +123,7 @@ public sealed class TrainingTests : IDisposable
     public void Resumed_run_ends_where_an_unbroken_one_ends()
     {
         ushort[] text = [.. Enumerable.Range(0, 2000).Select(i => (ushort)((i * i) % 37))];
-        var plan = new TrainingPlan(Steps: 6, Windows: 2, WindowTokens: 16, MatrixRate: 0.02, VectorRate: 0.01, Seed: 5);
+        var plan = new TrainingPlan(Steps: 6, CooldownSteps: 3, Windows: 2, WindowTokens: 16, MatrixRate: 0.02, VectorRate: 0.01, Seed: 5);
         long before = Tensor.TotalCount;
 
         var whole = new Trainer(plan, Tiny, text, text, folder.File("whole"));

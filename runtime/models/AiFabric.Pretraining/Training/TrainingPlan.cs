@@ -2,15 +2,15 @@ namespace AiFabric.Pretraining.Training;
 
 /// <summary>What each step of a run does: a pure function of the step's number.</summary>
 /// <param name="Steps">How many steps the run takes.</param>
+/// <param name="CooldownSteps">How many of them, the last, lower the rates to zero.</param>
 /// <param name="Windows">Windows of text in a step.</param>
 /// <param name="WindowTokens">Tokens in a window: the context length in the end.</param>
 /// <param name="MatrixRate">Muon's learning rate at the plateau.</param>
 /// <param name="VectorRate">AdamW's learning rate at the plateau.</param>
 /// <param name="Seed">Seeds weights and the order of the text.</param>
-internal sealed record TrainingPlan(int Steps, int Windows, int WindowTokens, double MatrixRate, double VectorRate, int Seed)
+internal sealed record TrainingPlan(int Steps, int CooldownSteps, int Windows, int WindowTokens, double MatrixRate, double VectorRate, int Seed)
 {
     private const int WarmupSteps = 40;
-    private const double CooldownShare = 0.5;
     private const double ShortShare = 0.7;
 
     public int TokensPerStep => Windows * WindowTokens;
@@ -18,7 +18,7 @@ internal sealed record TrainingPlan(int Steps, int Windows, int WindowTokens, do
     /// <summary>The share of the plateau's rate: a short warm-up, a plateau, then straight down to zero.</summary>
     public double RateAt(int step)
     {
-        double left = (Steps - step) / (Steps * CooldownShare);
+        double left = (Steps - step) / (double)CooldownSteps;
         return Math.Min(1, Math.Min((step + 1.0) / WarmupSteps, left));
     }
 
