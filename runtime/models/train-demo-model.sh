@@ -2,8 +2,8 @@
 # Makes runtime/models/aifabric-demo-5m from nothing: text, tokenizer, weights, held-out score. A killed run goes on where it was.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-steps=${STEPS:-2000}
-cooldown=${COOLDOWN:-1000}
+steps=${STEPS:-900}
+cooldown=${COOLDOWN:-300}
 model=${MODEL:-runtime/models/aifabric-demo-5m}
 
 runtime/models/fetch-corpus.sh
