@@ -182,7 +182,6 @@ public sealed class LlmEngine : IAsyncDisposable
             () =>
             {
                 loop.Training.Attach(executor, faulted);
-                executor.WorkAvailable += Wake;
                 return true;
             },
             CancellationToken.None);
@@ -195,7 +194,6 @@ public sealed class LlmEngine : IAsyncDisposable
     {
         try
         {
-            executor.WorkAvailable -= Wake;
             await RunOnEngineThreadAsync(() => loop.Training.Detach(executor), CancellationToken.None).ConfigureAwait(false);
         }
         catch (ObjectDisposedException)
@@ -207,9 +205,6 @@ public sealed class LlmEngine : IAsyncDisposable
     /// <summary>Runs work between two iterations, alone with the model: snapshots of weights in training, for example.</summary>
     /// <exception cref="ObjectDisposedException">The engine stopped before it ran.</exception>
     public Task<T> RunOnEngineThreadAsync<T>(Func<T> work, CancellationToken cancellationToken) => loop.PostAsync(work, cancellationToken);
-
-    /// <summary>Makes an idle engine look for work again.</summary>
-    public void Wake() => loop.Wake();
 
     /// <summary>Generates a few tokens, so that the first client does not pay for the first iteration. Counted like other requests.</summary>
     /// <exception cref="InvalidOperationException">The model cannot compute.</exception>
