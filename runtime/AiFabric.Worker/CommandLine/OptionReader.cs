@@ -16,6 +16,9 @@ internal sealed class OptionReader(ParseResult parsed, Func<string, string?> env
         return environment(VariableOf(option)) is { Length: > 0 } variable ? variable : null;
     }
 
+    /// <summary>What is read from the environment alone: a secret on the command line is seen by all who list processes.</summary>
+    public string? Secret(string variable) => environment(variable) is { Length: > 0 } value ? value : null;
+
     public string RequiredText(string option) =>
         Text(option) ?? throw new UsageException($"{option} is missing: give it, or set {VariableOf(option)}.");
 

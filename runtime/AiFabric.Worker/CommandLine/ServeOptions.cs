@@ -19,8 +19,11 @@ internal sealed record ServeOptions
     /// <summary>Control port; 0 takes a free one.</summary>
     public int ControlPort { get; init; } = 8001;
 
-    /// <summary>File with the bearer token of the control port; null leaves that port open.</summary>
+    /// <summary>File with the bearer token of the control port.</summary>
     public string? ControlTokenFile { get; init; }
+
+    /// <summary>The bearer token itself, when no file is given. Without either that port is open.</summary>
+    public string? ControlToken { get; init; }
 
     /// <summary><c>float32</c> or <c>bfloat16</c>.</summary>
     public string Type { get; init; } = "float32";

@@ -12,12 +12,13 @@ internal sealed class ControlToken
 
     private ControlToken(byte[]? hash) => this.hash = hash;
 
-    /// <param name="file">Null asks for no token.</param>
+    /// <param name="file">File that holds the token; null for <paramref name="text"/>.</param>
+    /// <param name="text">The token itself; null too asks for none.</param>
     /// <exception cref="UsageException">The file cannot be read or is empty.</exception>
-    public static ControlToken Read(string? file)
+    public static ControlToken Read(string? file, string? text)
     {
         if (file is null)
-            return new ControlToken(null);
+            return new ControlToken(text is null ? null : Hash(text.Trim()));
         try
         {
             string token = File.ReadAllText(file).Trim();

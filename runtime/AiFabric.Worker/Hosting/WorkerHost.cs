@@ -49,7 +49,7 @@ internal sealed class WorkerHost : IAsyncDisposable
     /// <exception cref="UsageException">The token file cannot be read, or a port is taken.</exception>
     public static async Task<WorkerHost> StartAsync(ServeOptions options, ModelLoader loader, TimeProvider time, CancellationToken cancellationToken)
     {
-        var host = new WorkerHost(options, ControlToken.Read(options.ControlTokenFile), time);
+        var host = new WorkerHost(options, ControlToken.Read(options.ControlTokenFile, options.ControlToken), time);
         try
         {
             await host.serving.StartAsync(cancellationToken);
@@ -61,7 +61,7 @@ internal sealed class WorkerHost : IAsyncDisposable
             throw new UsageException($"Cannot listen on {options.Host}: {e.Message}");
         }
         Log.Started(host.log, options.ServedName, host.serving.Urls.First(), host.control.Urls.First(), options.Model);
-        if (options.ControlTokenFile is null && options.Host is not ("127.0.0.1" or "localhost" or "::1"))
+        if (options is { ControlTokenFile: null, ControlToken: null } && options.Host is not ("127.0.0.1" or "localhost" or "::1"))
             Log.ControlOpen(host.log);
         host.Loaded = Task.Run(() => host.LoadAsync(loader, time), CancellationToken.None);
         return host;

@@ -94,10 +94,13 @@ public sealed class ControlTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Conflict, response.StatusCode);
     }
 
-    [Fact]
-    public async Task The_control_port_asks_for_its_token()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task The_control_port_asks_for_its_token(bool byFile)
     {
-        await using var guarded = await RunningWorker.StartAsync(new ScriptedBackend(), o => o with { ControlTokenFile = folder.Write("token", "secret\n") });
+        await using var guarded = await RunningWorker.StartAsync(
+            new ScriptedBackend(), o => byFile ? o with { ControlTokenFile = folder.Write("token", "secret\n") } : o with { ControlToken = "secret" });
         foreach (string? header in (string?[])[null, "Bearer wrong", "Basic secret", "Bearer"])
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, "/control/load");
