@@ -173,6 +173,8 @@ public sealed class DemoRun(string repository, TimeProvider time, Action<string>
     private async Task ExplainAsync()
     {
         Heading("What the fabric says");
+        if (!File.Exists(_paths.Kubeconfig))
+            return;
         try
         {
             await RunKubectlAsync(["get", "pods,coservedmodels,finetunejobs,adapters", "-A", "-o", "wide"], CancellationToken.None);

@@ -9,8 +9,8 @@ public static class Components
     public const string Worker = "AiFabric.Worker";
 
     /// <summary>
-    /// Path of a component's executable: <c>$AIFABRIC_HOME/NAME/NAME</c>, else a sibling of this program's folder
-    /// (<c>../NAME/NAME</c>), else its build output (<c>../../NAME/{same configuration}*/NAME</c>).
+    /// Path of a component's executable, which is named as its folder (the worker's is <c>aifabric-worker</c>): in <c>$AIFABRIC_HOME/NAME</c>,
+    /// else beside this program's folder (<c>../NAME</c>), else in its build output (<c>../../NAME/{same configuration}*</c>).
     /// </summary>
     /// <exception cref="CliException">It is nowhere.</exception>
     public static string Find(string name)
@@ -24,7 +24,8 @@ public static class Components
             Path.GetFullPath(Path.Combine(here, "..", name)),
             .. Directory.Exists(outputs) ? Directory.GetDirectories(outputs, configuration + "*") : [],
         ];
-        return candidates.Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists)
+        string executable = name == Worker ? "aifabric-worker" : name;
+        return candidates.Select(folder => Path.Combine(folder, executable)).FirstOrDefault(File.Exists)
             ?? throw new CliException($"{name} is not installed beside {here}; set AIFABRIC_HOME to the folder that holds it, or run 'make build'.");
     }
 }
