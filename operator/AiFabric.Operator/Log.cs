@@ -5,6 +5,9 @@ namespace AiFabric.Operator;
 /// <summary>Every log line of the operator. Ids 1101 to 1199.</summary>
 internal static partial class Log
 {
+    [LoggerMessage(1100, LogLevel.Critical, "The settings are refused: {Problems}")]
+    public static partial void SettingsRefused(ILogger logger, string problems);
+
     [LoggerMessage(1101, LogLevel.Information, "Applied the Deployment of model {Model}: revision {Revision}, {Replicas} replicas")]
     public static partial void DeploymentApplied(ILogger logger, NamespacedName model, string? revision, int replicas);
 

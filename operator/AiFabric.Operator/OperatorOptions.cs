@@ -97,7 +97,7 @@ internal sealed class OperatorOptions : IValidatableObject
     public string ListenUrl { get; set; } = "http://127.0.0.1:8090";
 
     /// <summary>What a gateway pod's labels must be.</summary>
-    public IReadOnlyDictionary<string, string> GatewayLabels => GatewaySelector
+    public IReadOnlyDictionary<string, string> GetGatewayLabels() => GatewaySelector
         .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
         .Select(pair => pair.Split('=', 2))
         .Where(pair => pair.Length == 2)
@@ -105,13 +105,13 @@ internal sealed class OperatorOptions : IValidatableObject
 
     /// <summary>Where jobs write by default.</summary>
     /// <exception cref="InvalidOperationException">The options were not validated.</exception>
-    public StorageUri Data => StorageUri.TryParse(DataUri, out StorageUri? uri, out string? error) ? uri : throw new InvalidOperationException(error);
+    public StorageUri GetData() => StorageUri.TryParse(DataUri, out StorageUri? uri, out string? error) ? uri : throw new InvalidOperationException(error);
 
     /// <summary>What goes into every worker pod.</summary>
-    public PodSettings PodSettings => new(WorkerImage, [.. WorkerCommand], WorkerEnvironment.AsReadOnly(), Data);
+    public PodSettings GetPodSettings() => new(WorkerImage, [.. WorkerCommand], WorkerEnvironment.AsReadOnly(), GetData());
 
     /// <summary>The waits of finetune jobs.</summary>
-    public FinetuneTimes FinetuneTimes => new(
+    public FinetuneTimes GetFinetuneTimes() => new(
         TimeSpan.FromMilliseconds(PollMilliseconds), TimeSpan.FromSeconds(SteadySeconds), TimeSpan.FromSeconds(UnreachableSeconds),
         TimeSpan.FromSeconds(RetrySeconds));
 

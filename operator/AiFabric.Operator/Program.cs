@@ -1,5 +1,6 @@
 using AiFabric.Operator;
 using AiFabric.Operator.Hosting;
+using Microsoft.Extensions.Options;
 using Prometheus;
 
 WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(args);
@@ -15,4 +16,13 @@ WebApplication app = builder.Build();
 app.MapGet("/healthz", () => "ok");
 app.MapHealthChecks("/readyz");
 app.MapMetrics("/metrics");
-await app.RunAsync();
+try
+{
+    await app.RunAsync();
+    return 0;
+}
+catch (OptionsValidationException e)
+{
+    Log.SettingsRefused(app.Logger, string.Join("; ", e.Failures));
+    return 2;
+}

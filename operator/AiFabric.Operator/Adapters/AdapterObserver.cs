@@ -29,7 +29,7 @@ internal sealed class AdapterObserver(
             Violations = [.. AdapterRules.All.Check(adapter), .. AcceptedSpec.Changes(AdapterRules.All, adapter)],
             Model = models.Get(space, adapter.Spec.ModelRef.Name),
             Job = job,
-            JobOutput = job is null ? null : FinetunePaths.Output(job, options.Value.Data)?.ToString(),
+            JobOutput = job is null ? null : FinetunePaths.Output(job, options.Value.GetData())?.ToString(),
             Replicas = replicas,
             Gateways = await routes,
         };

@@ -21,7 +21,7 @@ internal sealed class FinetuneController(
                 entity.Metadata.Name, entity.Metadata.NamespaceProperty, AcceptedSpec.Patch(FinetuneRules.All, entity), cancellationToken);
             entity.Status = known;
         }
-        FinetuneTimes times = options.Value.FinetuneTimes;
+        FinetuneTimes times = options.Value.GetFinetuneTimes();
         FinetuneObservation observed = await observer.ObserveAsync(entity, cancellationToken);
         FinetunePlan plan = FinetunePlanner.Plan(observed, times);
         FinetunePlan done = await executor.ApplyAsync(observed, plan, times, cancellationToken);

@@ -28,7 +28,7 @@ internal sealed class FinetuneObserver(
         {
             Job = job,
             Now = now,
-            Data = options.Value.Data,
+            Data = options.Value.GetData(),
             Violations = FinetuneRules.All.Check(job),
             Changes = AcceptedSpec.Changes(FinetuneRules.All, job),
             Model = models.Get(space, job.Spec.ModelRef.Name),

@@ -47,7 +47,7 @@ internal sealed class GatewayDirectory(
         return pods.List(settings.GatewayNamespace)
             .Where(pod => pod.Metadata.DeletionTimestamp is null && pod.Status?.PodIP is not null
                 && pod.Status.Conditions?.Any(condition => condition is { Type: "Ready", Status: "True" }) == true
-                && settings.GatewayLabels.All(label => pod.Metadata.Labels is { } labels
+                && settings.GetGatewayLabels().All(label => pod.Metadata.Labels is { } labels
                     && labels.TryGetValue(label.Key, out string? value) && value == label.Value))
             .OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal)
             .Select(pod => (pod.Metadata.Name, $"http://{Host(pod.Status.PodIP)}:{settings.GatewayPort}"));

@@ -19,7 +19,7 @@ internal sealed class ModelController(
         bool isValid = ModelRules.All.Check(entity).Count == 0;
         string fingerprint = isValid ? ControlTokens.Fingerprint(await tokens.EnsureAsync(entity, cancellationToken)) : string.Empty;
         ModelObservation observed = await observer.ObserveAsync(entity, fingerprint, cancellationToken);
-        ModelPlan plan = ModelPlanner.Plan(observed, settings.PodSettings);
+        ModelPlan plan = ModelPlanner.Plan(observed, settings.GetPodSettings());
         await executor.ApplyAsync(entity, plan, cancellationToken);
         CoServedModelStatus status = ModelStatusBuilder.Build(observed, plan, settings.PublicUrl, time.GetUtcNow());
         await statuses.WriteAsync<CoServedModel, CoServedModelSpec, CoServedModelStatus>(

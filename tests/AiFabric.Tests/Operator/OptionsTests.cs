@@ -1,0 +1,38 @@
+using System.ComponentModel.DataAnnotations;
+using AiFabric.Operator;
+using Xunit;
+
+namespace AiFabric.Tests.Operator;
+
+public sealed class OptionsTests
+{
+    [Fact]
+    public void The_defaults_are_sound() => Assert.Empty(Problems(new OperatorOptions()));
+
+    [Fact]
+    public void A_setting_that_cannot_work_is_named()
+    {
+        (string Named, OperatorOptions Options)[] table =
+        [
+            ("DataUri", new() { DataUri = "s3://bucket" }),
+            ("GatewaySelector", new() { GatewaySelector = "app!=x" }),
+            ("GatewaySelector", new() { GatewaySelector = "," }),
+            ("no http(s) URL", new() { ListenUrl = "localhost:1" }),
+            ("no http(s) URL", new() { GatewayUrls = { "gateway:80" } }),
+            ("GatewayUrls", new() { Namespace = "team" }),
+            ("GatewayPort", new() { GatewayPort = 0 }),
+            ("ControlToken", new() { ControlToken = "short" }),
+            ("PublicUrl", new() { PublicUrl = "nowhere" }),
+        ];
+        foreach ((string named, OperatorOptions options) in table)
+            Assert.Contains(named, Assert.Single(Problems(options)), StringComparison.Ordinal);
+        Assert.Empty(Problems(new OperatorOptions { Namespace = "team", GatewayUrls = { "http://gateway:8080" } }));
+    }
+
+    private static List<string> Problems(OperatorOptions options)
+    {
+        var found = new List<ValidationResult>();
+        Validator.TryValidateObject(options, new ValidationContext(options), found, validateAllProperties: true);
+        return [.. found.Select(problem => problem.ErrorMessage ?? string.Empty)];
+    }
+}
