@@ -4,8 +4,12 @@ using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Tests.Execution;
 
-public sealed class SoakTests
+public sealed class SoakTests(ITestOutputHelper output)
 {
+    private const int Requests = 1000;
+    private const int Quarter = Requests / 4;
+    private const double MaxGrowthMegabytes = 128; // Loose: the managed heap may breathe, a tensor kept per request may not.
+
     [Fact]
     public async Task Tensor_count_returns_to_its_start_after_a_thousand_mixed_requests_with_cancellations()
     {
@@ -20,7 +24,15 @@ public sealed class SoakTests
             using var training = new ScriptedTraining(model.Config, model.Prompt(40, 9), null, rounds: 20);
             engine.AttachTraining(training);
 
-            await Parallel.ForAsync(0, 1000, new ParallelOptions { MaxDegreeOfParallelism = 24 }, async (i, _) => await RunOneAsync(engine, model, i));
+            var megabytes = new double[4];
+            await Parallel.ForAsync(0, Requests, new ParallelOptions { MaxDegreeOfParallelism = 24 }, async (i, _) =>
+            {
+                await RunOneAsync(engine, model, i);
+                if (i % Quarter == Quarter - 1)
+                    megabytes[i / Quarter] = Environment.WorkingSet / 1e6;
+            });
+            output.WriteLine($"Process memory after each {Quarter} requests: {string.Join(", ", megabytes.Select(m => $"{m:F1} MB"))}");
+            Assert.InRange(megabytes[^1] - megabytes[0], double.NegativeInfinity, MaxGrowthMegabytes);
 
             await training.Finished.WaitAsync(TimeSpan.FromMinutes(1));
             await engine.DetachTrainingAsync(training);

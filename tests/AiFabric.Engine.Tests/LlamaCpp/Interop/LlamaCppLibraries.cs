@@ -1,0 +1,13 @@
+namespace AiFabric.Engine.Tests.LlamaCpp.Interop;
+
+/// <summary>Where <c>tests/prepare.sh</c> puts llama.cpp's shared libraries. Apart from the binding, which loads them when it is first touched.</summary>
+internal static class LlamaCppLibraries
+{
+    public const string Llama = "libllama.v0.5.0.so";
+    public const string Ggml = "libggml.v0.5.0.so";
+
+    public static string Folder { get; } = Path.Combine(
+        DemoModel.RepositoryRoot, "tests/npm/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64");
+
+    public static bool AreInstalled => File.Exists(Path.Combine(Folder, Llama));
+}

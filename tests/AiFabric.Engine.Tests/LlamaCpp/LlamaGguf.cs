@@ -1,0 +1,89 @@
+using AiFabric.Engine.Models;
+using AiFabric.Engine.Tokenization;
+using AiFabric.Engine.Weights;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Tests.LlamaCpp;
+
+/// <summary>A Llama model folder as a GGUF file in full precision, so that llama.cpp computes with the same numbers as the engine.</summary>
+internal static class LlamaGguf
+{
+    private const int Normal = 1, Control = 3, UserDefined = 4, Unused = 5; // tokenizer.ggml.token_type
+
+    /// <param name="folder">Hugging Face model folder with byte-level BPE whose words are cut as GPT-2 cuts them.</param>
+    /// <param name="weights">The folder's weights, Float32, on the CPU.</param>
+    /// <param name="path">File to make.</param>
+    public static void Write(string folder, LlamaWeights weights, string path)
+    {
+        using var scope = NewDisposeScope();
+        using var file = new GgufWriter();
+        AddShape(file, weights.Config);
+        AddVocabulary(file, TokenizerJson.Load(Path.Combine(folder, "tokenizer.json")), weights.Config);
+        AddTensors(file, weights);
+        file.Write(path);
+    }
+
+    private static void AddShape(GgufWriter file, LlamaConfig config)
+    {
+        file.Add("general.architecture", "llama");
+        file.Add("general.file_type", 0u); // all float32
+        file.Add("llama.context_length", (uint)config.MaximumPositions);
+        file.Add("llama.embedding_length", (uint)config.HiddenSize);
+        file.Add("llama.block_count", (uint)config.Layers);
+        file.Add("llama.feed_forward_length", (uint)config.IntermediateSize);
+        file.Add("llama.attention.head_count", (uint)config.Heads);
+        file.Add("llama.attention.head_count_kv", (uint)config.KeyValueHeads);
+        file.Add("llama.attention.key_length", (uint)config.HeadSize);
+        file.Add("llama.attention.value_length", (uint)config.HeadSize);
+        file.Add("llama.attention.layer_norm_rms_epsilon", (float)config.NormEpsilon);
+        file.Add("llama.rope.dimension_count", (uint)config.HeadSize);
+        file.Add("llama.rope.freq_base", (float)config.RopeTheta);
+        file.Add("llama.vocab_size", (uint)config.VocabularySize);
+    }
+
+    private static void AddVocabulary(GgufWriter file, TokenizerJson json, LlamaConfig config)
+    {
+        string[] spellings = [.. Enumerable.Range(0, config.VocabularySize).Select(id => $"<|unused {id}|>")];
+        int[] types = [.. Enumerable.Repeat(Unused, config.VocabularySize)];
+        foreach (var (spelling, id) in json.Vocabulary)
+            (spellings[id], types[id]) = (spelling, Normal);
+        foreach (var token in json.AddedTokens)
+            (spellings[token.Id], types[token.Id]) = (token.Content, token.Special ? Control : UserDefined);
+        file.Add("tokenizer.ggml.model", "gpt2");
+        file.Add("tokenizer.ggml.pre", "gpt-2");
+        file.Add("tokenizer.ggml.tokens", spellings);
+        file.Add("tokenizer.ggml.token_type", types);
+        file.Add("tokenizer.ggml.merges", json.Merges);
+        if (config.BeginOfSequenceId is { } begin)
+            file.Add("tokenizer.ggml.bos_token_id", (uint)begin);
+        if (config.EndOfSequenceIds is [var end, ..])
+            file.Add("tokenizer.ggml.eos_token_id", (uint)end);
+        file.Add("tokenizer.ggml.add_bos_token", false);
+    }
+
+    private static void AddTensors(GgufWriter file, LlamaWeights weights)
+    {
+        var config = weights.Config;
+        file.AddTensor("token_embd.weight", weights.Embedding);
+        file.AddTensor("output_norm.weight", weights.FinalNorm);
+        if (!config.TieWordEmbeddings)
+            file.AddTensor("output.weight", weights.Head);
+        for (int i = 0; i < config.Layers; i++)
+        {
+            var (layer, prefix) = (weights.Layers[i], $"blk.{i}.");
+            file.AddTensor(prefix + "attn_norm.weight", layer.AttentionNorm);
+            file.AddTensor(prefix + "attn_q.weight", Interleave(layer.Query, config.Heads));
+            file.AddTensor(prefix + "attn_k.weight", Interleave(layer.Key, config.KeyValueHeads));
+            file.AddTensor(prefix + "attn_v.weight", layer.Value);
+            file.AddTensor(prefix + "attn_output.weight", layer.Output);
+            file.AddTensor(prefix + "ffn_norm.weight", layer.MlpNorm);
+            file.AddTensor(prefix + "ffn_gate.weight", layer.Gate);
+            file.AddTensor(prefix + "ffn_up.weight", layer.Up);
+            file.AddTensor(prefix + "ffn_down.weight", layer.Down);
+        }
+    }
+
+    // llama.cpp turns neighbours (2i, 2i + 1) of a head, Hugging Face the pairs (i, i + headDim / 2): [heads, 2, half, in] → [heads, half, 2, in].
+    private static Tensor Interleave(Tensor matrix, int heads) =>
+        matrix.view(heads, 2, matrix.shape[0] / heads / 2, matrix.shape[1]).transpose(1, 2).reshape(matrix.shape).contiguous();
+}
