@@ -31,7 +31,7 @@ test-cluster: ## Tests on API servers, processes and real clients
 crds: ## Writes crds/manifests from the resource types
 	dotnet run --project crds/AiFabric.Crds.Generator -c $(CONFIGURATION) -- crds/manifests
 
-model: ## Trains the demo model anew (about an hour on two cores)
+model: ## Trains the demo model anew (20 to 25 minutes on two free cores)
 	runtime/models/train-demo-model.sh
 
 format: ## Formats the code
