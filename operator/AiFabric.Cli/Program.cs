@@ -2,6 +2,7 @@ using System.CommandLine;
 using AiFabric.Cli;
 using AiFabric.Cli.Verbs;
 using AiFabric.Kube;
+using Spectre.Console;
 
 var root = new RootCommand("Serves, finetunes and chats with models on Kubernetes, or on a fabric of its own on this machine.")
 {
@@ -14,6 +15,10 @@ var root = new RootCommand("Serves, finetunes and chats with models on Kubernete
     FinetuneVerb.Create(),
     DemoVerb.Create(),
 };
+
+// Lines for a file or a pipe are not wrapped.
+if (Console.IsOutputRedirected)
+    AnsiConsole.Profile.Width = 10_000;
 
 try
 {

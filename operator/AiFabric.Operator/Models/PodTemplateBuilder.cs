@@ -23,6 +23,7 @@ internal static class PodTemplateBuilder
 {
     public const string PodIpVariable = "POD_IP";
     public const string TokenVariable = "AIFABRIC_CONTROL_TOKEN";
+    public const string ThreadsVariable = "AIFABRIC_THREADS";
 
     /// <summary>Names the control token without telling it, so that a new one rolls the pods.</summary>
     public const string TokenAnnotation = "aifabric.io/control-token";
@@ -162,6 +163,12 @@ internal static class PodTemplateBuilder
                 SecretKeyRef = new V1SecretKeySelector { Name = ControlTokens.SecretName(model.Metadata.Name), Key = ControlTokens.Key },
             },
         },
+        // Threads of one matrix product: the limit in whole cores, rounded up; without a limit, what the node has to give.
+        .. settings.Environment.ContainsKey(ThreadsVariable) ? Array.Empty<V1EnvVar>() : [new V1EnvVar
+        {
+            Name = ThreadsVariable,
+            ValueFrom = new V1EnvVarSource { ResourceFieldRef = new V1ResourceFieldSelector { Resource = "limits.cpu" } },
+        }],
         .. settings.Environment.OrderBy(variable => variable.Key, StringComparer.Ordinal)
             .Where(variable => !ReservedEnvironment.Contains(variable.Key))
             .Select(variable => new V1EnvVar { Name = variable.Key, Value = variable.Value }),
