@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs the named test projects one after another and ends with "N passed, N failed, N skipped".
-# Non-zero when a test failed, a runner broke, or nothing ran.
+# XUNIT_ARGS are passed on to the runner, such as "-class *RoutingTableTests". Non-zero when a test failed, a runner broke, or nothing ran.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 source tests/prepare.sh
@@ -12,7 +12,7 @@ for project in "$@"; do
   log=$results/$project.log
   dotnet build "tests/$project" -c Release -v q -nologo || { echo "$project does not build"; exit 1; }
   exe=$(ls -d artifacts/bin/"$project"/release*/"$project" | head -n 1)
-  "$exe" -noColor "${XUNIT_ARGS[@]:-}" 2>&1 | grep -vE '^\s*$' | tee "$log"
+  "$exe" -noColor ${XUNIT_ARGS:-} 2>&1 | grep -vE '^\s*$' | tee "$log"
   line=$(grep -E "^ *$project +Total:" "$log" | tail -n 1)
   if [ -z "$line" ]; then
     echo "$project: the runner ended without a summary"
