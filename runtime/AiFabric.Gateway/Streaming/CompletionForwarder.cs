@@ -106,6 +106,8 @@ public sealed class CompletionForwarder(
         using var copy = new MemoryStream(json.ToArray(), writable: false);
         context.Request.Body = copy;
         context.Request.ContentLength = json.Length;
+        if (number > 1)
+            context.Response.Clear(); // a failed attempt leaves its status, and the forwarder refuses a response that has one
 
         var attempt = new Attempt();
         worker.InFlight.Begin();

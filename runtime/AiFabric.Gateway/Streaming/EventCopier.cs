@@ -43,7 +43,7 @@ public static class EventCopier
             {
                 (ReadResult result, Exception? cause) = await ReadAsync(reader, idle, cancellationToken);
                 if (cause is not null)
-                    return await LostAsync(client, cause, cancellationToken);
+                    return done ? (StreamEnd.Done, null) : await LostAsync(client, cause, cancellationToken);
 
                 SequencePosition end = WriteWholeEvents(result.Buffer, client, ref done);
                 reader.AdvanceTo(end, result.Buffer.End);

@@ -1,0 +1,132 @@
+using System.ClientModel;
+using System.ClientModel.Primitives;
+using System.Diagnostics;
+using System.Text.Json;
+using OpenAI;
+using OpenAI.Chat;
+using Xunit;
+
+namespace AiFabric.Cluster.Tests.Gateway;
+
+/// <summary>The clients that applications use, through the real gateway, to the real worker and the demo model.</summary>
+[Collection(GatewayGroup.Name)]
+public sealed class ClientTests(GatewayBench bench, RealWorker worker) : IClassFixture<RealWorker>
+{
+    private static readonly ChatMessage[] Messages = [new UserChatMessage("The people of the United States")];
+
+    private RealWorker Worker { get; } = worker;
+
+    [Fact]
+    public async Task The_NuGet_client_streams_a_chat()
+    {
+        var pieces = new List<string>();
+        ChatTokenUsage? usage = null;
+        ChatFinishReason? finish = null;
+
+        await foreach (StreamingChatCompletionUpdate update in Client().CompleteChatStreamingAsync(Messages, Short()))
+        {
+            pieces.AddRange(update.ContentUpdate.Select(p => p.Text).Where(t => t.Length > 0));
+            usage = update.Usage ?? usage;
+            finish = update.FinishReason ?? finish;
+        }
+
+        Assert.True(pieces.Count > 1, $"{pieces.Count} pieces");
+        Assert.Equal(ChatFinishReason.Length, finish);
+        Assert.Equal(16, usage!.OutputTokenCount); // the client asks for usage itself
+        Assert.Equal((await Client().CompleteChatAsync(Messages, Short())).Value.Content[0].Text, string.Concat(pieces));
+    }
+
+    [Fact]
+    public async Task The_NuGet_client_gets_a_whole_chat_with_its_usage()
+    {
+        ChatCompletion chat = await Client().CompleteChatAsync(Messages, Short());
+
+        Assert.NotEmpty(chat.Content[0].Text);
+        Assert.Equal("demo", chat.Model);
+        Assert.Equal(16, chat.Usage.OutputTokenCount);
+        Assert.Equal(chat.Usage.InputTokenCount + 16, chat.Usage.TotalTokenCount);
+    }
+
+    [Fact]
+    public async Task The_npm_client_streams_a_chat_and_reads_an_error()
+    {
+        string folder = Path.Combine(RealWorker.Root, "tests", "npm");
+        Assert.SkipUnless(Directory.Exists(Path.Combine(folder, "node_modules", "openai")), "tests/npm/node_modules is missing: run 'npm ci' in tests/npm");
+        string[] paths = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
+        Assert.SkipUnless(paths.Any(path => File.Exists(Path.Combine(path, "node"))), "node is not in PATH");
+
+        using JsonDocument said = JsonDocument.Parse(await NodeAsync(Path.Combine(folder, "stream-chat.mjs"), $"{bench.Url}v1", "demo"));
+
+        JsonElement chat = said.RootElement;
+        Assert.True(chat.GetProperty("pieces").GetInt32() > 1, chat.ToString());
+        Assert.Equal("length", chat.GetProperty("finishReason").GetString());
+        Assert.Equal(16, chat.GetProperty("usage").GetProperty("completion_tokens").GetInt32());
+        Assert.Equal((await Client().CompleteChatAsync(Messages, Short())).Value.Content[0].Text, chat.GetProperty("text").GetString());
+        Assert.Equal("""{"name":"NotFoundError","status":404,"code":"model_not_found"}""", chat.GetProperty("error").GetRawText());
+    }
+
+    [Fact]
+    public async Task An_unknown_model_is_404()
+    {
+        ClientResultException refused = await Assert.ThrowsAsync<ClientResultException>(
+            () => Client("nobody").CompleteChatAsync(Messages, Short()));
+
+        AssertRefused(refused, 404, "model_not_found", "model");
+    }
+
+    [Fact]
+    public async Task A_prompt_longer_than_the_context_is_400()
+    {
+        string prompt = string.Concat(Enumerable.Repeat("The people of the United States. ", 200));
+
+        ClientResultException refused = await Assert.ThrowsAsync<ClientResultException>(
+            () => Client().CompleteChatAsync([new UserChatMessage(prompt)], Short()));
+
+        AssertRefused(refused, 400, "context_length_exceeded", "messages");
+    }
+
+    [Fact]
+    public async Task A_negative_max_tokens_is_400()
+    {
+        var body = BinaryContent.Create(BinaryData.FromString("""{"model":"demo","max_tokens":-1,"messages":[{"role":"user","content":"Hello"}]}"""));
+
+        ClientResultException refused = await Assert.ThrowsAsync<ClientResultException>(() => Client().CompleteChatAsync(body));
+
+        AssertRefused(refused, 400, "invalid_value", "max_tokens");
+    }
+
+    private ChatClient Client(string model = "demo")
+    {
+        Assert.NotNull(Worker);
+        return new ChatClient(model, new ApiKeyCredential("unused"), new OpenAIClientOptions
+        {
+            Endpoint = new Uri(bench.Url, "v1"),
+            RetryPolicy = new ClientRetryPolicy(maxRetries: 0),
+        });
+    }
+
+    private static ChatCompletionOptions Short() => new() { MaxOutputTokenCount = 16, Temperature = 0 };
+
+    private static void AssertRefused(ClientResultException refused, int status, string code, string param)
+    {
+        string body = refused.GetRawResponse()!.Content.ToString(); // an answer came, or there were no status
+        Assert.True(refused.Status == status, $"{refused.Status}: {body}");
+        JsonElement error = JsonDocument.Parse(body).RootElement.GetProperty("error");
+        Assert.Equal((code, param), (error.GetProperty("code").GetString(), error.GetProperty("param").GetString()));
+    }
+
+    private static async Task<string> NodeAsync(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("node") { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string argument in arguments)
+            start.ArgumentList.Add(argument);
+        using Process node = Process.Start(start)!; // null only for shell documents
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        await using CancellationTokenRegistration kill = deadline.Token.Register(() => node.Kill());
+        Task<string> errors = node.StandardError.ReadToEndAsync();
+        string output = await node.StandardOutput.ReadToEndAsync();
+        await node.WaitForExitAsync();
+        Assert.True(node.ExitCode == 0, $"node ended with {node.ExitCode}:\n{await errors}");
+        return output;
+    }
+}

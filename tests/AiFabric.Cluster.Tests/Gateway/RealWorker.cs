@@ -1,0 +1,86 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Xunit;
+
+namespace AiFabric.Cluster.Tests.Gateway;
+
+/// <summary>The real worker as a process that serves the demo model under the name <c>demo</c>, declared to the bench as a pod.</summary>
+public sealed class RealWorker(GatewayBench bench) : IAsyncLifetime
+{
+    private readonly ConcurrentQueue<string> _output = [];
+    private Process? _process;
+
+    /// <summary>The repository's root, found from where the tests lie.</summary>
+    public static string Root { get; } = FindRoot(AppContext.BaseDirectory);
+
+    public async ValueTask InitializeAsync()
+    {
+        int[] ports = FreePorts(2);
+        // artifacts/bin/AiFabric.Cluster.Tests/debug → artifacts/bin/AiFabric.Worker/debug_linux-x64
+        var built = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/'));
+        string executable = Path.Combine(built.Parent!.Parent!.FullName, "AiFabric.Worker", $"{built.Name}_linux-x64", "aifabric-worker"); // see above
+        var start = new ProcessStartInfo(executable) { RedirectStandardOutput = true, RedirectStandardError = true };
+        string[] arguments =
+        [
+            "serve", "--model", $"file://{Path.Combine(Root, "runtime", "models", "aifabric-demo-5m")}", "--served-name", "demo", "--host", "127.0.0.1",
+            "--port", ports[0].ToString(CultureInfo.InvariantCulture), "--control-port", ports[1].ToString(CultureInfo.InvariantCulture), "--threads", "1",
+        ];
+        foreach (string argument in arguments)
+            start.ArgumentList.Add(argument);
+        _process = Process.Start(start)!; // null only for shell documents
+        _process.OutputDataReceived += (_, line) => _output.Enqueue(line.Data ?? "");
+        _process.ErrorDataReceived += (_, line) => _output.Enqueue(line.Data ?? "");
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+        await ReadyAsync(new Uri($"http://127.0.0.1:{ports[0]}/ready"));
+        await bench.DeclareModelAsync("demo");
+        await bench.DeclarePodAsync("demo-0", "demo", ports[0]);
+        await GatewayBench.WaitAsync(async () => (await bench.RoutesAsync()).Any(r => r.Model == "demo"), () => "a route to the real worker");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is null)
+            return;
+        _process.Kill(entireProcessTree: true);
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+    }
+
+    private async Task ReadyAsync(Uri ready)
+    {
+        using var http = new HttpClient();
+        await GatewayBench.WaitAsync(
+            async () =>
+            {
+                Assert.False(_process!.HasExited, $"The worker ended:\n{string.Join('\n', _output)}"); // started above
+                try
+                {
+                    return (await http.GetAsync(ready)).IsSuccessStatusCode;
+                }
+                catch (HttpRequestException)
+                {
+                    return false;
+                }
+            },
+            () => $"the worker to be ready:\n{string.Join('\n', _output)}");
+    }
+
+    private static int[] FreePorts(int count)
+    {
+        TcpListener[] listeners = [.. Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0))];
+        foreach (TcpListener listener in listeners)
+            listener.Start();
+        int[] ports = [.. listeners.Select(l => ((IPEndPoint)l.LocalEndpoint).Port)];
+        foreach (TcpListener listener in listeners)
+            listener.Dispose();
+        return ports;
+    }
+
+    private static string FindRoot(string folder) => File.Exists(Path.Combine(folder, "AiFabric.sln"))
+        ? folder
+        : FindRoot(Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("AiFabric.sln is in no folder above the tests"));
+}
