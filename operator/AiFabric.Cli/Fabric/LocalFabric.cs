@@ -22,6 +22,7 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
         "--data-dir", paths.Cluster,
         "--port", port.ToString(CultureInfo.InvariantCulture),
         "--kubeconfig", paths.Kubeconfig,
+        "--pod-network", PodNetwork(),
         "--image", "ghcr.io/aifabric/operator=" + Components.Find(Components.Operator),
         "--image", "ghcr.io/aifabric/gateway=" + Components.Find(Components.Gateway),
         "--image", "ghcr.io/aifabric/worker=" + Components.Find(Components.Worker),
@@ -82,6 +83,12 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
         await UntilAsync($"the end of process {pid}", () => Task.FromResult(paths.RunningSupervisor() is null), cancellationToken);
         return true;
     }
+
+    /// <summary>
+    /// Two fabrics on one machine need different pod networks: by the API's port each has its own, and keeps it over restarts (unless the ports
+    /// differ by a multiple of 100).
+    /// </summary>
+    private string PodNetwork() => string.Create(CultureInfo.InvariantCulture, $"127.{100 + (Math.Abs(port - 6443) % 100)}.0.0");
 
     private IEnumerable<JsonObject> Resources(string prefix)
     {

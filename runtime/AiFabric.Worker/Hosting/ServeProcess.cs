@@ -13,6 +13,16 @@ internal static class ServeProcess
     /// <exception cref="UsageException">The worker cannot be started as asked.</exception>
     public static async Task<int> RunAsync(ServeOptions options, ModelLoader loader, TextWriter errors, CancellationToken cancellationToken)
     {
+        if (await ServeAsync(options, loader, cancellationToken) is not { } cause)
+            return WorkerCommand.Done;
+        // After the host's own last words: the last line of a failed container's log is taken for the reason.
+        await errors.WriteLineAsync($"aifabric-worker: cannot serve {options.Model}: {WorkerCommand.OneLine(cause.Message)}");
+        return WorkerCommand.IsBadInput(cause) ? WorkerCommand.BadInput : WorkerCommand.Failed;
+    }
+
+    /// <returns>Why loading failed; null after a signal.</returns>
+    private static async Task<Exception?> ServeAsync(ServeOptions options, ModelLoader loader, CancellationToken cancellationToken)
+    {
         var signalled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
@@ -22,14 +32,12 @@ internal static class ServeProcess
         await Task.WhenAny(host.Loaded, signalled.Task);
         if (host.Loaded.IsFaulted)
         {
-            var cause = host.Loaded.Exception.InnerException ?? host.Loaded.Exception;
-            await errors.WriteLineAsync($"aifabric-worker: cannot serve {options.Model}: {WorkerCommand.OneLine(cause.Message)}");
             await Task.WhenAny(signalled.Task, Task.Delay(FailureGrace, CancellationToken.None));
-            return WorkerCommand.IsBadInput(cause) ? WorkerCommand.BadInput : WorkerCommand.Failed;
+            return host.Loaded.Exception.InnerException ?? host.Loaded.Exception;
         }
         await signalled.Task;
         await host.StopAsync(CancellationToken.None);
-        return WorkerCommand.Done;
+        return null;
 
         void OnSignal(PosixSignalContext context)
         {

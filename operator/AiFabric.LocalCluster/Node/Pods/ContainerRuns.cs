@@ -1,4 +1,5 @@
 using AiFabric.LocalCluster.Node.Containers;
+using AiFabric.LocalCluster.Node.Logs;
 using AiFabric.LocalCluster.Node.Probes;
 using k8s.Models;
 
@@ -43,10 +44,11 @@ internal sealed class ContainerRuns(PodHost host, PodFolder folder)
         (int code, DateTimeOffset at) = run.Exit() ?? (KilledExitCode, now); // the supervisor itself was killed, so nobody wrote the code
         Handle(container)?.Kill(); // a container ends with its first process: whatever that left behind ends too
         DateTimeOffset startedAt = container.StartedAt ?? at;
+        string? message = code != 0 && container.LogIsMessage ? TerminationMessage.Read(run) : null;
         Log.ContainerEnded(host.Logger, pod.Namespace, pod.Name, container.Name, code);
         return container with
         {
-            Ended = new Termination(code, code == 0 ? "Completed" : "Error", null, startedAt, at, container.Process?.ContainerId),
+            Ended = new Termination(code, code == 0 ? "Completed" : "Error", message, startedAt, at, container.Process?.ContainerId),
             Failures = host.Backoff.Count(container.Failures, at - startedAt),
         };
     }
@@ -74,6 +76,7 @@ internal sealed class ContainerRuns(PodHost host, PodFolder folder)
                 Starts = run,
                 Process = null,
                 StartedAt = now,
+                LogIsMessage = TerminationMessage.IsWanted(spec),
                 Ended = null,
                 Previous = container.Ended ?? container.Previous,
                 BlockedReason = null,

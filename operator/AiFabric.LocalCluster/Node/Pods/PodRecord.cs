@@ -42,6 +42,9 @@ internal sealed record ContainerRecord
 
     public DateTimeOffset? StartedAt { get; init; }
 
+    /// <summary>Whether the end of its log says why it failed.</summary>
+    public bool LogIsMessage { get; init; }
+
     /// <summary>How the latest run ended; null while it runs.</summary>
     public Termination? Ended { get; init; }
 
