@@ -1,0 +1,224 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using AiFabric.Crds.Adapters;
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Kube;
+using AiFabric.Protocol;
+using AiFabric.Protocol.Gateway;
+using k8s;
+using k8s.Models;
+using Microsoft.Extensions.Logging.Abstractions;
+using Prometheus;
+using Xunit;
+
+namespace AiFabric.Cluster.Tests.EndToEnd;
+
+/// <summary>One fabric for all end-to-end tests, started and stopped as a person does: by the <c>aifabric</c> executable. It serves a model <c>demo</c>.</summary>
+public sealed class FabricFixture : IAsyncLifetime
+{
+    public const string Space = "default";
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("aifabric-e2e-");
+    private readonly HttpClient _http = new();
+    private KubernetesClient? _client;
+
+    public FabricFixture()
+    {
+        Processes = new FabricProcesses(this);
+        Gateway = new Uri($"http://127.0.0.1:{FreePort()}");
+    }
+
+    /// <summary>Root of the repository.</summary>
+    public static string Repository { get; } = Root(AppContext.BaseDirectory);
+
+    public static string DemoModel => Path.Combine(Repository, "runtime", "models", "aifabric-demo-5m");
+
+    /// <summary>The fabric's state.</summary>
+    public string DataDirectory => Path.Combine(_folder.FullName, "fabric");
+
+    public IKubernetesClient Client => _client!; // Set before any test runs.
+
+    public FabricProcesses Processes { get; }
+
+    public Uri Gateway { get; }
+
+    private string Kubeconfig => Path.Combine(DataDirectory, "kubeconfig");
+
+    public async ValueTask InitializeAsync()
+    {
+        try
+        {
+            string gatewayPort = Gateway.Port.ToString(CultureInfo.InvariantCulture);
+            await RunAsync(Cli(), ["up", "--data-dir", DataDirectory, "--port", FreePort().ToString(CultureInfo.InvariantCulture), "--gateway-port", gatewayPort]);
+            _client = new KubernetesClient(KubeConfig.FromFile(Kubeconfig), new KubeMetrics(Metrics.NewCustomRegistry()), NullLogger<KubernetesClient>.Instance);
+            await Client.CreateAsync(NewModel("demo", DemoModel));
+            await ModelReadyAsync();
+        }
+        catch
+        {
+            await DisposeAsync(); // xunit disposes only what it could initialize.
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Directory.Exists(DataDirectory))
+            await RunAsync(Cli(), ["down", "--purge", "--data-dir", DataDirectory]);
+        _client?.Dispose();
+        _http.Dispose();
+        _folder.Delete(recursive: true);
+    }
+
+    /// <summary>A model whose workers use one core, so that the other is left to the rest of the fabric.</summary>
+    public static CoServedModel NewModel(string name, string folder) => new()
+    {
+        Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = Space },
+        Spec = new CoServedModelSpec
+        {
+            Model = new ModelSource { Uri = "file://" + folder },
+            Replicas = 1,
+            Template = new V1PodTemplateSpec
+            {
+                Spec = new V1PodSpec
+                {
+                    Containers = [new V1Container { Name = "worker", Env = [new V1EnvVar { Name = "AIFABRIC_THREADS", Value = "1" }] }],
+                },
+            },
+        },
+    };
+
+    /// <summary>Writes a file (or the folders above it) that lives as long as the fabric.</summary>
+    /// <returns>Its path.</returns>
+    public string NewPath(string name)
+    {
+        string path = Path.Combine(_folder.FullName, "input", name);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!); // The path has a folder: it was just put together.
+        return path;
+    }
+
+    public Task ModelReadyAsync() => ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "True");
+
+    /// <summary>Waits until a condition has this status and, when given, this reason.</summary>
+    public async Task<V1Condition> ConditionAsync<T>(string name, string type, string status, string? reason = null)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        V1Condition? last = null;
+        await UntilAsync(
+            async () =>
+            {
+                last = Conditions(await Client.GetAsync<T>(name, Space))?.FirstOrDefault(condition => condition.Type == type);
+                return last?.Status == status && (reason is null || last.Reason == reason);
+            },
+            () => $"{typeof(T).Name} {name}: {type} to be {status}/{reason}; it is {last?.Status}/{last?.Reason}: {last?.Message}");
+        return last!; // The condition was seen to hold.
+    }
+
+    /// <summary>Polls until something holds. A server that does not answer counts as "not yet", for tests kill it.</summary>
+    public static async Task UntilAsync(Func<Task<bool>> holds, Func<string> what, int seconds = 90)
+    {
+        var clock = Stopwatch.StartNew();
+        string? trouble = null;
+        while (true)
+        {
+            try
+            {
+                if (await holds())
+                    return;
+                trouble = null;
+            }
+            catch (Exception e) when (e is HttpRequestException or IOException or KubernetesApiException)
+            {
+                trouble = e.Message;
+            }
+
+            if (clock.Elapsed.TotalSeconds > seconds)
+                Assert.Fail($"Waited {seconds} s in vain for {what()} {trouble}");
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+    }
+
+    /// <summary>Streams one chat through the gateway.</summary>
+    /// <returns>The <c>data:</c> of each event.</returns>
+    public async Task<IReadOnlyList<string>> ChatAsync(string model)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(Gateway, "/v1/chat/completions"))
+        {
+            Content = new StringContent(
+                $$"""{"model":"{{model}}","messages":[{"role":"user","content":"The state of the Union"}],"max_tokens":8,"stream":true}""", null, "application/json"),
+        };
+        using HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        string text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.True(response.StatusCode == HttpStatusCode.OK, $"{model}: {response.StatusCode}: {text}");
+        Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
+        return [.. text.Split('\n').Where(line => line.StartsWith("data: ", StringComparison.Ordinal)).Select(line => line[6..].TrimEnd('\r'))];
+    }
+
+    /// <summary>What the gateway routes to.</summary>
+    public async Task<IReadOnlyList<RouteEntry>> RoutesAsync()
+    {
+        string body = await _http.GetStringAsync(new Uri(Gateway, "/internal/routes"), TestContext.Current.CancellationToken);
+        return System.Text.Json.JsonSerializer.Deserialize(body, ControlJson.Default.RouteReport)!.Routes; // The gateway never answers "null".
+    }
+
+    /// <summary>Runs kubectl; skips the test visibly where there is none.</summary>
+    /// <returns>What it printed on both outputs.</returns>
+    public async Task<string> KubectlAsync(string[] arguments, string? input = null, int exitCode = 0)
+    {
+        var paths = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
+        Assert.SkipUnless(paths.Any(path => File.Exists(Path.Combine(path, "kubectl"))), "kubectl is not in PATH");
+        return await RunAsync("kubectl", arguments, input, exitCode);
+    }
+
+    private async Task<string> RunAsync(string program, string[] arguments, string? input = null, int exitCode = 0)
+    {
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["KUBECONFIG"] = Kubeconfig;
+        start.Environment["HOME"] = _folder.FullName;
+        using Process process = Process.Start(start)!; // Never null without a shell.
+        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(3));
+        Task<string> output = process.StandardOutput.ReadToEndAsync(deadline.Token), errors = process.StandardError.ReadToEndAsync(deadline.Token);
+        await process.StandardInput.WriteAsync(input);
+        process.StandardInput.Close();
+        await process.WaitForExitAsync(deadline.Token);
+        string said = await output + await errors;
+        Assert.True(process.ExitCode == exitCode, $"{Path.GetFileName(program)} {string.Join(' ', arguments)} ended with {process.ExitCode}:\n{said}");
+        return said;
+    }
+
+    private static IEnumerable<V1Condition>? Conditions<T>(T? entity) => entity switch
+    {
+        CoServedModel model => model.Status?.Conditions,
+        Adapter adapter => adapter.Status?.Conditions,
+        FinetuneJob job => job.Status?.Conditions,
+        _ => null,
+    };
+
+    /// <summary>The executable of the same configuration as these tests.</summary>
+    private static string Cli()
+    {
+        string configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)).Split('_')[0];
+        return Path.Combine(Repository, "artifacts", "bin", "AiFabric.Cli", configuration, "aifabric");
+    }
+
+    private static int FreePort()
+    {
+        using var probe = new TcpListener(IPAddress.Loopback, 0);
+        probe.Start();
+        return ((IPEndPoint)probe.LocalEndpoint).Port;
+    }
+
+    private static string Root(string folder) => File.Exists(Path.Combine(folder, "AiFabric.sln"))
+        ? folder
+        : Root(Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("AiFabric.sln is in no folder above the tests"));
+}
+
+/// <summary>The tests of one fabric: one after another, and not beside the other tests, which they would starve.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class FabricTests : ICollectionFixture<FabricFixture>
+{
+    public const string Name = "End to end";
+}
