@@ -21,6 +21,9 @@ public sealed class ApiKeyRing
         _secrets.Subscribe(_ => Reload());
     }
 
+    /// <summary>Whether all keys are known; before that, good keys are refused.</summary>
+    public bool HasSynced => _secrets.HasSynced;
+
     /// <summary>Whether <paramref name="key"/> is one of the keys.</summary>
     public bool Contains(string key) => _digests.Contains(Digest(key));
 

@@ -1,8 +1,10 @@
+using AiFabric.Gateway.Auth;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Streaming;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Gateway;
 using AiFabric.Protocol.OpenAI;
+using Microsoft.Extensions.Options;
 using Prometheus;
 
 namespace AiFabric.Gateway.Http;
@@ -18,12 +20,18 @@ public static class Endpoints
         app.MapGet("/v1/models/{**id}", GetModelAsync);
         app.MapGet("/internal/routes", (RouteKeeper routes) => Results.Json(Report(routes.Table), ControlJson.Default.RouteReport));
         app.MapGet("/healthz", () => Results.Text("ok"));
-        app.MapGet("/readyz", (RouteKeeper routes) => routes.HasSynced
-            ? Results.Text("ok")
-            : Results.Text("routes have not synced", statusCode: StatusCodes.Status503ServiceUnavailable));
+        app.MapGet("/readyz", Ready);
         app.MapMetrics();
         app.MapFallback(context => OpenAIError.NotFound(
             $"{context.Request.Method} {context.Request.Path} is not an endpoint of this gateway.").WriteAsync(context));
+    }
+
+    private static IResult Ready(RouteKeeper routes, ApiKeyRing keys, IOptions<GatewayOptions> options)
+    {
+        string? missing = !routes.HasSynced ? "routes have not synced"
+            : options.Value.RequireApiKeys && !keys.HasSynced ? "API keys have not synced"
+            : null;
+        return missing is null ? Results.Text("ok") : Results.Text(missing, statusCode: StatusCodes.Status503ServiceUnavailable);
     }
 
     private static async Task GetModelAsync(HttpContext context, string id, RouteKeeper routes, TimeProvider time)

@@ -14,8 +14,6 @@ public sealed class ClientTests(GatewayBench bench, RealWorker worker) : IClassF
 {
     private static readonly ChatMessage[] Messages = [new UserChatMessage("The people of the United States")];
 
-    private RealWorker Worker { get; } = worker;
-
     [Fact]
     public async Task The_NuGet_client_streams_a_chat()
     {
@@ -95,15 +93,36 @@ public sealed class ClientTests(GatewayBench bench, RealWorker worker) : IClassF
         AssertRefused(refused, 400, "invalid_value", "max_tokens");
     }
 
-    private ChatClient Client(string model = "demo")
+    [Fact]
+    public async Task A_client_that_leaves_ends_its_sequences_in_the_engine()
     {
-        Assert.NotNull(Worker);
-        return new ChatClient(model, new ApiKeyCredential("unused"), new OpenAIClientOptions
-        {
-            Endpoint = new Uri(bench.Url, "v1"),
-            RetryPolicy = new ClientRetryPolicy(maxRetries: 0),
-        });
+        const string body = """{"model":"demo","stream":true,"n":16,"max_tokens":450,"ignore_eos":true,"messages":[{"role":"user","content":"Hello"}]}""";
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = Asking.Json(body) };
+        using HttpResponseMessage answer = await bench.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        await Asking.ReadEventAsync(await answer.Content.ReadAsStreamAsync());
+
+        answer.Dispose();
+
+        using var http = new HttpClient { BaseAddress = worker.Url };
+        string metrics = "";
+        await GatewayBench.WaitAsync(
+            async () =>
+            {
+                metrics = await http.GetStringAsync("/metrics");
+                return Value(metrics, "vllm:num_requests_running", "") == "0"
+                    && Value(metrics, "vllm:request_success_total", "finished_reason=\"abort\"") == "16";
+            },
+            () => $"16 aborted sequences and none that runs:\n{metrics}");
     }
+
+    private static string? Value(string metrics, string name, string label) => metrics.Split('\n')
+        .FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal) && line.Contains(label, StringComparison.Ordinal))?.Split(' ')[^1];
+
+    private ChatClient Client(string model = "demo") => new(model, new ApiKeyCredential("unused"), new OpenAIClientOptions
+    {
+        Endpoint = new Uri(bench.Url, "v1"),
+        RetryPolicy = new ClientRetryPolicy(maxRetries: 0),
+    });
 
     private static ChatCompletionOptions Short() => new() { MaxOutputTokenCount = 16, Temperature = 0 };
 

@@ -16,9 +16,13 @@ public sealed class RealWorker(GatewayBench bench) : IAsyncLifetime
     /// <summary>The repository's root, found from where the tests lie.</summary>
     public static string Root { get; } = FindRoot(AppContext.BaseDirectory);
 
+    /// <summary>Its serving port, past the gateway.</summary>
+    public Uri Url { get; private set; } = new("http://127.0.0.1");
+
     public async ValueTask InitializeAsync()
     {
         int[] ports = FreePorts(2);
+        Url = new Uri($"http://127.0.0.1:{ports[0]}");
         // artifacts/bin/AiFabric.Cluster.Tests/debug → artifacts/bin/AiFabric.Worker/debug_linux-x64
         var built = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/'));
         string executable = Path.Combine(built.Parent!.Parent!.FullName, "AiFabric.Worker", $"{built.Name}_linux-x64", "aifabric-worker"); // see above
@@ -35,7 +39,7 @@ public sealed class RealWorker(GatewayBench bench) : IAsyncLifetime
         _process.ErrorDataReceived += (_, line) => _output.Enqueue(line.Data ?? "");
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
-        await ReadyAsync(new Uri($"http://127.0.0.1:{ports[0]}/ready"));
+        await ReadyAsync(new Uri(Url, "/ready"));
         await bench.DeclareModelAsync("demo");
         await bench.DeclarePodAsync("demo-0", "demo", ports[0]);
         await GatewayBench.WaitAsync(async () => (await bench.RoutesAsync()).Any(r => r.Model == "demo"), () => "a route to the real worker");

@@ -143,6 +143,31 @@ public sealed class StreamingTests(GatewayBench bench)
     }
 
     [Fact]
+    public async Task A_stream_may_last_longer_than_the_idle_timeout_while_events_come()
+    {
+        await using FakeWorker worker = await FakeWorker.StartAsync("slow", async context =>
+        {
+            context.Response.ContentType = "text/event-stream";
+            using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(200));
+            for (int i = 0; i < 8; i++)
+            {
+                await context.Response.WriteAsync(Scripts.FirstEvent);
+                await context.Response.Body.FlushAsync();
+                await pace.WaitForNextTickAsync(context.RequestAborted);
+            }
+
+            await context.Response.WriteAsync(Scripts.Done);
+        });
+        await bench.ServeAsync("slow", worker);
+        await using WebApplication gateway = await bench.StartGatewayAsync("--Gateway:IdleTimeoutSeconds", "1");
+        using var http = new HttpClient { BaseAddress = new Uri(gateway.Urls.First()) };
+
+        using HttpResponseMessage answer = await http.AskForStreamAsync("slow");
+
+        Assert.Equal(string.Concat(Enumerable.Repeat(Scripts.FirstEvent, 8)) + Scripts.Done, await answer.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
     public async Task A_client_that_leaves_aborts_the_workers_request()
     {
         var left = new TaskCompletionSource();
