@@ -1,3 +1,4 @@
+using System.Globalization;
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.Common;
 using AiFabric.Crds.FinetuneJobs;
@@ -11,7 +12,7 @@ namespace AiFabric.Cluster.Tests.EndToEnd;
 [Collection(FabricTests.Name)]
 public sealed class CrashTests(FabricFixture fabric)
 {
-    private const string System = "aifabric-system";
+    private const string SystemSpace = "aifabric-system";
     private const int Steps = 40;
     private const int IntervalSteps = 5;
 
@@ -20,8 +21,14 @@ public sealed class CrashTests(FabricFixture fabric)
     {
         await StartAsync("worker-killed");
         int reached = await StepAsync("worker-killed", IntervalSteps + 2);
-        await fabric.Processes.KillAsync(FabricFixture.Space, "aifabric.io/model=demo");
+        ContainerRun second = await fabric.Processes.KillAsync(FabricFixture.Space, "aifabric.io/model=demo");
         await CompleteAsync("worker-killed", reached - IntervalSteps);
+
+        // The second process has seen a part of the job's tokens only; status alone could hide that it began anew.
+        Assert.Equal(second, await fabric.Processes.WorkerAsync());
+        long all = (await fabric.Client.GetAsync<FinetuneJob>("worker-killed", FabricFixture.Space))!.Status.Progress!.Tokens!.Value; // It is complete.
+        double mine = await TrainedTokensAsync(second);
+        Assert.True(mine > 0 && mine < all, $"the second process trained on {mine} of {all} tokens");
     }
 
     [Fact]
@@ -30,7 +37,7 @@ public sealed class CrashTests(FabricFixture fabric)
         await StartAsync("operator-killed");
         int reached = await StepAsync("operator-killed", 3);
         ContainerRun worker = await fabric.Processes.WorkerAsync();
-        await fabric.Processes.KillAsync(System, "app.kubernetes.io/component=operator");
+        await fabric.Processes.KillAsync(SystemSpace, "app.kubernetes.io/component=operator");
         await CompleteAsync("operator-killed", reached);
         Assert.Equal(worker, await fabric.Processes.WorkerAsync());
     }
@@ -40,7 +47,7 @@ public sealed class CrashTests(FabricFixture fabric)
     {
         await StartAsync("gateway-killed");
         int reached = await StepAsync("gateway-killed", 3);
-        await fabric.Processes.KillAsync(System, "app.kubernetes.io/component=gateway");
+        await fabric.Processes.KillAsync(SystemSpace, "app.kubernetes.io/component=gateway");
         await CompleteAsync("gateway-killed", reached);
     }
 
@@ -50,12 +57,22 @@ public sealed class CrashTests(FabricFixture fabric)
         await StartAsync("server-killed");
         int reached = await StepAsync("server-killed", 3);
         ContainerRun worker = await fabric.Processes.WorkerAsync();
-        ContainerRun gateway = await fabric.Processes.ReadyAsync(System, "app.kubernetes.io/component=gateway");
+        ContainerRun gateway = await fabric.Processes.ReadyAsync(SystemSpace, "app.kubernetes.io/component=gateway");
         await fabric.Processes.KillApiServerAsync();
         Assert.Equal("[DONE]", (await fabric.ChatAsync("demo"))[^1]);
         await CompleteAsync("server-killed", reached);
         Assert.Equal(worker, await fabric.Processes.WorkerAsync());
-        Assert.Equal(gateway, await fabric.Processes.ReadyAsync(System, "app.kubernetes.io/component=gateway"));
+        Assert.Equal(gateway, await fabric.Processes.ReadyAsync(SystemSpace, "app.kubernetes.io/component=gateway"));
+    }
+
+    /// <summary>Tokens that went backward in a worker's process, by its own metrics.</summary>
+    private async Task<double> TrainedTokensAsync(ContainerRun worker)
+    {
+        string? address = (await fabric.Client.GetAsync<V1Pod>(worker.Pod, FabricFixture.Space))?.Status.PodIP;
+        string metrics = await fabric.ReadAsync(new Uri($"http://{address}:{Ports.ServingNumber}/metrics"));
+        string line = Assert.Single(metrics.Split('\n'), candidate =>
+            candidate.StartsWith("aifabric_engine_finetune_tokens_total{", StringComparison.Ordinal) && candidate.Contains("phase=\"backward\"", StringComparison.Ordinal));
+        return double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture);
     }
 
     private async Task StartAsync(string name)

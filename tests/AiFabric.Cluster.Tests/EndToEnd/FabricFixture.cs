@@ -157,10 +157,12 @@ public sealed class FabricFixture : IAsyncLifetime
         return [.. text.Split('\n').Where(line => line.StartsWith("data: ", StringComparison.Ordinal)).Select(line => line[6..].TrimEnd('\r'))];
     }
 
+    public Task<string> ReadAsync(Uri address) => _http.GetStringAsync(address, TestContext.Current.CancellationToken);
+
     /// <summary>What the gateway routes to.</summary>
     public async Task<IReadOnlyList<RouteEntry>> RoutesAsync()
     {
-        string body = await _http.GetStringAsync(new Uri(Gateway, "/internal/routes"), TestContext.Current.CancellationToken);
+        string body = await ReadAsync(new Uri(Gateway, "/internal/routes"));
         return System.Text.Json.JsonSerializer.Deserialize(body, ControlJson.Default.RouteReport)!.Routes; // The gateway never answers "null".
     }
 

@@ -45,6 +45,19 @@ public sealed class PodLifeTests
         Assert.Equal(["up"], await node.LogAsync("victim", change: r => r with { Previous = true }));
     }
 
+    [Theory]
+    [InlineData("FallbackToLogsOnError", "one\nno such folder")]
+    [InlineData("File", null)]
+    public async Task Failed_container_tells_the_end_of_its_log_where_its_policy_asks_for_it(string policy, string? message)
+    {
+        await using LocalNode node = await LocalNode.StartAsync();
+        node.Create(Pod.Script("refuses", "echo one; echo no such folder >&2; exit 2", "Never", c => c.TerminationMessagePolicy = policy));
+
+        V1Pod pod = await node.UntilAsync<V1Pod>("refuses", p => p.Status?.Phase == "Failed", "fail");
+
+        Assert.Equal(message, pod.MainContainer().State.Terminated.Message);
+    }
+
     [Fact]
     public async Task Failing_container_waits_in_crash_loop_back_off()
     {
