@@ -2,8 +2,8 @@
 # Makes runtime/models/aifabric-demo-5m from nothing: text, tokenizer, weights, held-out score. A killed run goes on where it was.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-steps=${STEPS:-900}
-cooldown=${COOLDOWN:-300}
+steps=${STEPS:-1400}
+cooldown=${COOLDOWN:-700}
 model=${MODEL:-runtime/models/aifabric-demo-5m}
 
 runtime/models/fetch-corpus.sh
