@@ -168,18 +168,19 @@ public sealed class FabricFixture : IAsyncLifetime
 
     /// <summary>Runs kubectl; skips the test visibly where there is none.</summary>
     /// <returns>What it printed on both outputs.</returns>
-    public async Task<string> KubectlAsync(string[] arguments, string? input = null, int exitCode = 0)
+    public async Task<string> KubectlAsync(string[] arguments, string? input = null, int exitCode = 0, string? editor = null)
     {
         var paths = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
         Assert.SkipUnless(paths.Any(path => File.Exists(Path.Combine(path, "kubectl"))), "kubectl is not in PATH");
-        return await RunAsync("kubectl", arguments, input, exitCode);
+        return await RunAsync("kubectl", arguments, input, exitCode, editor);
     }
 
-    private async Task<string> RunAsync(string program, string[] arguments, string? input = null, int exitCode = 0)
+    private async Task<string> RunAsync(string program, string[] arguments, string? input = null, int exitCode = 0, string? editor = null)
     {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["KUBECONFIG"] = Kubeconfig;
         start.Environment["HOME"] = _folder.FullName;
+        start.Environment["KUBE_EDITOR"] = editor;
         using Process process = Process.Start(start)!; // Never null without a shell.
         using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(3));
         Task<string> output = process.StandardOutput.ReadToEndAsync(deadline.Token), errors = process.StandardError.ReadToEndAsync(deadline.Token);
