@@ -17,4 +17,7 @@ internal static partial class Log
 
     [LoggerMessage(3005, LogLevel.Error, "Request failed inside the gateway")]
     public static partial void Unhandled(ILogger log, Exception cause);
+
+    [LoggerMessage(3006, LogLevel.Error, "The routing table could not be renewed; the last one stays")]
+    public static partial void RefreshFailed(ILogger log, Exception cause);
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Threading.Channels;
 using AiFabric.Crds.CoServedModels;
@@ -38,9 +39,23 @@ public sealed class RouteKeeper(
         using IDisposable modelChanges = models.Subscribe(_ => _wake.Writer.TryWrite(true));
         while (!stoppingToken.IsCancellationRequested)
         {
-            await RefreshAsync(stoppingToken);
-            HasSynced = true;
+            await RefreshOrLogAsync(stoppingToken);
             await WakeOrTickAsync(stoppingToken);
+        }
+    }
+
+    /// <summary>The loop's top: a table that could not be made must not end the making of tables.</summary>
+    [SuppressMessage("Design", "CA1031", Justification = "The top of a loop that must go on. It logs the exception.")]
+    private async Task RefreshOrLogAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await RefreshAsync(cancellationToken);
+            HasSynced = true;
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            Log.RefreshFailed(log, e);
         }
     }
 
@@ -92,8 +107,9 @@ public sealed class RouteKeeper(
             Log.WorkerSlow(log, pod.Name);
             return known is null ? null : known with { Pod = pod };
         }
-        catch (Exception e) when (e is HttpRequestException or JsonException)
+        catch (Exception e) when (e is HttpRequestException or IOException or JsonException)
         {
+            // An answer that breaks off inside its body is an IOException; before it, an HttpRequestException.
             Log.WorkerUnreachable(log, pod.Name, e);
             return null;
         }

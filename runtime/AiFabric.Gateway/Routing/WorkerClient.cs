@@ -11,6 +11,8 @@ public sealed class WorkerClient(HttpClient http)
 
     /// <summary>Adapters of <paramref name="pod"/>, sorted; null when the worker does not serve the pod's model (yet).</summary>
     /// <exception cref="HttpRequestException">The worker could not be reached or answered with an error.</exception>
+    /// <exception cref="IOException">Its answer broke off.</exception>
+    /// <exception cref="System.Text.Json.JsonException">Its answer is no model list.</exception>
     /// <exception cref="OperationCanceledException">It did not answer within <see cref="Timeout"/>.</exception>
     public async Task<IReadOnlyList<string>?> ListAdaptersAsync(WorkerPod pod, CancellationToken cancellationToken)
     {
