@@ -51,15 +51,31 @@ public static class KubeServiceCollectionExtensions
         }
         services.AddKubernetesClient();
         services.AddOptions<InformerOptions>().ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton(provider => new Informer<T>(
-            provider.GetRequiredService<IKubernetesClient>(), scope, provider.GetRequiredService<IOptions<InformerOptions>>().Value,
-            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<Informer<T>>>()));
+        services.AddSingleton(provider =>
+        {
+            var informer = new Informer<T>(
+                provider.GetRequiredService<IKubernetesClient>(), scope, provider.GetRequiredService<IOptions<InformerOptions>>().Value,
+                provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<Informer<T>>>());
+            foreach (InformerIndex<T> index in provider.GetServices<InformerIndex<T>>())
+                informer.AddIndex(index.Name, index.Values);
+            return informer;
+        });
         services.AddSingleton<IInformer<T>>(provider => provider.GetRequiredService<Informer<T>>());
         services.AddSingleton<IStore<T>>(provider => provider.GetRequiredService<Informer<T>>());
         services.AddSingleton(new InformerRegistration(typeof(T), scope, provider => provider.GetRequiredService<Informer<T>>()));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, InformerHost>());
         return services;
     }
+
+    /// <summary>
+    /// Adds an index to the informer of <typeparamref name="T"/>, wherever that is added. It is there before anything can be read, so all readers
+    /// of the kind may ask for it.
+    /// </summary>
+    /// <param name="services">Where to register.</param>
+    /// <param name="name">What <see cref="IStore{T}.ByIndex"/> asks for.</param>
+    /// <param name="values">The values under which an object is found. Must be pure.</param>
+    public static IServiceCollection AddInformerIndex<T>(this IServiceCollection services, string name, Func<T, IEnumerable<string>> values)
+        where T : class, IKubernetesObject<V1ObjectMeta> => services.AddSingleton(new InformerIndex<T>(name, values));
 
     /// <summary>Adds the controller runtime. Controllers are then added to what it returns.</summary>
     /// <param name="services">Where to register.</param>

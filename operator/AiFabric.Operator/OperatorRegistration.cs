@@ -7,6 +7,7 @@ using AiFabric.Operator.Conditions;
 using AiFabric.Operator.Finetuning;
 using AiFabric.Operator.Gateways;
 using AiFabric.Operator.Models;
+using AiFabric.Operator.Objects;
 using AiFabric.Operator.Workers;
 using k8s.Models;
 using Microsoft.Extensions.Options;
@@ -40,6 +41,7 @@ internal static class OperatorRegistration
     private static void AddParts(IServiceCollection services)
     {
         services.AddSingleton(_ => new OperatorMetrics(Metrics.DefaultRegistry));
+        services.AddReferences();
         services.AddSingleton<ControlTokens>();
         services.AddSingleton<WorkerPods>();
         services.AddSingleton<StatusWriter>();
@@ -65,23 +67,15 @@ internal static class OperatorRegistration
             .Owns<V1Deployment>().Owns<V1Service>()
             .Watches<V1Pod>((pod, _) => WorkerPods.ModelOf(pod) is { } model ? [model] : []))
         .AddController<AdapterController, Adapter>(controller => controller.WithWorkers(workers)
-            .WithIndex(ByModel, adapter => [Key(adapter.Metadata, adapter.Spec.ModelRef.Name)])
-            .Watches<V1Pod>((pod, adapters) => WorkerPods.ModelOf(pod) is { } model ? Keys(adapters.ByIndex(ByModel, model.ToString())) : [])
-            .Watches<CoServedModel>((model, adapters) => Keys(adapters.ByIndex(ByModel, NamespacedName.Of(model).ToString())))
-            .Watches<FinetuneJob>((job, adapters) => Keys(adapters.List(job.Metadata.NamespaceProperty)
-                .Where(adapter => adapter.Spec.Source.FinetuneJobRef?.Name == job.Metadata.Name))))
+            .Watches<V1Pod>((pod, adapters) => WorkerPods.ModelOf(pod) is { } model ? Keys(adapters.OfModel(model)) : [])
+            .Watches<CoServedModel>((model, adapters) => Keys(adapters.OfModel(NamespacedName.Of(model))))
+            .Watches<FinetuneJob>((job, adapters) => Keys(adapters.FromJob(NamespacedName.Of(job)))))
         .AddController<FinetuneController, FinetuneJob>(controller => controller.WithWorkers(workers)
-            .WithIndex(ByModel, job => [Key(job.Metadata, job.Spec.ModelRef.Name)])
-            .Watches<V1Pod>((pod, jobs) => WorkerPods.ModelOf(pod) is { } model ? Keys(jobs.ByIndex(ByModel, model.ToString())) : [])
-            .Watches<CoServedModel>((model, jobs) => Keys(jobs.ByIndex(ByModel, NamespacedName.Of(model).ToString())))
-            .Watches<Adapter>((adapter, jobs) => Keys(jobs.List(adapter.Metadata.NamespaceProperty)
-                .Where(job => job.Spec.Output.AdapterName == adapter.Metadata.Name))))
+            .Watches<V1Pod>((pod, jobs) => WorkerPods.ModelOf(pod) is { } model ? Keys(jobs.OfModel(model)) : [])
+            .Watches<CoServedModel>((model, jobs) => Keys(jobs.OfModel(NamespacedName.Of(model))))
+            .Watches<Adapter>((adapter, jobs) => Keys(jobs.Making(NamespacedName.Of(adapter)))))
         .AddFinalizer<AdapterFinalizer, Adapter>(AdapterFinalizer.Name)
         .AddFinalizer<FinetuneFinalizer, FinetuneJob>(FinetuneFinalizer.Name);
-
-    private const string ByModel = "model";
-
-    private static string Key(V1ObjectMeta metadata, string model) => new NamespacedName(metadata.NamespaceProperty, model).ToString();
 
     private static IEnumerable<NamespacedName> Keys<T>(IEnumerable<T> entities)
         where T : class, k8s.IKubernetesObject<V1ObjectMeta> => entities.Select(entity => NamespacedName.Of(entity));

@@ -35,4 +35,7 @@ public static class Indexes
 {
     /// <summary>By the uid of the ownerReference that says <c>controller: true</c>.</summary>
     public const string ControllerUid = "controllerUid";
+
+    /// <summary>By the namespace: a list of one costs nothing for the objects in all others.</summary>
+    public const string Namespace = "namespace";
 }

@@ -10,16 +10,17 @@ internal sealed class Store<T>
     private readonly Dictionary<NamespacedName, T> _objects = [];
     private readonly Dictionary<string, Index> _indexes = [];
 
-    public Store() => AddIndex(Indexes.ControllerUid, ControllerUid);
+    public Store()
+    {
+        AddIndex(Indexes.ControllerUid, ControllerUid);
+        AddIndex(Indexes.Namespace, entity => entity.Metadata.NamespaceProperty is { } space ? [space] : []);
+    }
 
     public IReadOnlyCollection<NamespacedName> Keys => _objects.Keys;
 
     public T? Get(NamespacedName key) => _objects.GetValueOrDefault(key);
 
-    public IReadOnlyList<T> List(string? @namespace) =>
-        @namespace is null
-            ? [.. _objects.Values]
-            : [.. _objects.Where(entry => entry.Key.Namespace == @namespace).Select(entry => entry.Value)];
+    public IReadOnlyList<T> List(string? @namespace) => @namespace is null ? [.. _objects.Values] : ByIndex(Indexes.Namespace, @namespace);
 
     public IReadOnlyList<T> ByIndex(string name, string value)
     {

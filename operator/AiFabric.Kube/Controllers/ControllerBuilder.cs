@@ -13,7 +13,6 @@ internal sealed class ControllerBuilder<TEntity>(IServiceCollection services, In
     where TEntity : class, IKubernetesObject<V1ObjectMeta>
 {
     private readonly List<Func<IServiceProvider, WatchedKind>> _watched = [];
-    private readonly List<(string Name, Func<TEntity, IEnumerable<string>> Values)> _indexes = [];
     private int _workers = 1;
     private bool _statusChanges;
 
@@ -42,7 +41,7 @@ internal sealed class ControllerBuilder<TEntity>(IServiceCollection services, In
 
     public IControllerBuilder<TEntity> WithIndex(string name, Func<TEntity, IEnumerable<string>> values)
     {
-        _indexes.Add((name, values));
+        services.AddInformerIndex(name, values);
         return this;
     }
 
@@ -52,11 +51,6 @@ internal sealed class ControllerBuilder<TEntity>(IServiceCollection services, In
         return this;
     }
 
-    public ControllerPlan<TEntity> Build(IServiceProvider provider)
-    {
-        var informer = provider.GetRequiredService<IInformer<TEntity>>();
-        foreach ((string name, Func<TEntity, IEnumerable<string>> values) in _indexes)
-            informer.AddIndex(name, values);
-        return new(_workers, _statusChanges, [.. _watched.Select(make => make(provider))]);
-    }
+    public ControllerPlan<TEntity> Build(IServiceProvider provider) =>
+        new(_workers, _statusChanges, [.. _watched.Select(make => make(provider))]);
 }

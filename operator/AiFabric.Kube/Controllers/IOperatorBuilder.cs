@@ -50,7 +50,7 @@ public interface IControllerBuilder<TEntity>
     /// <summary>How many objects are reconciled at the same time (1 or more; default 1).</summary>
     IControllerBuilder<TEntity> WithWorkers(int count);
 
-    /// <summary>Adds an index to the cache of <typeparamref name="TEntity"/>.</summary>
+    /// <summary>Adds an index to the cache of <typeparamref name="TEntity"/>, for all its readers.</summary>
     IControllerBuilder<TEntity> WithIndex(string name, Func<TEntity, IEnumerable<string>> values);
 
     /// <summary>

@@ -2,6 +2,7 @@ using AiFabric.Crds.Adapters;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Kube;
+using AiFabric.Operator.Objects;
 using AiFabric.Operator.Validation;
 using AiFabric.Operator.Workers;
 using AiFabric.Protocol.Control;
@@ -72,9 +73,9 @@ internal sealed class FinetuneObserver(
             pod, reply.Value?.Training.FirstOrDefault(session => session.Uid == uid), reply.Value, reply.IsOk ? null : reply.Message ?? "no answer");
     }
 
-    private string? Rival(FinetuneJob job) => jobs.List(job.Metadata.NamespaceProperty)
+    private string? Rival(FinetuneJob job) => jobs.Making(new(job.Metadata.NamespaceProperty, job.Spec.Output.AdapterName))
         .Where(other => other.Metadata.Uid != job.Metadata.Uid && other.Metadata.DeletionTimestamp is null
-            && other.Spec.Output.AdapterName == job.Spec.Output.AdapterName && !FinetunePlanner.IsTerminal(other) && IsOlder(other, job))
+            && !FinetunePlanner.IsTerminal(other) && IsOlder(other, job))
         .Select(other => other.Metadata.Name)
         .Order(StringComparer.Ordinal)
         .FirstOrDefault();

@@ -5,7 +5,14 @@ using AiFabric.Protocol.Gateway;
 namespace AiFabric.Operator.Gateways;
 
 /// <summary>What one gateway replica routes to, or why that is not known.</summary>
-internal sealed record GatewayReplica(string Name, RouteReport? Report, string? Error = null);
+internal sealed record GatewayReplica(string Name, RouteReport? Report, string? Error = null)
+{
+    // Every model of the cluster looks its pods up in the same report.
+    private readonly Lazy<ILookup<string, RouteEntry>> _routes = new(() => (Report?.Routes ?? []).ToLookup(route => route.PodUid));
+
+    /// <summary>The route to this very pod, in the revision it has now; null for none.</summary>
+    public RouteEntry? Find(WorkerPod pod) => _routes.Value[pod.Uid].FirstOrDefault(route => route.Revision == pod.Revision);
+}
 
 /// <summary>What all gateway replicas route to.</summary>
 internal sealed record GatewayView(IReadOnlyList<GatewayReplica> Replicas)
@@ -13,11 +20,11 @@ internal sealed record GatewayView(IReadOnlyList<GatewayReplica> Replicas)
     public static GatewayView None { get; } = new([]);
 
     /// <summary>Whether every replica routes to this very pod, in the revision it has now.</summary>
-    public bool Routes(WorkerPod pod) => Replicas.Count > 0 && Replicas.All(replica => Find(replica, pod) is not null);
+    public bool Routes(WorkerPod pod) => Replicas.Count > 0 && Replicas.All(replica => replica.Find(pod) is not null);
 
     /// <summary>Whether every replica routes this adapter's requests to this pod.</summary>
     public bool RoutesAdapter(WorkerPod pod, string adapter) =>
-        Replicas.Count > 0 && Replicas.All(replica => Find(replica, pod)?.Adapters.Contains(adapter) == true);
+        Replicas.Count > 0 && Replicas.All(replica => replica.Find(pod)?.Adapters.Contains(adapter) == true);
 
     /// <summary>Whether the gateways are there and answer, so that what they say is all there is.</summary>
     public Check Answering()
@@ -27,7 +34,4 @@ internal sealed record GatewayView(IReadOnlyList<GatewayReplica> Replicas)
         GatewayReplica? silent = Replicas.FirstOrDefault(replica => replica.Report is null);
         return silent is null ? Check.Pass : Check.Fail(Reasons.GatewayUnreachable, $"gateway {silent.Name} does not answer: {silent.Error}");
     }
-
-    private static RouteEntry? Find(GatewayReplica replica, WorkerPod pod) =>
-        replica.Report?.Routes.FirstOrDefault(route => route.PodUid == pod.Uid && route.Revision == pod.Revision);
 }

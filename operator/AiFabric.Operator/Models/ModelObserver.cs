@@ -3,6 +3,7 @@ using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Kube;
 using AiFabric.Operator.Gateways;
+using AiFabric.Operator.Objects;
 using AiFabric.Operator.Validation;
 using AiFabric.Operator.Workers;
 using AiFabric.Protocol.Control;
@@ -31,10 +32,8 @@ internal sealed class ModelObserver(
             Pods = mine,
             Loads = loads.Where(load => load.Load is not null).ToDictionary(load => load.Uid, load => load.Load!), // Filtered just before.
             Gateways = await routes,
-            Adapters = adapters.List(space).Where(adapter => adapter.Spec.ModelRef.Name == model.Metadata.Name)
-                .Select(adapter => adapter.Metadata.Name).ToHashSet(),
-            Jobs = jobs.List(space).Where(job => job.Spec.ModelRef.Name == model.Metadata.Name)
-                .Select(job => job.Metadata.Uid).ToHashSet(),
+            Adapters = adapters.OfModel(NamespacedName.Of(model)).Select(adapter => adapter.Metadata.Name).ToHashSet(),
+            Jobs = jobs.OfModel(NamespacedName.Of(model)).Select(job => job.Metadata.Uid).ToHashSet(),
             TokenFingerprint = tokenFingerprint,
         };
     }

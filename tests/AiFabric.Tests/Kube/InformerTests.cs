@@ -1,6 +1,7 @@
 using System.Net;
 using AiFabric.Kube;
 using k8s.Models;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -222,6 +223,41 @@ public sealed class InformerTests : IAsyncDisposable
         Assert.Empty(informer.ByIndex("version", "1"));
         Assert.Single(informer.ByIndex("version", "2"));
         Assert.Throws<ArgumentException>(() => informer.ByIndex("unknown", "x"));
+    }
+
+    [Fact]
+    public async Task A_namespace_lists_its_own_objects_only_as_they_come_and_go()
+    {
+        Informer<V1Pod> informer = await StartSyncedAsync();
+        V1Pod elsewhere = Pod("b");
+        elsewhere.Metadata.NamespaceProperty = "other";
+        _server.Put(Pod("a"));
+        _server.Put(elsewhere);
+        await HeardAsync("Added b");
+        Assert.Equal("a", Assert.Single(informer.List("ns")).Metadata.Name);
+        Assert.Equal("b", Assert.Single(informer.List("other")).Metadata.Name);
+        Assert.Equal(2, informer.List().Count);
+        Assert.Empty(informer.List("third"));
+
+        _server.Remove<V1Pod>("b", "other");
+        await HeardAsync("Deleted b");
+        Assert.Empty(informer.List("other"));
+    }
+
+    [Fact]
+    public async Task Registered_indexes_are_there_before_the_first_reader_asks()
+    {
+        await using ServiceProvider services = new ServiceCollection()
+            .AddInformerIndex<V1Pod>("version", pod => [pod.Metadata.Labels["version"]])
+            .AddSingleton<IKubernetesClient>(_server.Client())
+            .AddInformer<V1Pod>("ns")
+            .BuildServiceProvider();
+        var informer = services.GetRequiredService<Informer<V1Pod>>();
+        Assert.Empty(informer.ByIndex("version", "1"));
+        _server.Put(Pod("a"));
+        _loop = informer.RunAsync(_stop.Token);
+        await informer.WaitForSyncAsync(_stop.Token);
+        Assert.Equal("a", Assert.Single(informer.ByIndex("version", "1")).Metadata.Name);
     }
 
     [Fact]

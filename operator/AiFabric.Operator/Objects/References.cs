@@ -1,0 +1,38 @@
+using AiFabric.Crds.Adapters;
+using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Kube;
+using k8s.Models;
+
+namespace AiFabric.Operator.Objects;
+
+/// <summary>
+/// Who names whom, from indexes of the caches: a look at one object must not cost a walk over all, or the whole costs their square.
+/// </summary>
+internal static class References
+{
+    private const string ByModel = "spec.modelRef.name";
+    private const string ByAdapter = "spec.output.adapterName";
+    private const string ByJob = "spec.source.finetuneJobRef.name";
+
+    public static IServiceCollection AddReferences(this IServiceCollection services) => services
+        .AddInformerIndex<Adapter>(ByModel, adapter => Value(adapter.Metadata, adapter.Spec.ModelRef?.Name))
+        .AddInformerIndex<Adapter>(ByJob, adapter => Value(adapter.Metadata, adapter.Spec.Source?.FinetuneJobRef?.Name))
+        .AddInformerIndex<FinetuneJob>(ByModel, job => Value(job.Metadata, job.Spec.ModelRef?.Name))
+        .AddInformerIndex<FinetuneJob>(ByAdapter, job => Value(job.Metadata, job.Spec.Output?.AdapterName));
+
+    /// <summary>The Adapters of a model.</summary>
+    public static IReadOnlyList<Adapter> OfModel(this IStore<Adapter> adapters, NamespacedName model) => adapters.ByIndex(ByModel, model.ToString());
+
+    /// <summary>The Adapters whose source is this job.</summary>
+    public static IReadOnlyList<Adapter> FromJob(this IStore<Adapter> adapters, NamespacedName job) => adapters.ByIndex(ByJob, job.ToString());
+
+    /// <summary>The FinetuneJobs on a model.</summary>
+    public static IReadOnlyList<FinetuneJob> OfModel(this IStore<FinetuneJob> jobs, NamespacedName model) => jobs.ByIndex(ByModel, model.ToString());
+
+    /// <summary>The FinetuneJobs that make, or made, the Adapter of this name.</summary>
+    public static IReadOnlyList<FinetuneJob> Making(this IStore<FinetuneJob> jobs, NamespacedName adapter) =>
+        jobs.ByIndex(ByAdapter, adapter.ToString());
+
+    private static IEnumerable<string> Value(V1ObjectMeta metadata, string? name) =>
+        name is null ? [] : [new NamespacedName(metadata.NamespaceProperty, name).ToString()];
+}
