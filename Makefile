@@ -5,7 +5,7 @@ BIN := artifacts/bin
 CLI := $(BIN)/AiFabric.Cli/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/aifabric
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-cluster demo up down crds model format install clean
+.PHONY: help build test test-cluster e2e demo up down crds model format install clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ test: ## Pure tests and engine tests
 
 test-cluster: ## Tests on API servers, processes and real clients
 	tests/run.sh AiFabric.Cluster.Tests
+
+e2e: ## Tests on a real Kubernetes control plane and real nodes (root, Debian 12)
+	SUITE=e2e tests/run.sh AiFabric.Cluster.Tests
 
 crds: ## Writes crds/manifests from the resource types
 	dotnet run --project crds/AiFabric.Crds.Generator -c $(CONFIGURATION) -- crds/manifests
