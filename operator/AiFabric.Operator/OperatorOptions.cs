@@ -42,11 +42,11 @@ internal sealed class OperatorOptions : IValidatableObject
     [Required]
     public string GatewayNamespace { get; set; } = "aifabric-system";
 
-    /// <summary>Port on which a gateway pod answers <c>/internal/routes</c>.</summary>
+    /// <summary>Port on which a gateway pod answers <c>/internal/routes</c> and <c>/internal/demand</c>.</summary>
     [Range(1, 65_535)]
-    public int GatewayPort { get; set; } = 8080;
+    public int GatewayPort { get; set; } = 8081;
 
-    /// <summary>Gateways that are no pods, by base URL. When set, pods are not looked for.</summary>
+    /// <summary>Gateways that are no pods, by the base URL of their internal port. When set, pods are not looked for.</summary>
     public IList<string> GatewayUrls { get; init; } = [];
 
     /// <summary>Base URL of the gateway as clients see it, for <c>status.url</c>; null tells the model's own Service.</summary>

@@ -1,6 +1,7 @@
 using AiFabric.Crds.Common;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Gateway.Auth;
+using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Http;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Streaming;
@@ -54,7 +55,16 @@ public static class GatewayHost
         services.AddHttpForwarder();
         services.AddHttpClient<WorkerClient>();
         services.AddSingleton<CompletionForwarder>();
+        services.AddSingleton(s =>
+        {
+            var book = new DemandBook(s.GetRequiredService<TimeProvider>());
+            s.GetRequiredService<RouteKeeper>().Published += table => book.Keep(table.Models);
+            return book;
+        });
         services.AddSingleton<RouteKeeper>();
         services.AddHostedService(s => s.GetRequiredService<RouteKeeper>());
+        services.AddSingleton<Readiness>();
+        services.AddSingleton<InternalServer>();
+        services.AddHostedService(s => s.GetRequiredService<InternalServer>());
     }
 }

@@ -7,9 +7,13 @@ public sealed class GatewayOptions
 {
     public const string Section = "Gateway";
 
-    /// <summary>Address the gateway listens on.</summary>
+    /// <summary>Addresses for clients, separated by semicolons.</summary>
     [Required]
     public string Listen { get; set; } = "http://127.0.0.1:8080";
+
+    /// <summary>Addresses for operator, probes and metrics (<c>/internal/*</c>, <c>/healthz</c>, <c>/readyz</c>, <c>/metrics</c>). Never exposed to clients.</summary>
+    [Required]
+    public string InternalListen { get; set; } = "http://127.0.0.1:8081";
 
     /// <summary>Namespace whose models are served; null serves every namespace.</summary>
     public string? Namespace { get; set; }

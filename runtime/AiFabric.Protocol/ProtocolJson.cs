@@ -35,5 +35,6 @@ public sealed partial class OpenAIJson : JsonSerializerContext;
 [JsonSerializable(typeof(AdapterList))]
 [JsonSerializable(typeof(LoadReport))]
 [JsonSerializable(typeof(RouteReport))]
+[JsonSerializable(typeof(DemandReport))]
 [JsonSerializable(typeof(ErrorResponse))]
 public sealed partial class ControlJson : JsonSerializerContext;

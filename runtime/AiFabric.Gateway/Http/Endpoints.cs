@@ -1,15 +1,11 @@
-using AiFabric.Gateway.Auth;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Streaming;
 using AiFabric.Protocol;
-using AiFabric.Protocol.Gateway;
 using AiFabric.Protocol.OpenAI;
-using Microsoft.Extensions.Options;
-using Prometheus;
 
 namespace AiFabric.Gateway.Http;
 
-/// <summary>All routes of the gateway.</summary>
+/// <summary>All routes of the public port.</summary>
 public static class Endpoints
 {
     public static void MapGateway(this WebApplication app)
@@ -18,20 +14,12 @@ public static class Endpoints
         app.MapPost("/v1/completions", (HttpContext context, CompletionForwarder forwarder) => forwarder.HandleAsync(context));
         app.MapGet("/v1/models", (RouteKeeper routes, TimeProvider time) => Results.Json(List(routes.Table, time), OpenAIJson.Default.ModelList));
         app.MapGet("/v1/models/{**id}", GetModelAsync);
-        app.MapGet("/internal/routes", (RouteKeeper routes) => Results.Json(Report(routes.Table), ControlJson.Default.RouteReport));
-        app.MapGet("/healthz", () => Results.Text("ok"));
-        app.MapGet("/readyz", Ready);
-        app.MapMetrics();
+        // For load balancers in front of the gateway, which probe the port that they send to. All else is on the internal port.
+        app.MapGet("/readyz", (Readiness readiness) => readiness.Missing() is null
+            ? Results.Text("ok")
+            : Results.Text("not ready", statusCode: StatusCodes.Status503ServiceUnavailable));
         app.MapFallback(context => OpenAIError.NotFound(
             $"{context.Request.Method} {context.Request.Path} is not an endpoint of this gateway.").WriteAsync(context));
-    }
-
-    private static IResult Ready(RouteKeeper routes, ApiKeyRing keys, IOptions<GatewayOptions> options)
-    {
-        string? missing = !routes.HasSynced ? "routes have not synced"
-            : options.Value.RequireApiKeys && !keys.HasSynced ? "API keys have not synced"
-            : null;
-        return missing is null ? Results.Text("ok") : Results.Text(missing, statusCode: StatusCodes.Status503ServiceUnavailable);
     }
 
     private static async Task GetModelAsync(HttpContext context, string id, RouteKeeper routes, TimeProvider time)
@@ -60,18 +48,4 @@ public static class Endpoints
             }).OrderBy(m => m.Id, StringComparer.Ordinal)],
         };
     }
-
-    private static RouteReport Report(RoutingTable table) => new()
-    {
-        Routes = [.. table.Workers.Select(w => new RouteEntry
-        {
-            Namespace = w.Pod.Model.Namespace,
-            Pod = w.Pod.Name,
-            PodUid = w.Pod.Uid,
-            Model = w.Pod.Model.Name,
-            ServedName = w.Pod.ServedName,
-            Revision = w.Pod.Revision,
-            Adapters = w.Adapters,
-        })],
-    };
 }

@@ -28,6 +28,9 @@ public sealed class RouteKeeper(
     /// <summary>The newest snapshot.</summary>
     public RoutingTable Table => _table;
 
+    /// <summary>Tells of each new snapshot, on the loop that makes them: handlers must be quick and must not throw.</summary>
+    public event Action<RoutingTable>? Published;
+
     /// <summary>True once pods and models were listed and every ready worker was asked once.</summary>
     public bool HasSynced { get; private set; }
 
@@ -91,6 +94,7 @@ public sealed class RouteKeeper(
     {
         _table = new RoutingTable(endpoints, declared);
         GatewayMetrics.Routes.Set(endpoints.Length);
+        Published?.Invoke(_table);
     }
 
     private async Task<WorkerEndpoint?> ProbeAsync(WorkerPod pod, RoutingTable before, CancellationToken cancellationToken)

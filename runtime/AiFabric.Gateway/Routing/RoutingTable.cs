@@ -30,6 +30,9 @@ public sealed class RoutingTable(IReadOnlyList<WorkerEndpoint> workers, IReadOnl
 
     public IReadOnlyDictionary<ModelKey, string> Declared { get; } = declared;
 
+    /// <summary>Every model that is declared or served.</summary>
+    public IReadOnlySet<ModelKey> Models { get; } = declared.Keys.Concat(workers.Select(w => w.Pod.Model)).ToHashSet();
+
     /// <summary>Finds the workers for a model name.</summary>
     public RouteChoice Find(ModelName name)
     {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Http;
 using AiFabric.Gateway.Routing;
 using Microsoft.Extensions.Options;
@@ -12,7 +13,7 @@ namespace AiFabric.Gateway.Streaming;
 /// (4) before the first byte, a failed worker is replaced by another; after it, the stream ends with an error event.
 /// </summary>
 public sealed class CompletionForwarder(
-    IHttpForwarder forwarder, RouteKeeper routes, IOptions<GatewayOptions> options, TimeProvider time, ILogger<CompletionForwarder> log) : IDisposable
+    IHttpForwarder forwarder, RouteKeeper routes, DemandBook demand, IOptions<GatewayOptions> options, TimeProvider time, ILogger<CompletionForwarder> log) : IDisposable
 {
     private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler
     {
@@ -65,7 +66,8 @@ public sealed class CompletionForwarder(
         switch (routes.Table.Find(name))
         {
             case RouteChoice.To to:
-                return (to.Workers[0].Pod.ServedName, await SendAsync(context, body, name, to.Workers));
+                using (demand.Count(to.Workers[0].Pod.Model))
+                    return (to.Workers[0].Pod.ServedName, await SendAsync(context, body, name, to.Workers));
             case RouteChoice.NotReady:
                 return (name.Name, OpenAIError.NotReady(body.Model));
             case RouteChoice.UnknownAdapter unknown:

@@ -162,7 +162,8 @@ public sealed class FabricFixture : IAsyncLifetime
     /// <summary>What the gateway routes to.</summary>
     public async Task<IReadOnlyList<RouteEntry>> RoutesAsync()
     {
-        string body = await ReadAsync(new Uri(Gateway, "/internal/routes"));
+        V1Pod gateway = Assert.Single(await Client.ListAsync<V1Pod>("aifabric-system", "app.kubernetes.io/component=gateway"));
+        string body = await ReadAsync(new Uri($"http://{gateway.Status.PodIP}:8081/internal/routes"));
         return System.Text.Json.JsonSerializer.Deserialize(body, ControlJson.Default.RouteReport)!.Routes; // The gateway never answers "null".
     }
 

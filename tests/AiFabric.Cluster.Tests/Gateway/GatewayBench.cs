@@ -4,6 +4,7 @@ using AiFabric.Crds.Common;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.Schema;
 using AiFabric.Gateway;
+using AiFabric.Gateway.Http;
 using AiFabric.Kube;
 using AiFabric.LocalCluster.Hosting;
 using AiFabric.Protocol;
@@ -45,6 +46,12 @@ public sealed class GatewayBench : IAsyncLifetime
     /// <summary>Base address of the gateway that all tests share.</summary>
     public Uri Url => new(_gateway!.Urls.First()); // set on start
 
+    /// <summary>Base address of a gateway's internal port.</summary>
+    public static Uri Internal(WebApplication gateway) => gateway.Services.GetRequiredService<InternalServer>().Address;
+
+    /// <summary>Base address of the shared gateway's internal port.</summary>
+    public Uri InternalUrl => Internal(_gateway!); // set on start
+
     public HttpClient Http { get; } = new(new SocketsHttpHandler { UseProxy = false, ResponseDrainTimeout = TimeSpan.Zero });
 
     public async ValueTask InitializeAsync()
@@ -66,10 +73,10 @@ public sealed class GatewayBench : IAsyncLifetime
     public async Task<WebApplication> StartGatewayAsync(params string[] settings)
     {
         WebApplication gateway = GatewayHost.Build(
-            ["--Gateway:Listen", "http://127.0.0.1:0", "--Gateway:ProbeIntervalMilliseconds", "100", "--Logging:LogLevel:Default", "None", .. settings],
+            ["--Gateway:Listen", "http://127.0.0.1:0", "--Gateway:InternalListen", "http://127.0.0.1:0", "--Gateway:ProbeIntervalMilliseconds", "100", "--Logging:LogLevel:Default", "None", .. settings],
             services => services.AddSingleton(_access!)); // set on start
         await gateway.StartAsync();
-        using var http = new HttpClient { BaseAddress = new Uri(gateway.Urls.First()) };
+        using var http = new HttpClient { BaseAddress = Internal(gateway) };
         await WaitAsync(async () => (await http.GetAsync("/readyz")).IsSuccessStatusCode, () => "the gateway to be ready");
         return gateway;
     }
@@ -126,7 +133,7 @@ public sealed class GatewayBench : IAsyncLifetime
 
     /// <summary>What the gateway says that it routes to.</summary>
     public async Task<IReadOnlyList<RouteEntry>> RoutesAsync() =>
-        (await Http.GetFromJsonAsync("/internal/routes", ControlJson.Default.RouteReport))!.Routes; // never the JSON null
+        (await Http.GetFromJsonAsync(new Uri(InternalUrl, "/internal/routes"), ControlJson.Default.RouteReport))!.Routes; // never the JSON null
 
     /// <summary>Polls until the condition holds; fails after a deadline.</summary>
     public static Task WaitAsync(Func<Task<bool>> condition, Func<string> what) => Fabric.WaitAsync(condition, what);

@@ -1,0 +1,56 @@
+using AiFabric.Gateway.Demand;
+using AiFabric.Gateway.Routing;
+using AiFabric.Protocol;
+using AiFabric.Protocol.Gateway;
+using Microsoft.Extensions.Options;
+using Prometheus;
+
+namespace AiFabric.Gateway.Http;
+
+/// <summary>
+/// What operator, kubelet and Prometheus ask, on a port of its own: clients cannot reach it through the public port, whatever they write into a Host
+/// header. It starts before the public port and stops after it, so that a replica can be asked while its last streams run out.
+/// </summary>
+public sealed class InternalServer(
+    RouteKeeper routes, DemandBook demand, Readiness readiness, IOptions<GatewayOptions> options, ILoggerFactory loggers) : IHostedService, IAsyncDisposable
+{
+    private WebApplication? _app;
+
+    /// <summary>The first address it listens on.</summary>
+    /// <exception cref="InvalidOperationException">It has not started.</exception>
+    public Uri Address => new((_app ?? throw new InvalidOperationException("the internal server has not started")).Urls.First());
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.AddServerHeader = false).UseUrls(options.Value.InternalListen);
+        builder.Services.AddRoutingCore().AddSingleton(loggers);
+        _app = builder.Build();
+        _app.MapGet("/internal/routes", () => Results.Json(Report(routes.Table), ControlJson.Default.RouteReport));
+        _app.MapGet("/internal/demand", () => Results.Json(demand.Report(), ControlJson.Default.DemandReport));
+        _app.MapGet("/healthz", () => Results.Text("ok"));
+        _app.MapGet("/readyz", () => readiness.Missing() is { } missing
+            ? Results.Text(missing, statusCode: StatusCodes.Status503ServiceUnavailable)
+            : Results.Text("ok"));
+        _app.MapMetrics();
+        await _app.StartAsync(cancellationToken);
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => _app?.StopAsync(cancellationToken) ?? Task.CompletedTask;
+
+    public ValueTask DisposeAsync() => _app?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+    private static RouteReport Report(RoutingTable table) => new()
+    {
+        Routes = [.. table.Workers.Select(w => new RouteEntry
+        {
+            Namespace = w.Pod.Model.Namespace,
+            Pod = w.Pod.Name,
+            PodUid = w.Pod.Uid,
+            Model = w.Pod.Model.Name,
+            ServedName = w.Pod.ServedName,
+            Revision = w.Pod.Revision,
+            Adapters = w.Adapters,
+        })],
+    };
+}
