@@ -5,7 +5,7 @@ BIN := artifacts/bin
 CLI := $(BIN)/AiFabric.Cli/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/aifabric
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-cluster e2e demo up down crds model format install clean
+.PHONY: help build test test-cluster e2e demo up down crds model format images install clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ crds: ## Writes crds/manifests from the resource types
 
 model: ## Trains the demo model anew (20 to 25 minutes on two free cores)
 	runtime/models/train-demo-model.sh
+
+images: ## Builds the images of operator, gateway and worker, without docker or a registry
+	images/build.sh
 
 format: ## Formats the code
 	dotnet format AiFabric.sln

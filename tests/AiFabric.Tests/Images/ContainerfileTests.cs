@@ -1,0 +1,67 @@
+using System.Text.RegularExpressions;
+using AiFabric.Tests.Layering;
+using Xunit;
+
+namespace AiFabric.Tests.Images;
+
+/// <summary>The two ways to an image (Containerfiles for users, images/build.sh here) must make the same thing.</summary>
+public sealed partial class ContainerfileTests
+{
+    private static readonly string BuildScript = Repository.Read("images/build.sh");
+
+    public static TheoryData<string, string> Components { get; } = new()
+    {
+        { "operator", "AiFabric.Operator" },
+        { "gateway", "AiFabric.Gateway" },
+        { "worker", "AiFabric.Worker" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Components))]
+    public void Both_ways_publish_the_same_project_for_the_same_user_and_entry_point(string name, string project)
+    {
+        string file = Containerfile(name);
+        Assert.Contains($"images/publish.sh {project} aifabric-{name} /out", file, StringComparison.Ordinal);
+        Assert.Contains($"images/publish.sh {project} aifabric-{name} ", BuildScript, StringComparison.Ordinal);
+        Assert.Contains("images/runtime.sh /out/dotnet", file, StringComparison.Ordinal);
+
+        Assert.Equal("USER 65532:65532", Last(file, "USER"));
+        Assert.Equal($"ENTRYPOINT [\"/app/aifabric-{name}\"]", Last(file, "ENTRYPOINT"));
+        Assert.Contains("--user 65532:65532", BuildScript, StringComparison.Ordinal);
+        Assert.DoesNotContain("HEALTHCHECK", file, StringComparison.Ordinal); // Kubernetes probes; it ignores this one.
+    }
+
+    [Theory]
+    [MemberData(nameof(Components))]
+    public void Labels_tell_what_an_image_is(string name, string project)
+    {
+        string file = Containerfile(name);
+        foreach (string label in new[] { "title", "description", "version", "licenses" })
+        {
+            Assert.Contains($"org.opencontainers.image.{label}=", file, StringComparison.Ordinal);
+            Assert.Contains($"org.opencontainers.image.{label}=", BuildScript, StringComparison.Ordinal);
+        }
+        string version = Version().Match(Repository.Read("Directory.Build.props")).Groups[1].Value;
+        Assert.Contains($"ARG VERSION={version}\n", file, StringComparison.Ordinal);
+        Assert.True(Directory.GetFiles(Repository.Root, project + ".csproj", SearchOption.AllDirectories).Length > 0);
+    }
+
+    [Theory]
+    [MemberData(nameof(Components))]
+    public void What_a_Containerfile_copies_is_there(string name, string project)
+    {
+        IEnumerable<string> sources = Copies().Matches(Containerfile(name)).Select(match => match.Groups[1].Value);
+        Assert.All(sources, source => Assert.True(Path.Exists(Path.Combine(Repository.Root, source)), $"{project}: no {source}"));
+        Assert.NotEmpty(sources);
+    }
+
+    private static string Containerfile(string name) => Repository.Read($"images/{name}.Containerfile");
+
+    private static string Last(string file, string instruction) => file.Split('\n').Last(line => line.StartsWith(instruction + " ", StringComparison.Ordinal));
+
+    [GeneratedRegex(@"^COPY (?!--from)(\S+) ", RegexOptions.Multiline)]
+    private static partial Regex Copies();
+
+    [GeneratedRegex("<Version>(.*)</Version>")]
+    private static partial Regex Version();
+}
