@@ -31,8 +31,8 @@ test-cluster: ## Tests on API servers, processes and real clients
 e2e: ## Tests on a real Kubernetes control plane and real nodes (root, Debian 12)
 	SUITE=e2e tests/run.sh AiFabric.Cluster.Tests
 
-crds: ## Writes crds/manifests from the resource types
-	dotnet run --project crds/AiFabric.Crds.Generator -c $(CONFIGURATION) -- crds/manifests
+crds: ## Writes crds/manifests and the chart's copy of them from the resource types
+	dotnet run --project crds/AiFabric.Crds.Generator -c $(CONFIGURATION) -- crds/manifests charts/aifabric/charts/aifabric-crds/files
 
 model: ## Trains the demo model anew (20 to 25 minutes on two free cores)
 	runtime/models/train-demo-model.sh

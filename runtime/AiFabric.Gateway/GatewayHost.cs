@@ -50,7 +50,8 @@ public static class GatewayHost
         services.AddKubernetesClient();
         services.AddInformer<V1Pod>(options.Namespace, Labels.Model);
         services.AddInformer<CoServedModel>(options.Namespace);
-        services.AddInformer<V1Secret>(options.Namespace, ApiKeyRing.Selector);
+        if (options.RequireApiKeys)
+            services.AddInformer<V1Secret>(options.ApiKeysNamespace ?? options.Namespace, ApiKeyRing.Selector);
         services.AddSingleton<ApiKeyRing>();
         services.AddHttpForwarder();
         services.AddHttpClient<WorkerClient>();

@@ -21,6 +21,9 @@ public sealed class GatewayOptions
     /// <summary>Asks every client for a key from a Secret labelled <c>aifabric.io/api-keys=true</c>.</summary>
     public bool RequireApiKeys { get; set; }
 
+    /// <summary>Namespace of those Secrets; null takes <see cref="Namespace"/>. Without <see cref="RequireApiKeys"/> no Secret is read at all.</summary>
+    public string? ApiKeysNamespace { get; set; }
+
     /// <summary>Largest request body, bytes.</summary>
     [Range(1_024, 1_073_741_824)]
     public long MaxBodyBytes { get; set; } = 4 * 1_024 * 1_024;

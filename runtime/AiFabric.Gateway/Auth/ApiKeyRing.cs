@@ -12,22 +12,23 @@ public sealed class ApiKeyRing
 {
     public const string Selector = "aifabric.io/api-keys=true";
 
-    private readonly IInformer<V1Secret> _secrets;
+    private readonly IInformer<V1Secret>? _secrets;
     private volatile FrozenSet<string> _digests = FrozenSet<string>.Empty;
 
-    public ApiKeyRing(IInformer<V1Secret> secrets)
+    /// <param name="secrets">Null when no keys are asked for: the gateway then needs no right to read Secrets.</param>
+    public ApiKeyRing(IInformer<V1Secret>? secrets = null)
     {
         _secrets = secrets;
-        _secrets.Subscribe(_ => Reload());
+        _secrets?.Subscribe(_ => Reload(_secrets));
     }
 
     /// <summary>Whether all keys are known; before that, good keys are refused.</summary>
-    public bool HasSynced => _secrets.HasSynced;
+    public bool HasSynced => _secrets?.HasSynced != false;
 
     /// <summary>Whether <paramref name="key"/> is one of the keys.</summary>
     public bool Contains(string key) => _digests.Contains(Digest(key));
 
-    private void Reload() => _digests = _secrets.List()
+    private void Reload(IInformer<V1Secret> secrets) => _digests = secrets.List()
         .SelectMany(s => s.Data?.Values ?? [])
         .Select(v => Encoding.UTF8.GetString(v).Trim())
         .Where(v => v.Length > 0)

@@ -6,10 +6,12 @@ namespace AiFabric.Tests.Crds;
 
 public sealed class CrdManifestTests
 {
-    [Fact]
-    public void Checked_in_manifests_are_what_the_types_say()
+    [Theory]
+    [InlineData("crds/manifests")]
+    [InlineData("charts/aifabric/charts/aifabric-crds/files")]
+    public void Checked_in_manifests_are_what_the_types_say(string checkedIn)
     {
-        string folder = Path.Combine(RepositoryRoot(), "crds", "manifests");
+        string folder = Path.Combine(RepositoryRoot(), checkedIn);
         IReadOnlyDictionary<string, string> built = new CrdBuilder(typeof(CoServedModel).Assembly).BuildAll();
         Assert.Equal(built.Keys, Directory.EnumerateFiles(folder, "*.yaml").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal));
         foreach ((string name, string yaml) in built)

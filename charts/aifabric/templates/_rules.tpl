@@ -1,0 +1,104 @@
+{{- /* Each rule is what the code calls; a test compares the list with the API server's audit log. */}}
+
+{{- define "aifabric.operatorRules" -}}
+# Caches.
+- apiGroups: [aifabric.io]
+  resources: [coservedmodels, adapters, finetunejobs]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+# Finalizers, and the note of what a job was accepted with; read anew before a finalizer is taken off.
+- apiGroups: [aifabric.io]
+  resources: [adapters, finetunejobs]
+  verbs: [get, patch]
+# A finished job's adapter.
+- apiGroups: [aifabric.io]
+  resources: [adapters]
+  verbs: [create]
+# A job whose time to live is over.
+- apiGroups: [aifabric.io]
+  resources: [finetunejobs]
+  verbs: [delete]
+- apiGroups: [aifabric.io]
+  resources: [coservedmodels/status, adapters/status, finetunejobs/status]
+  verbs: [patch]
+# Owner references that block deletion ask for it where OwnerReferencesPermissionEnforcement is on (OpenShift).
+- apiGroups: [aifabric.io]
+  resources: [coservedmodels/finalizers]
+  verbs: [update]
+# Server-side apply: patch, and create for what is not there yet.
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [list, watch, create, patch]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [list, watch, create, patch]
+# The control token of each model, one Secret at a time by name: never listed or watched.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create, patch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{- define "aifabric.gatewayRules" -}}
+- apiGroups: [aifabric.io]
+  resources: [coservedmodels]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+{{- end }}
+
+{{- /* What is needed in the release's namespace alone. */}}
+{{- define "aifabric.ownNamespaceRoles" -}}
+{{- $components := list "operator" }}
+{{- if .Values.gateway.requireApiKeys }}{{ $components = append $components "gateway" }}{{ end }}
+{{- range $component := $components }}
+{{- $root := dict "root" $ "component" $component }}
+{{- $name := printf "%s-%s-own" (include "aifabric.fullname" $) $component }}
+{{- $metadata := include "aifabric.metadata" (merge (dict "name" $name) $root) }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  {{- $metadata | nindent 2 }}
+rules:
+  {{- include (printf "aifabric.%sOwnRules" $component) $ | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  {{- $metadata | nindent 2 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
+subjects:
+  - {kind: ServiceAccount, name: {{ include "aifabric.serviceAccountName" $root }}, namespace: {{ $.Release.Namespace }}}
+{{- end }}
+{{- end }}
+
+{{- define "aifabric.operatorOwnRules" -}}
+# Leader election. A create cannot be bound to a name.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [aifabric-operator]
+  verbs: [get, update]
+{{- if include "aifabric.hasWebhooks" . }}
+# The webhooks' certificate; creation is allowed above.
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ include "aifabric.fullname" . }}-webhooks]
+  verbs: [get, update]
+{{- end }}
+{{- end }}
+
+{{- define "aifabric.gatewayOwnRules" -}}
+# API keys: Secrets of this namespace by label, which rules cannot tell.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [list, watch]
+{{- end }}
