@@ -1,4 +1,5 @@
 using AiFabric.Kube;
+using AiFabric.Operator.Webhooks.Certificates;
 
 namespace AiFabric.Operator;
 
@@ -34,4 +35,19 @@ internal static partial class Log
 
     [LoggerMessage(1123, LogLevel.Information, "{Job} ended and its time to live is over: deleting it")]
     public static partial void JobExpired(ILogger logger, NamespacedName job);
+
+    [LoggerMessage(1130, LogLevel.Information, "{Step} done for the webhooks' certificates in Secret {Secret}: the serving one holds until {Until}")]
+    public static partial void CertificatesChanged(ILogger logger, CertificateStep step, string secret, DateTimeOffset until);
+
+    [LoggerMessage(1131, LogLevel.Information, "The webhooks serve a certificate that holds until {Until}")]
+    public static partial void CertificateServed(ILogger logger, DateTimeOffset until);
+
+    [LoggerMessage(1132, LogLevel.Warning, "Secret {Secret} is of no use for the webhooks and is made anew: {Problem}")]
+    public static partial void CertificatesBroken(ILogger logger, string secret, string problem);
+
+    [LoggerMessage(1133, LogLevel.Error, "The webhooks' certificates in Secret {Secret} could not be kept; trying again")]
+    public static partial void CertificatesFailed(ILogger logger, Exception exception, string secret);
+
+    [LoggerMessage(1134, LogLevel.Information, "Refused {Operation} of {Resource} {Key}: {Message}")]
+    public static partial void ReviewRefused(ILogger logger, string? operation, string resource, NamespacedName key, string message);
 }

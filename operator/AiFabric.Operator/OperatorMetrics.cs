@@ -17,6 +17,9 @@ internal sealed class OperatorMetrics
         ObjectWrites = factory.CreateCounter("aifabric_operator_object_writes_total", "Owned objects applied.", "kind");
         TrainingMoves = factory.CreateCounter(
             "aifabric_operator_training_moves_total", "Training sessions started on another replica than before.");
+        Reviews = factory.CreateCounter("aifabric_operator_admission_reviews_total", "Admission reviews answered.", "path", "resource", "outcome");
+        CertificateExpiry = factory.CreateGauge(
+            "aifabric_operator_webhook_certificate_expiry_timestamp_seconds", "When the webhooks' serving certificate expires, Unix time; 0 without one.");
     }
 
     public Counter WorkerRequests { get; }
@@ -28,4 +31,8 @@ internal sealed class OperatorMetrics
     public Counter ObjectWrites { get; }
 
     public Counter TrainingMoves { get; }
+
+    public Counter Reviews { get; }
+
+    public Gauge CertificateExpiry { get; }
 }

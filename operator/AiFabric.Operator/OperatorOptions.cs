@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using AiFabric.Operator.Finetuning;
 using AiFabric.Operator.Models;
 using AiFabric.Operator.Storage;
+using AiFabric.Operator.Webhooks;
 
 namespace AiFabric.Operator;
 
@@ -96,6 +97,9 @@ internal sealed class OperatorOptions : IValidatableObject
     [Required]
     public string ListenUrl { get; set; } = "http://127.0.0.1:8090";
 
+    /// <summary>The admission webhooks.</summary>
+    public WebhookOptions Webhooks { get; init; } = new();
+
     /// <summary>What a gateway pod's labels must be.</summary>
     public IReadOnlyDictionary<string, string> GetGatewayLabels() => GatewaySelector
         .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
@@ -127,6 +131,8 @@ internal sealed class OperatorOptions : IValidatableObject
             if (!Uri.TryCreate(url, UriKind.Absolute, out Uri? parsed) || parsed.Scheme is not ("http" or "https"))
                 yield return new ValidationResult($"Operator: '{url}' is no http(s) URL", [nameof(GatewayUrls)]);
         }
+        foreach (string problem in Webhooks.Problems())
+            yield return new ValidationResult(problem, [nameof(Webhooks)]);
         if (Namespace is not null && Namespace != GatewayNamespace && GatewayUrls.Count == 0)
         {
             yield return new ValidationResult(

@@ -1,4 +1,6 @@
+using AiFabric.Crds.Adapters;
 using AiFabric.Crds.Common;
+using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Operator.Conditions;
 
@@ -14,8 +16,8 @@ internal static class FinetuneChecks
     public static Check Accept(FinetuneObservation observed) => Check.FirstFailure(
     [
         Spec(observed),
-        Model(observed),
-        AdapterName(observed),
+        Model(observed.Job, observed.Model),
+        AdapterName(observed.Job, observed.Adapter, observed.Rival),
     ]) ?? Check.Pass;
 
     private static Check Spec(FinetuneObservation observed)
@@ -24,30 +26,30 @@ internal static class FinetuneChecks
         return broken.Length == 0 ? Check.Pass : Check.Fail(Reasons.InvalidSpec, string.Join("; ", broken));
     }
 
-    private static Check Model(FinetuneObservation observed)
+    /// <summary>Whether the model is there and takes the job.</summary>
+    public static Check Model(FinetuneJob job, CoServedModel? found)
     {
-        string name = observed.Job.Spec.ModelRef.Name;
-        if (observed.Model is not { } model)
+        string name = job.Spec.ModelRef.Name;
+        if (found is not { } model)
             return Check.Fail(Reasons.ModelNotFound, $"CoServedModel {name} does not exist");
         if (model.Spec.CoServing?.MaxFinetuneTokensPerIteration == 0)
             return Check.Fail(Reasons.FinetuningForbidden, $"CoServedModel {name} has coServing.maxFinetuneTokensPerIteration 0");
         if (model.Spec.Lora?.MaxAdapters == 0)
             return Check.Fail(Reasons.FinetuningForbidden, $"CoServedModel {name} has lora.maxAdapters 0, so the adapter could not be served");
-        int rank = observed.Job.Spec.Lora?.Rank ?? DefaultRank;
+        int rank = job.Spec.Lora?.Rank ?? DefaultRank;
         int maxRank = model.Spec.Lora?.MaxRank ?? DefaultMaxRank;
         return rank <= maxRank
             ? Check.Pass
-            : Check.Fail(Reasons.RankTooLarge, $"spec.lora.rank {rank} exceeds lora.maxRank {maxRank} of CoServedModel {name}");
+            : Check.Fail(Reasons.RankTooLarge, $"lora.rank {rank} exceeds lora.maxRank {maxRank} of CoServedModel {name}");
     }
 
     /// <summary>An Adapter of the name may be there only if this job, or one of its name before it, made it for this model.</summary>
-    private static Check AdapterName(FinetuneObservation observed)
+    public static Check AdapterName(FinetuneJob job, Adapter? found, string? rival)
     {
-        FinetuneJob job = observed.Job;
         string name = job.Spec.Output.AdapterName;
-        if (observed.Rival is { } rival)
+        if (rival is not null)
             return Check.Fail(Reasons.AdapterNameTaken, $"FinetuneJob {rival} came first with output.adapterName {name}");
-        if (observed.Adapter is not { } adapter)
+        if (found is not { } adapter)
             return Check.Pass;
         string? maker = adapter.Metadata.Labels is { } labels && labels.TryGetValue(Labels.FinetuneJob, out string? value) ? value : null;
         if (maker != job.Metadata.Name)
@@ -56,4 +58,20 @@ internal static class FinetuneChecks
             ? Check.Pass
             : Check.Fail(Reasons.AdapterNameTaken, $"Adapter {name} exists for CoServedModel {adapter.Spec.ModelRef.Name}: delete it first");
     }
+
+    /// <summary>The unfinished job among <paramref name="jobs"/> of the same namespace that claimed the Adapter's name first; null for none.</summary>
+    public static string? Rival(FinetuneJob job, IEnumerable<FinetuneJob> jobs) => jobs
+        .Where(other => other.Metadata.Uid != job.Metadata.Uid && other.Metadata.DeletionTimestamp is null
+            && other.Spec.Output.AdapterName == job.Spec.Output.AdapterName && !FinetunePlanner.IsTerminal(other) && IsOlder(other, job))
+        .Select(other => other.Metadata.Name)
+        .Order(StringComparer.Ordinal)
+        .FirstOrDefault();
+
+    private static bool IsOlder(FinetuneJob other, FinetuneJob job) =>
+        (other.Metadata.CreationTimestamp ?? DateTime.MaxValue).CompareTo(job.Metadata.CreationTimestamp ?? DateTime.MaxValue) switch
+        {
+            < 0 => true,
+            0 => string.CompareOrdinal(other.Metadata.Uid, job.Metadata.Uid) < 0,
+            _ => false,
+        };
 }

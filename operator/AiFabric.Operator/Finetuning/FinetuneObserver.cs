@@ -35,7 +35,7 @@ internal sealed class FinetuneObserver(
             Model = models.Get(space, job.Spec.ModelRef.Name),
             Replicas = replicas,
             Adapter = adapters.Get(space, job.Spec.Output.AdapterName),
-            Rival = isOver ? null : Rival(job),
+            Rival = isOver ? null : FinetuneChecks.Rival(job, jobs.Making(new(space, job.Spec.Output.AdapterName))),
             SentTo = memory.SentTo(job),
             SilentSince = isOver ? null : memory.Silent(job, isSilent, now),
             RetryAt = memory.RetryAt(job),
@@ -72,19 +72,4 @@ internal sealed class FinetuneObserver(
         return new FinetuneReplica(
             pod, reply.Value?.Training.FirstOrDefault(session => session.Uid == uid), reply.Value, reply.IsOk ? null : reply.Message ?? "no answer");
     }
-
-    private string? Rival(FinetuneJob job) => jobs.Making(new(job.Metadata.NamespaceProperty, job.Spec.Output.AdapterName))
-        .Where(other => other.Metadata.Uid != job.Metadata.Uid && other.Metadata.DeletionTimestamp is null
-            && !FinetunePlanner.IsTerminal(other) && IsOlder(other, job))
-        .Select(other => other.Metadata.Name)
-        .Order(StringComparer.Ordinal)
-        .FirstOrDefault();
-
-    private static bool IsOlder(FinetuneJob other, FinetuneJob job) =>
-        (other.Metadata.CreationTimestamp ?? DateTime.MaxValue).CompareTo(job.Metadata.CreationTimestamp ?? DateTime.MaxValue) switch
-        {
-            < 0 => true,
-            0 => string.CompareOrdinal(other.Metadata.Uid, job.Metadata.Uid) < 0,
-            _ => false,
-        };
 }

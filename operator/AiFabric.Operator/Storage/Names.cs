@@ -11,6 +11,9 @@ internal static partial class Names
     /// <summary>A DNS label that starts with a letter: the name of a Service, and fit for a label's value.</summary>
     public static bool IsServiceName(string text) => text.Length is > 0 and <= 63 && ServiceName().IsMatch(text);
 
+    /// <summary>A DNS label: fit for a label's value and one part of a host name.</summary>
+    public static bool IsLabel(string text) => text.Length is > 0 and <= 63 && !text.Contains('.') && Subdomain().IsMatch(text);
+
     [GeneratedRegex("^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")]
     private static partial Regex Subdomain();
 

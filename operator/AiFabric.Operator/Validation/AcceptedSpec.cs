@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using AiFabric.Operator.Objects;
 using k8s;
 using k8s.Models;
 
@@ -15,7 +14,7 @@ internal static class AcceptedSpec
 
     /// <summary>The annotation's value for <paramref name="entity"/> as it is: <c>field=hash</c>, comma separated.</summary>
     public static string Describe<T>(RuleSet<T> rules, T entity) => string.Join(
-        ',', rules.Immutable.Select(field => $"{field.Field["spec.".Length..]}={HashOf(field.Value(entity))}"));
+        ',', rules.Immutable.Select(field => $"{field.Field["spec.".Length..]}={field.HashOf(entity)}"));
 
     /// <summary>The value noted when the object was first accepted; null before.</summary>
     public static string? Noted(IKubernetesObject<V1ObjectMeta> entity) =>
@@ -32,8 +31,8 @@ internal static class AcceptedSpec
         return
         [
             .. rules.Immutable
-                .Where(field => hashes.TryGetValue(field.Field["spec.".Length..], out string? hash) && hash != HashOf(field.Value(entity)))
-                .Select(field => new Violation(field.Field, $"{field.CelMessage}: put the old value back, or make a new object")),
+                .Where(field => hashes.TryGetValue(field.Field["spec.".Length..], out string? hash) && hash != field.HashOf(entity))
+                .Select(field => field.Changed),
         ];
     }
 
@@ -42,7 +41,4 @@ internal static class AcceptedSpec
     {
         ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [Annotation] = Describe(rules, entity) } },
     };
-
-    private static string HashOf(object? value) =>
-        CanonicalJson.Hash(value is null ? null : JsonNode.Parse(KubernetesJson.Serialize(value)));
 }

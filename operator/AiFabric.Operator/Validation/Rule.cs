@@ -1,3 +1,7 @@
+using System.Text.Json.Nodes;
+using AiFabric.Operator.Objects;
+using k8s;
+
 namespace AiFabric.Operator.Validation;
 
 /// <summary>A field that breaks a rule.</summary>
@@ -20,6 +24,13 @@ internal sealed record Rule<T>(string Field, Func<T, string?> Broken, string? Ce
 internal sealed record ImmutableField<T>(string Field, Func<T, object?> Value)
 {
     public string CelMessage => $"{Field["spec.".Length..]} is immutable";
+
+    /// <summary>What to say of an object whose field changed.</summary>
+    public Violation Changed => new(Field, $"{CelMessage}: put the old value back, or make a new object");
+
+    /// <summary>Equal values have equal hashes.</summary>
+    public string HashOf(T entity) =>
+        CanonicalJson.Hash(Value(entity) is { } value ? JsonNode.Parse(KubernetesJson.Serialize(value)) : null);
 }
 
 /// <summary>The rules of one kind: the one table that the operator and its tests go by.</summary>
@@ -36,4 +47,8 @@ internal sealed record RuleSet<T>(IReadOnlyList<Rule<T>> Rules, IReadOnlyList<Im
         }
         return violations;
     }
+
+    /// <summary>The immutable fields in which <paramref name="now"/> differs from <paramref name="old"/>.</summary>
+    public IReadOnlyList<Violation> CheckChange(T old, T now) =>
+        [.. Immutable.Where(field => field.HashOf(old) != field.HashOf(now)).Select(field => field.Changed)];
 }

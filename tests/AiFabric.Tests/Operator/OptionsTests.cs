@@ -23,6 +23,13 @@ public sealed class OptionsTests
             ("GatewayPort", new() { GatewayPort = 0 }),
             ("ControlToken", new() { ControlToken = "short" }),
             ("PublicUrl", new() { PublicUrl = "nowhere" }),
+            ("Webhooks:Port", new() { Webhooks = { Port = 70_000 } }),
+            ("Webhooks:ServiceName", new() { Webhooks = { ServiceName = "a.b" } }),
+            ("Webhooks:Namespace", new() { Webhooks = { Namespace = string.Empty } }),
+            ("Webhooks:SecretName", new() { Webhooks = { SecretName = "Not_a_name" } }),
+            ("Webhooks:ValidatingConfiguration", new() { Webhooks = { ValidatingConfiguration = "x/y" } }),
+            ("Webhooks:MutatingConfiguration", new() { Webhooks = { MutatingConfiguration = string.Empty } }),
+            ("Webhooks:ExtraNames", new() { Webhooks = { ExtraNames = { "https://x" } } }),
         ];
         foreach ((string named, OperatorOptions options) in table)
             Assert.Contains(named, Assert.Single(Problems(options)), StringComparison.Ordinal);

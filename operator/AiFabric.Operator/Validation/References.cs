@@ -1,0 +1,74 @@
+using AiFabric.Crds.Adapters;
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Operator.Conditions;
+using AiFabric.Operator.Finetuning;
+using AiFabric.Operator.Models;
+
+namespace AiFabric.Operator.Validation;
+
+/// <summary>The objects of one namespace, as far as they are known.</summary>
+internal sealed record Surroundings(
+    IReadOnlyList<CoServedModel> Models, IReadOnlyList<Adapter> Adapters, IReadOnlyList<FinetuneJob> Jobs);
+
+/// <summary>
+/// Checks that need other objects, for which a schema's rules are blind. Pure. References lead from an Adapter to a FinetuneJob and from both to a
+/// CoServedModel, never back, so that no cycle can come up.
+/// </summary>
+internal static class References
+{
+    public static Findings Of(CoServedModel model, Surroundings around)
+    {
+        string served = PodTemplateBuilder.ServedName(model);
+        string? other = around.Models
+            .Where(candidate => candidate.Metadata.Name != model.Metadata.Name && candidate.Metadata.DeletionTimestamp is null
+                && PodTemplateBuilder.ServedName(candidate) == served)
+            .Select(candidate => candidate.Metadata.Name)
+            .Order(StringComparer.Ordinal)
+            .FirstOrDefault();
+        return other is null
+            ? Findings.None
+            : new([new("spec.model.name", $"CoServedModel {other} of this namespace is served as '{served}' already: choose another name")], []);
+    }
+
+    public static Findings Of(Adapter adapter, Surroundings around)
+    {
+        var warnings = new List<Violation>();
+        string name = adapter.Spec.ModelRef.Name;
+        CoServedModel? model = around.Models.FirstOrDefault(candidate => candidate.Metadata.Name == name);
+        if (model is null)
+            warnings.Add(new("spec.modelRef.name", $"CoServedModel {name} does not exist yet"));
+        else if (model.Spec.Lora?.MaxAdapters == 0)
+            warnings.Add(new("spec.modelRef.name", $"CoServedModel {name} has lora.maxAdapters 0 and loads no adapter"));
+        if (adapter.Spec.Source.FinetuneJobRef is { } reference && around.Jobs.All(job => job.Metadata.Name != reference.Name))
+            warnings.Add(new("spec.source.finetuneJobRef.name", $"FinetuneJob {reference.Name} does not exist yet"));
+        return new(AdapterNameTaken(adapter, around.Jobs), warnings);
+    }
+
+    public static Findings Of(FinetuneJob job, Surroundings around)
+    {
+        CoServedModel? model = around.Models.FirstOrDefault(candidate => candidate.Metadata.Name == job.Spec.ModelRef.Name);
+        Adapter? adapter = around.Adapters.FirstOrDefault(candidate => candidate.Metadata.Name == job.Spec.Output.AdapterName);
+        (string Field, Check Check)[] checks =
+        [
+            ("spec.modelRef.name", FinetuneChecks.Model(job, model)),
+            ("spec.output.adapterName", FinetuneChecks.AdapterName(job, adapter, FinetuneChecks.Rival(job, around.Jobs))),
+        ];
+        ILookup<bool, Violation> failed = checks.Where(entry => !entry.Check.Holds)
+            .ToLookup(
+                entry => entry.Check.Reason is Reasons.RankTooLarge or Reasons.AdapterNameTaken,
+                entry => new Violation(entry.Check.Reason == Reasons.RankTooLarge ? "spec.lora.rank" : entry.Field, entry.Check.Message));
+        return new([.. failed[true]], [.. failed[false]]);
+    }
+
+    /// <summary>The Adapter that the operator makes for a job carries the job's name as a label.</summary>
+    private static IReadOnlyList<Violation> AdapterNameTaken(Adapter adapter, IReadOnlyList<FinetuneJob> jobs)
+    {
+        string? maker = adapter.Metadata.Labels is { } labels && labels.TryGetValue(Crds.Common.Labels.FinetuneJob, out string? value) ? value : null;
+        FinetuneJob? claimant = jobs.FirstOrDefault(job => job.Spec.Output.AdapterName == adapter.Metadata.Name && job.Metadata.Name != maker
+            && job.Metadata.DeletionTimestamp is null && !FinetunePlanner.IsTerminal(job));
+        return claimant is null
+            ? []
+            : [new("metadata.name", $"FinetuneJob {claimant.Metadata.Name} will make the Adapter {adapter.Metadata.Name}: choose another name")];
+    }
+}

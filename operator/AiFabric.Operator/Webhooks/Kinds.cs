@@ -1,0 +1,21 @@
+using AiFabric.Crds.Adapters;
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Operator.Validation;
+
+namespace AiFabric.Operator.Webhooks;
+
+/// <summary>The kinds that are reviewed, by plural.</summary>
+internal static class Kinds
+{
+    public const string CoServedModels = "coservedmodels";
+    public const string Adapters = "adapters";
+    public const string FinetuneJobs = "finetunejobs";
+
+    public static IReadOnlyDictionary<string, IValidatingReview> Reviews { get; } = new Dictionary<string, IValidatingReview>
+    {
+        [CoServedModels] = new ValidatingReview<CoServedModel>(ModelRules.All, References.Of, hasTemplate: true),
+        [Adapters] = new ValidatingReview<Adapter>(AdapterRules.All, References.Of),
+        [FinetuneJobs] = new ValidatingReview<FinetuneJob>(FinetuneRules.All, References.Of),
+    };
+}
