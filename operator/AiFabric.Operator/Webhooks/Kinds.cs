@@ -14,8 +14,8 @@ internal static class Kinds
 
     public static IReadOnlyDictionary<string, IValidatingReview> Reviews { get; } = new Dictionary<string, IValidatingReview>
     {
-        [CoServedModels] = new ValidatingReview<CoServedModel>(ModelRules.All, References.Of, hasTemplate: true),
-        [Adapters] = new ValidatingReview<Adapter>(AdapterRules.All, References.Of),
-        [FinetuneJobs] = new ValidatingReview<FinetuneJob>(FinetuneRules.All, References.Of),
+        [CoServedModels] = new ValidatingReview<CoServedModel>(ModelRules.All, ReferenceRules.Of, hasTemplate: true),
+        [Adapters] = new ValidatingReview<Adapter>(AdapterRules.All, ReferenceRules.Of),
+        [FinetuneJobs] = new ValidatingReview<FinetuneJob>(FinetuneRules.All, ReferenceRules.Of),
     };
 }

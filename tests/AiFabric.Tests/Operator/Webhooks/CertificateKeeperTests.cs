@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text;
-using AiFabric.Kube;
 using AiFabric.Operator;
 using AiFabric.Operator.Webhooks.Certificates;
 using AiFabric.Tests.Kube;
@@ -13,13 +12,15 @@ using Xunit;
 
 namespace AiFabric.Tests.Operator.Webhooks;
 
-public sealed class CertificateKeeperTests
+public sealed class CertificateKeeperTests : IDisposable
 {
     private const string Space = "aifabric-system";
     private const string Secret = "aifabric-operator-webhooks";
 
     private readonly FakeApiServer _server = new();
     private readonly FakeTimeProvider _time = new(Make.Now);
+
+    public void Dispose() => _server.Dispose();
 
     [Fact]
     public async Task The_first_round_makes_publishes_and_serves_and_the_next_writes_nothing()

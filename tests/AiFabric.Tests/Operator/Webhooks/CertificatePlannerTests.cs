@@ -73,7 +73,7 @@ public sealed class CertificatePlannerTests
             Assert.True(Trusts(ring.Bundle, before, now), $"{step} at {now}: the bundle now does not trust what was served before");
             Assert.InRange(ring.Authorities.Count, 1, 2);
         }
-        Assert.Equal(14, authorities); // Every 243 days.
+        Assert.Equal(15, authorities); // Every 243 days.
         Assert.InRange(renewals, 60, 80);
     }
 

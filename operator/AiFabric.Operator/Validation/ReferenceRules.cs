@@ -15,7 +15,7 @@ internal sealed record Surroundings(
 /// Checks that need other objects, for which a schema's rules are blind. Pure. References lead from an Adapter to a FinetuneJob and from both to a
 /// CoServedModel, never back, so that no cycle can come up.
 /// </summary>
-internal static class References
+internal static class ReferenceRules
 {
     public static Findings Of(CoServedModel model, Surroundings around)
     {
