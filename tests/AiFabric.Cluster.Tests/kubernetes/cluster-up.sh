@@ -1,6 +1,6 @@
 #!/bin/bash
 # etcd + kube-apiserver (+ kube-controller-manager + kube-scheduler) on 127.0.0.1.
-# CONTROLLERS=0 leaves the last two out. Re-runnable: what is already running is left alone.
+# CONTROLLERS=0 leaves the last two out, SCHEDULER=0 the last; APISERVER_ARGS and KCM_ARGS are added. Re-runnable: what is already running is left alone.
 set -euo pipefail
 cd "$(dirname "$0")"; . ./env.sh
 P=$K8S_RUN/pki; mkdir -p "$P" "$K8S_RUN/etcd"; chmod 700 "$K8S_RUN"
@@ -59,8 +59,8 @@ if [ "${CONTROLLERS:-1}" = 1 ]; then
     --authentication-kubeconfig="$K8S_RUN/kcm.kubeconfig" --authorization-kubeconfig="$K8S_RUN/kcm.kubeconfig" \
     --port=0 --secure-port=0 --leader-elect=false --use-service-account-credentials=true --root-ca-file="$P/ca.crt" \
     --service-account-private-key-file="$P/sa.key" --cluster-signing-cert-file="$P/ca.crt" --cluster-signing-key-file="$P/ca.key" \
-    --cluster-cidr="$POD_CIDR" --allocate-node-cidrs=true
-  alive kube-scheduler || start kube-scheduler "$K8S_BIN/kube-scheduler" --kubeconfig="$K8S_RUN/scheduler.kubeconfig" \
+    --cluster-cidr="$POD_CIDR" --allocate-node-cidrs=true ${KCM_ARGS:-}
+  [ "${SCHEDULER:-1}" = 0 ] || alive kube-scheduler || start kube-scheduler "$K8S_BIN/kube-scheduler" --kubeconfig="$K8S_RUN/scheduler.kubeconfig" \
     --authentication-kubeconfig="$K8S_RUN/scheduler.kubeconfig" --authorization-kubeconfig="$K8S_RUN/scheduler.kubeconfig" \
     --port=0 --secure-port=0 --leader-elect=false
   # until the default service account exists, pods are refused by admission
