@@ -51,6 +51,24 @@ public sealed class ControlPlaneTests(RealClusterFixture fixture)
         await fixture.Plane.Client.DeleteAsync<V1ConfigMap>("seen", "default");
     }
 
+    [Fact]
+    public async Task Real_nodes_run_a_pod_and_go()
+    {
+        await fixture.Plane.StartNodesAsync(2, []);
+        try
+        {
+            await fixture.Plane.KubectlAsync(["run", "greeter", "--image=docker.io/local/busybox:1", "--image-pull-policy=IfNotPresent", "--restart=Never", "--", "-c", "echo hello"]);
+            await fixture.Plane.KubectlAsync(["wait", "pod/greeter", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"]);
+            Assert.Equal("hello", (await fixture.Plane.KubectlAsync(["logs", "greeter"])).Trim());
+            await fixture.Plane.KubectlAsync(["delete", "pod", "greeter"]);
+        }
+        finally
+        {
+            await fixture.Plane.StopNodesAsync();
+        }
+        Assert.Empty(await fixture.Plane.Client.ListAsync<V1Node>());
+    }
+
     private static CoServedModel NewModel(string name, int replicas) => new()
     {
         Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "default" },
