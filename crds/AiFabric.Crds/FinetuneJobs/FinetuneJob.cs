@@ -41,6 +41,10 @@ public enum DatasetFormat
     Chat,
 }
 
+/// <summary>What is trained, on what, and how.</summary>
+/// <remarks>A rule on an optional block is not asked when the block comes or goes; the rules here are.</remarks>
+[ValidationRule("has(self.lora) == has(oldSelf.lora)", "lora is immutable")]
+[ValidationRule("has(self.hyperparameters) == has(oldSelf.hyperparameters)", "hyperparameters is immutable")]
 public sealed class FinetuneJobSpec : JobSpec
 {
     [Required]

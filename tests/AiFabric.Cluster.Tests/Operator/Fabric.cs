@@ -1,4 +1,5 @@
 using System.Net;
+using AiFabric.Cluster.Tests.RealCluster;
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
@@ -23,42 +24,62 @@ using Xunit;
 namespace AiFabric.Cluster.Tests.Operator;
 
 /// <summary>
-/// A local API server with its controllers, the operator in this process, and fakes of what is outside of it: a kubelet that gives each worker pod
-/// a <see cref="FakeWorker"/>, and a gateway that routes to every ready pod.
+/// An API server with its controllers (the local one, or a namespace of a real one), the operator in this process, and fakes of what is outside of
+/// it: a kubelet that gives each worker pod a <see cref="FakeWorker"/>, and a gateway that routes to every ready pod.
 /// </summary>
 internal sealed class Fabric : IAsyncDisposable
 {
-    public const string Space = "default";
+    private static int _spaces;
 
-    private WebApplication? _cluster;
+    private readonly Func<Task> _tearDown;
     private WebApplication? _gateway;
     private IHost? _operator;
 
-    public required FakeKubelet Kubelet { get; init; }
+    private Fabric(KubernetesClientConfiguration access, string space, Func<Task> tearDown)
+    {
+        (Access, Space, _tearDown) = (access, space, tearDown);
+        Client = new KubernetesClient(access, new KubeMetrics(Metrics.NewCustomRegistry()), NullLogger<KubernetesClient>.Instance);
+        Kubelet = new FakeKubelet(Client, space);
+    }
 
-    public required IKubernetesClient Client { get; init; }
+    /// <summary>Where the test's objects are, and all that the operator looks at.</summary>
+    public string Space { get; }
+
+    public FakeKubelet Kubelet { get; }
+
+    public KubernetesClient Client { get; }
 
     /// <summary>Whether the gateway routes to anything.</summary>
     public bool GatewayRoutes { get; set; } = true;
 
-    public required KubernetesClientConfiguration Access { get; init; }
+    public KubernetesClientConfiguration Access { get; }
 
-    public required DirectoryInfo Data { get; init; }
-
-    public static async Task<Fabric> StartAsync()
+    /// <summary>On a local API server of its own.</summary>
+    public static async Task<Fabric> StartLocalAsync()
     {
         DirectoryInfo data = Directory.CreateTempSubdirectory("aifabric-cluster-");
         WebApplication cluster = LocalClusterHost.Build(
             new LocalClusterOptions { DataDirectory = data.FullName, Port = 0, RunNode = false },
             services => services.AddLogging(logging => logging.ClearProviders()));
         await cluster.StartAsync();
-        KubernetesClientConfiguration access = KubeConfig.FromFile(Path.Combine(data.FullName, "kubeconfig"));
-        var client = new KubernetesClient(access, new KubeMetrics(Metrics.NewCustomRegistry()), NullLogger<KubernetesClient>.Instance);
-        var fabric = new Fabric { Client = client, Access = access, Data = data, Kubelet = new FakeKubelet(client) };
-        fabric._cluster = cluster;
+        var fabric = new Fabric(KubeConfig.FromFile(Path.Combine(data.FullName, "kubeconfig")), "default", async () =>
+        {
+            await cluster.StopAsync();
+            await cluster.DisposeAsync();
+            data.Delete(recursive: true);
+        });
         await fabric.ApplyManifestsAsync();
-        await fabric.StartGatewayAsync();
-        await fabric.StartOperatorAsync();
+        await fabric.StartPartsAsync();
+        return fabric;
+    }
+
+    /// <summary>In a new namespace of a real control plane.</summary>
+    public static async Task<Fabric> StartOnAsync(ControlPlane plane)
+    {
+        string space = $"operator-{Interlocked.Increment(ref _spaces)}";
+        await plane.Client.CreateAsync(new V1Namespace { Metadata = new V1ObjectMeta { Name = space } });
+        var fabric = new Fabric(KubeConfig.FromFile(plane.Kubeconfig), space, () => plane.Client.DeleteAsync<V1Namespace>(space));
+        await fabric.StartPartsAsync();
         return fabric;
     }
 
@@ -73,6 +94,7 @@ internal sealed class Fabric : IAsyncDisposable
             ["Operator:UnreachableSeconds"] = "2",
             ["Operator:RetrySeconds"] = "1",
             ["Operator:DataUri"] = "file:///data",
+            ["Operator:Namespace"] = Space,
             ["Operator:GatewayUrls:0"] = _gateway!.Urls.First(),
         });
         builder.Services.AddSingleton(Access);
@@ -141,15 +163,33 @@ internal sealed class Fabric : IAsyncDisposable
         }
     }
 
+    /// <summary>Deletes everything while the operator can still release it: what it would keep from going fails the test.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (_operator is not null)
-            await StopOperatorAsync();
+        if (_operator is null)
+            await StartOperatorAsync();
+        await DeleteAllAsync<FinetuneJob>();
+        await DeleteAllAsync<Adapter>();
+        await DeleteAllAsync<CoServedModel>();
+        await StopOperatorAsync();
         await Kubelet.DisposeAsync();
         await _gateway!.DisposeAsync();
-        await _cluster!.StopAsync();
-        await _cluster.DisposeAsync();
-        Data.Delete(recursive: true);
+        await _tearDown();
+        Client.Dispose();
+    }
+
+    private async Task DeleteAllAsync<T>()
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        foreach (T entity in await Client.ListAsync<T>(Space))
+            await Client.DeleteAsync<T>(entity.Metadata.Name, Space);
+        await WaitAsync(async () => (await Client.ListAsync<T>(Space)).Count == 0, () => $"every {typeof(T).Name} to vanish");
+    }
+
+    private async Task StartPartsAsync()
+    {
+        await StartGatewayAsync();
+        await StartOperatorAsync();
     }
 
     private static IEnumerable<V1Condition>? Conditions<T>(T? entity) => entity switch
@@ -160,10 +200,23 @@ internal sealed class Fabric : IAsyncDisposable
         _ => null,
     };
 
+    /// <summary>Without CEL rules, as a server before 1.25 stores them.</summary>
     private async Task ApplyManifestsAsync()
     {
-        foreach (string path in Directory.GetFiles(Path.Combine(Root(AppContext.BaseDirectory), "crds", "manifests"), "*.yaml"))
-            await Client.CreateAsync(KubernetesYaml.Deserialize<V1CustomResourceDefinition>(await File.ReadAllTextAsync(path)));
+        foreach (string path in Directory.GetFiles(Path.Combine(ControlPlane.Repository, "crds", "manifests"), "*.yaml"))
+        {
+            var definition = KubernetesYaml.Deserialize<V1CustomResourceDefinition>(await File.ReadAllTextAsync(path));
+            foreach (V1CustomResourceDefinitionVersion version in definition.Spec.Versions)
+                DropRules(version.Schema.OpenAPIV3Schema);
+            await Client.CreateAsync(definition);
+        }
+    }
+
+    private static void DropRules(V1JSONSchemaProps schema)
+    {
+        schema.XKubernetesValidations = null;
+        foreach (V1JSONSchemaProps property in schema.Properties?.Values ?? [])
+            DropRules(property);
     }
 
     private async Task StartGatewayAsync()
@@ -176,8 +229,4 @@ internal sealed class Fabric : IAsyncDisposable
             new RouteReport { Routes = GatewayRoutes ? Kubelet.Routes() : [] }, ControlJson.Default.RouteReport));
         await _gateway.StartAsync();
     }
-
-    private static string Root(string folder) => File.Exists(Path.Combine(folder, "AiFabric.sln"))
-        ? folder
-        : Root(Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("AiFabric.sln is in no folder above the tests"));
 }

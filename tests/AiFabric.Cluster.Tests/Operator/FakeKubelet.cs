@@ -12,15 +12,16 @@ internal sealed class FakeKubelet : IAsyncDisposable
     private static int _lastAddress;
 
     private readonly IKubernetesClient _client;
+    private readonly string _space;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
     private readonly Lock _lock = new();
     private readonly Dictionary<string, (V1Pod Pod, FakeWorker Worker)> _running = [];
     private readonly HashSet<string> _crashed = [];
 
-    public FakeKubelet(IKubernetesClient client)
+    public FakeKubelet(IKubernetesClient client, string space)
     {
-        _client = client;
+        (_client, _space) = (client, space);
         _loop = RunAsync();
     }
 
@@ -97,7 +98,7 @@ internal sealed class FakeKubelet : IAsyncDisposable
 
     private async Task SyncAsync()
     {
-        IReadOnlyList<V1Pod> pods = await _client.ListAsync<V1Pod>(Fabric.Space, cancellationToken: _stop.Token);
+        IReadOnlyList<V1Pod> pods = await _client.ListAsync<V1Pod>(_space, cancellationToken: _stop.Token);
         foreach (V1Pod pod in pods.Where(pod => pod.Metadata.Labels?.ContainsKey(Labels.Model) == true))
         {
             if (pod.Metadata.DeletionTimestamp is not null)
@@ -118,7 +119,7 @@ internal sealed class FakeKubelet : IAsyncDisposable
             return;
         }
         V1SecretKeySelector source = pod.Spec.Containers.Single().Env.Single(variable => variable.Name == "AIFABRIC_CONTROL_TOKEN").ValueFrom.SecretKeyRef;
-        V1Secret? secret = await _client.GetAsync<V1Secret>(source.Name, Fabric.Space, _stop.Token);
+        V1Secret? secret = await _client.GetAsync<V1Secret>(source.Name, _space, _stop.Token);
         if (secret is null)
             return; // As a real kubelet: CreateContainerConfigError, and again.
         int number = Interlocked.Increment(ref _lastAddress);
@@ -131,7 +132,7 @@ internal sealed class FakeKubelet : IAsyncDisposable
     private async Task EndAsync(V1Pod pod)
     {
         await ForgetAsync(pod.Metadata.Uid);
-        await _client.DeleteAsync<V1Pod>(pod.Metadata.Name, Fabric.Space, new DeleteQuery { GracePeriodSeconds = 0 }, _stop.Token);
+        await _client.DeleteAsync<V1Pod>(pod.Metadata.Name, _space, new DeleteQuery { GracePeriodSeconds = 0 }, _stop.Token);
     }
 
     private async Task ForgetAsync(string uid)
@@ -143,9 +144,9 @@ internal sealed class FakeKubelet : IAsyncDisposable
             await worker.DisposeAsync();
     }
 
-    private Task<V1Pod> ReportAsync(V1Pod pod, string ip, V1ContainerState state, bool ready)
+    private async Task ReportAsync(V1Pod pod, string ip, V1ContainerState state, bool ready)
     {
-        pod.Status = new V1PodStatus
+        var status = new V1PodStatus
         {
             Phase = "Running",
             PodIP = ip,
@@ -155,6 +156,18 @@ internal sealed class FakeKubelet : IAsyncDisposable
                 new V1ContainerStatus { Name = "worker", Image = "x", ImageID = "x", Ready = ready, RestartCount = 0, State = state },
             ],
         };
-        return _client.UpdateStatusAsync(pod, _stop.Token);
+        for (V1Pod? current = pod; current is not null; current = await _client.GetAsync<V1Pod>(pod.Metadata.Name, _space, _stop.Token))
+        {
+            try
+            {
+                current.Status = status;
+                await _client.UpdateStatusAsync(current, _stop.Token);
+                return;
+            }
+            catch (KubernetesApiException e) when (e.IsConflict)
+            {
+                Error = e; // A real scheduler writes to the status too.
+            }
+        }
     }
 }

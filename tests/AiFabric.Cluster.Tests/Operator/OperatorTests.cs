@@ -11,17 +11,22 @@ using AdapterSpec = AiFabric.Crds.Adapters.AdapterSpec;
 
 namespace AiFabric.Cluster.Tests.Operator;
 
-public sealed class OperatorTests : IAsyncLifetime
+/// <summary>The life of models, jobs and adapters, on whichever API server a subclass names.</summary>
+public abstract class OperatorTests : IAsyncLifetime
 {
     private Fabric _fabric = null!; // Set before each test.
 
     public async ValueTask InitializeAsync()
     {
         FakeWorker.HoldAt = int.MaxValue;
-        _fabric = await Fabric.StartAsync();
+        _fabric = await StartAsync();
     }
 
-    public ValueTask DisposeAsync() => _fabric.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        await _fabric.DisposeAsync();
+    }
 
     [Fact]
     public async Task A_model_becomes_Ready_when_the_gateway_routes_to_it_and_not_before()
@@ -31,9 +36,9 @@ public sealed class OperatorTests : IAsyncLifetime
         await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "False", Reasons.NotRouted);
         _fabric.GatewayRoutes = true;
         await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "True");
-        CoServedModel model = (await _fabric.Client.GetAsync<CoServedModel>("demo", Fabric.Space))!;
+        CoServedModel model = (await _fabric.Client.GetAsync<CoServedModel>("demo", _fabric.Space))!;
         Assert.Equal((2, 2, 2), (model.Status.Replicas, model.Status.UpdatedReplicas, model.Status.ReadyReplicas));
-        V1Service service = (await _fabric.Client.GetAsync<V1Service>("demo", Fabric.Space))!;
+        V1Service service = (await _fabric.Client.GetAsync<V1Service>("demo", _fabric.Space))!;
         Assert.Equal(model.Metadata.Uid, service.Metadata.OwnerReferences.Single().Uid);
         _fabric.GatewayRoutes = false;
         await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "False", Reasons.NotRouted);
@@ -65,7 +70,7 @@ public sealed class OperatorTests : IAsyncLifetime
         await _fabric.CreateModelAsync(change: spec => spec.Model.Uri = "s3://bucket/model");
         V1Condition ready = await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "False", Reasons.InvalidSpec);
         Assert.StartsWith("spec.model.uri", ready.Message, StringComparison.Ordinal);
-        Assert.Null(await _fabric.Client.GetAsync<V1Deployment>("demo", Fabric.Space));
+        Assert.Null(await _fabric.Client.GetAsync<V1Deployment>("demo", _fabric.Space));
     }
 
     [Fact]
@@ -86,16 +91,16 @@ public sealed class OperatorTests : IAsyncLifetime
         await _fabric.CreateJobAsync();
         await _fabric.ConditionAsync<FinetuneJob>("job", FinetuneJobConditions.Complete, "True");
         await _fabric.ConditionAsync<Adapter>("french", AdapterConditions.Ready, "True");
-        FinetuneJob job = (await _fabric.Client.GetAsync<FinetuneJob>("job", Fabric.Space))!;
+        FinetuneJob job = (await _fabric.Client.GetAsync<FinetuneJob>("job", _fabric.Space))!;
         Assert.Equal((FakeWorker.TotalSteps, "french", "1.0000"), (job.Status.Progress!.Step, job.Status.AdapterName, job.Status.Progress.Loss));
-        Adapter adapter = (await _fabric.Client.GetAsync<Adapter>("french", Fabric.Space))!;
+        Adapter adapter = (await _fabric.Client.GetAsync<Adapter>("french", _fabric.Space))!;
         Assert.Equal((2, 2, "demo:french"), (adapter.Status.LoadedReplicas, adapter.Status.DesiredReplicas, adapter.Status.ServedName));
         Assert.All(_fabric.Kubelet.Workers, worker => Assert.Contains("french", worker.Adapters.Keys));
 
-        await _fabric.Client.DeleteAsync<FinetuneJob>("job", Fabric.Space);
+        await _fabric.Client.DeleteAsync<FinetuneJob>("job", _fabric.Space);
         await GoneAsync<FinetuneJob>("job");
-        Assert.NotNull(await _fabric.Client.GetAsync<Adapter>("french", Fabric.Space));
-        await _fabric.Client.DeleteAsync<Adapter>("french", Fabric.Space);
+        Assert.NotNull(await _fabric.Client.GetAsync<Adapter>("french", _fabric.Space));
+        await _fabric.Client.DeleteAsync<Adapter>("french", _fabric.Space);
         await GoneAsync<Adapter>("french");
         Assert.All(_fabric.Kubelet.Workers, worker => Assert.Empty(worker.Adapters));
     }
@@ -117,7 +122,7 @@ public sealed class OperatorTests : IAsyncLifetime
         await _fabric.ConditionAsync<Adapter>("german", AdapterConditions.Ready, "True");
         await Fabric.WaitAsync(
             () => Task.FromResult(_fabric.Kubelet.Workers.Single().Adapters.ContainsKey("german")), () => "the adapter to be loaded again");
-        Assert.Equal(0, (await _fabric.Client.GetAsync<FinetuneJob>("job", Fabric.Space))!.Status.Failures);
+        Assert.Equal(0, (await _fabric.Client.GetAsync<FinetuneJob>("job", _fabric.Space))!.Status.Failures);
     }
 
     [Fact]
@@ -128,11 +133,11 @@ public sealed class OperatorTests : IAsyncLifetime
         await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "True");
         await _fabric.CreateJobAsync(change: spec => spec.Checkpoint = new CheckpointSpec { IntervalSteps = 5 });
         await StepAsync(12);
-        string first = (await _fabric.Client.GetAsync<FinetuneJob>("job", Fabric.Space))!.Status.Pod!;
-        await _fabric.Client.DeleteAsync<V1Pod>(first, Fabric.Space);
+        string first = (await _fabric.Client.GetAsync<FinetuneJob>("job", _fabric.Space))!.Status.Pod!;
+        await _fabric.Client.DeleteAsync<V1Pod>(first, _fabric.Space);
         FakeWorker.HoldAt = int.MaxValue;
         await _fabric.ConditionAsync<FinetuneJob>("job", FinetuneJobConditions.Complete, "True");
-        FinetuneJobStatus status = (await _fabric.Client.GetAsync<FinetuneJob>("job", Fabric.Space))!.Status;
+        FinetuneJobStatus status = (await _fabric.Client.GetAsync<FinetuneJob>("job", _fabric.Space))!.Status;
         Assert.NotEqual(first, status.Pod);
         Assert.Equal(0, status.Failures);
     }
@@ -178,7 +183,7 @@ public sealed class OperatorTests : IAsyncLifetime
         await _fabric.CreateJobAsync(change: spec => spec.Checkpoint = new CheckpointSpec { IntervalSteps = 3 });
         await StepAsync(6);
         await _fabric.Client.PatchAsync<FinetuneJob>(
-            "job", Fabric.Space, new JsonObject { ["spec"] = new JsonObject { ["checkpoint"] = new JsonObject { ["intervalSteps"] = 2 } } });
+            "job", _fabric.Space, new JsonObject { ["spec"] = new JsonObject { ["checkpoint"] = new JsonObject { ["intervalSteps"] = 2 } } });
         FakeWorker.HoldAt = int.MaxValue;
         await _fabric.ConditionAsync<FinetuneJob>("job", FinetuneJobConditions.Complete, "True");
         Assert.Contains(_fabric.Kubelet.Workers.Single().Calls, call => call.StartsWith("DELETE training/", StringComparison.Ordinal));
@@ -195,15 +200,15 @@ public sealed class OperatorTests : IAsyncLifetime
         worker.NextError = new TrainingError { Reason = "StorageFull", Message = "no space", Retryable = true };
         FakeWorker.HoldAt = int.MaxValue;
         await _fabric.ConditionAsync<FinetuneJob>("job", FinetuneJobConditions.Complete, "True");
-        Assert.Equal(1, (await _fabric.Client.GetAsync<FinetuneJob>("job", Fabric.Space))!.Status.Failures);
+        Assert.Equal(1, (await _fabric.Client.GetAsync<FinetuneJob>("job", _fabric.Space))!.Status.Failures);
 
         worker.NextError = new TrainingError { Reason = "InvalidDataset", Message = "train.jsonl:7: no field text", Retryable = false };
         await _fabric.CreateJobAsync("bad", spec => spec.Output.AdapterName = "bad");
         V1Condition failed = await _fabric.ConditionAsync<FinetuneJob>("bad", FinetuneJobConditions.Failed, "True", "InvalidDataset");
         Assert.Contains("train.jsonl:7", failed.Message, StringComparison.Ordinal);
-        Assert.Null(await _fabric.Client.GetAsync<Adapter>("bad", Fabric.Space));
+        Assert.Null(await _fabric.Client.GetAsync<Adapter>("bad", _fabric.Space));
         await Fabric.WaitAsync(
-            async () => (await _fabric.Client.ListAsync<Corev1Event>(Fabric.Space)).Any(e => e is { Reason: "InvalidDataset", Type: "Warning" }),
+            async () => (await _fabric.Client.ListAsync<Corev1Event>(_fabric.Space)).Any(e => e is { Reason: "InvalidDataset", Type: "Warning" }),
             () => "an event");
     }
 
@@ -214,7 +219,7 @@ public sealed class OperatorTests : IAsyncLifetime
         await _fabric.CreateModelAsync();
         await _fabric.CreateJobAsync();
         await StepAsync(3);
-        await _fabric.Client.DeleteAsync<FinetuneJob>("job", Fabric.Space);
+        await _fabric.Client.DeleteAsync<FinetuneJob>("job", _fabric.Space);
         await GoneAsync<FinetuneJob>("job");
         Assert.Empty(_fabric.Kubelet.Workers.Single().Sessions);
     }
@@ -226,10 +231,7 @@ public sealed class OperatorTests : IAsyncLifetime
         await _fabric.CreateModelAsync();
         await _fabric.CreateJobAsync();
         await StepAsync(3);
-        await _fabric.Client.PatchAsync<FinetuneJob>(
-            "job", Fabric.Space, new JsonObject { ["spec"] = new JsonObject { ["dataset"] = new JsonObject { ["uri"] = "file:///other.jsonl" } } });
-        V1Condition accepted = await _fabric.ConditionAsync<FinetuneJob>("job", FinetuneJobConditions.Accepted, "False", Reasons.InvalidSpec);
-        Assert.Contains("dataset is immutable", accepted.Message, StringComparison.Ordinal);
+        await ChangeDatasetAsync();
         Assert.Single(_fabric.Kubelet.Workers.Single().Sessions);
     }
 
@@ -241,15 +243,25 @@ public sealed class OperatorTests : IAsyncLifetime
         await _fabric.ConditionAsync<Adapter>("nothing", AdapterConditions.Failed, "True", "AdapterInvalid");
     }
 
-    private static Adapter NewAdapter(string name) => new()
+    private protected Fabric Fabric => _fabric;
+
+    private protected abstract Task<Fabric> StartAsync();
+
+    /// <summary>Changes an immutable field of the job and checks that this is refused, by whom it may be.</summary>
+    protected abstract Task ChangeDatasetAsync();
+
+    private protected Task<FinetuneJob> PatchDatasetAsync() => _fabric.Client.PatchAsync<FinetuneJob>(
+        "job", _fabric.Space, new JsonObject { ["spec"] = new JsonObject { ["dataset"] = new JsonObject { ["uri"] = "file:///other.jsonl" } } });
+
+    private Adapter NewAdapter(string name) => new()
     {
-        Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = Fabric.Space },
+        Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = _fabric.Space },
         Spec = new AdapterSpec { ModelRef = new LocalReference { Name = "demo" }, Source = new AdapterSource { Uri = "file:///adapters/" + name } },
     };
 
     private Task<T> PatchAsync<T>(string name, string field, JsonNode value)
         where T : class, k8s.IKubernetesObject<V1ObjectMeta> =>
-        _fabric.Client.PatchAsync<T>(name, Fabric.Space, new JsonObject { ["spec"] = new JsonObject { [field] = value } });
+        _fabric.Client.PatchAsync<T>(name, _fabric.Space, new JsonObject { ["spec"] = new JsonObject { [field] = value } });
 
     private Task StepAsync(int step)
     {
@@ -257,7 +269,7 @@ public sealed class OperatorTests : IAsyncLifetime
         return Fabric.WaitAsync(
             async () =>
             {
-                job = await _fabric.Client.GetAsync<FinetuneJob>("job", Fabric.Space);
+                job = await _fabric.Client.GetAsync<FinetuneJob>("job", _fabric.Space);
                 return job?.Status?.Progress?.Step == step;
             },
             () => $"step {step}; it is {k8s.KubernetesJson.Serialize(job?.Status)} ({_fabric.Kubelet.Error?.Message})");
@@ -265,13 +277,13 @@ public sealed class OperatorTests : IAsyncLifetime
 
     private Task GoneAsync<T>(string name)
         where T : class, k8s.IKubernetesObject<V1ObjectMeta> =>
-        Fabric.WaitAsync(async () => await _fabric.Client.GetAsync<T>(name, Fabric.Space) is null, () => $"{name} to vanish");
+        Fabric.WaitAsync(async () => await _fabric.Client.GetAsync<T>(name, _fabric.Space) is null, () => $"{name} to vanish");
 
     private async Task<string[]> VersionsAsync() =>
     [
-        (await _fabric.Client.GetAsync<CoServedModel>("demo", Fabric.Space))!.Metadata.ResourceVersion,
-        (await _fabric.Client.GetAsync<V1Deployment>("demo", Fabric.Space))!.Metadata.ResourceVersion,
-        (await _fabric.Client.GetAsync<V1Service>("demo", Fabric.Space))!.Metadata.ResourceVersion,
-        (await _fabric.Client.GetAsync<V1Secret>("demo-control", Fabric.Space))!.Metadata.ResourceVersion,
+        (await _fabric.Client.GetAsync<CoServedModel>("demo", _fabric.Space))!.Metadata.ResourceVersion,
+        (await _fabric.Client.GetAsync<V1Deployment>("demo", _fabric.Space))!.Metadata.ResourceVersion,
+        (await _fabric.Client.GetAsync<V1Service>("demo", _fabric.Space))!.Metadata.ResourceVersion,
+        (await _fabric.Client.GetAsync<V1Secret>("demo-control", _fabric.Space))!.Metadata.ResourceVersion,
     ];
 }
