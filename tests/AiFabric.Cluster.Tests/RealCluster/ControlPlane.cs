@@ -159,7 +159,23 @@ public sealed class ControlPlane : IAsyncDisposable
         // The 1.20 core's OpenAPI document, which kubectl would validate against, does not know x-kubernetes-validations. The server does.
         await KubectlAsync(["apply", "--validate=false", "-f", Path.Combine(Repository, "crds", "manifests")]);
         await KubectlAsync(["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"]);
-        await KubectlAsync(["wait", "--for=condition=Available", "--timeout=30s", "apiservice/v1alpha1.aifabric.io"]);
+        await ServedAsync();
+    }
+
+    /// <summary>Waits until every custom resource can be listed: Established comes a second or two before the API server passes requests on.</summary>
+    private async Task ServedAsync()
+    {
+        var clock = Stopwatch.StartNew();
+        string[] definitions = (await KubectlAsync(["get", "crd", "-o", "jsonpath={.items[*].metadata.name}"])).Split(' ');
+        foreach (string definition in definitions)
+        {
+            while ((await Shell.TryAsync("kubectl", ["get", definition, "-A"], ClientEnvironment())) is { ExitCode: not 0 } said)
+            {
+                if (clock.Elapsed > TimeSpan.FromSeconds(30))
+                    throw new TimeoutException($"{definition} was not served within 30 s: {said.Text}");
+                await Task.Delay(100);
+            }
+        }
     }
 
     /// <summary>The first of four free ports in a row, below those that the kernel hands out.</summary>
