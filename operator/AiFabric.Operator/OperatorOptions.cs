@@ -3,6 +3,7 @@ using AiFabric.Operator.Finetuning;
 using AiFabric.Operator.Models;
 using AiFabric.Operator.Storage;
 using AiFabric.Operator.Webhooks;
+using k8s.Models;
 
 namespace AiFabric.Operator;
 
@@ -10,6 +11,8 @@ namespace AiFabric.Operator;
 internal sealed class OperatorOptions : IValidatableObject
 {
     public const string Section = "Operator";
+
+    private (V1PodTemplateSpec? Template, string? Error)? _template;
 
     /// <summary>Image of the worker container.</summary>
     [Required]
@@ -20,6 +23,12 @@ internal sealed class OperatorOptions : IValidatableObject
 
     /// <summary>Environment of every worker container, name to value.</summary>
     public IDictionary<string, string> WorkerEnvironment { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>A file of YAML with a partial pod template that is laid under every model's own; null for none. Read once.</summary>
+    public string? WorkerTemplateFile { get; set; }
+
+    /// <summary>Whether worker pods meet the restricted Pod Security Standard. False is for the local cluster, whose pods are processes of the machine.</summary>
+    public bool RestrictedPods { get; set; } = true;
 
     /// <summary>Token of all workers' control ports; null makes a random one for each model.</summary>
     [MinLength(16)]
@@ -112,7 +121,12 @@ internal sealed class OperatorOptions : IValidatableObject
     public StorageUri GetData() => StorageUri.TryParse(DataUri, out StorageUri? uri, out string? error) ? uri : throw new InvalidOperationException(error);
 
     /// <summary>What goes into every worker pod.</summary>
-    public PodSettings GetPodSettings() => new(WorkerImage, [.. WorkerCommand], WorkerEnvironment.AsReadOnly(), GetData());
+    /// <exception cref="InvalidOperationException">The options were not validated.</exception>
+    public PodSettings GetPodSettings() => new(WorkerImage, [.. WorkerCommand], WorkerEnvironment.AsReadOnly(), GetData())
+    {
+        Restricted = RestrictedPods,
+        Template = ReadTemplate() is (var template, null) ? template : throw new InvalidOperationException(_template?.Error),
+    };
 
     /// <summary>The waits of finetune jobs.</summary>
     public FinetuneTimes GetFinetuneTimes() => new(
@@ -123,6 +137,8 @@ internal sealed class OperatorOptions : IValidatableObject
     {
         if (!StorageUri.TryParse(DataUri, out _, out string? error))
             yield return new ValidationResult($"Operator:DataUri: {error}", [nameof(DataUri)]);
+        if (ReadTemplate().Error is { } wrong)
+            yield return new ValidationResult($"Operator:WorkerTemplateFile {wrong}", [nameof(WorkerTemplateFile)]);
         string[] terms = GatewaySelector.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         if (terms.Length == 0 || terms.Any(term => term.Split('=', 2) is not { Length: 2 } pair || pair[0].Length == 0 || pair[0].EndsWith('!')))
             yield return new ValidationResult($"Operator:GatewaySelector '{GatewaySelector}' must be key=value[,key=value]", [nameof(GatewaySelector)]);
@@ -139,4 +155,7 @@ internal sealed class OperatorOptions : IValidatableObject
                 $"Operator:Namespace '{Namespace}' hides the gateway's pods in '{GatewayNamespace}': set Operator:GatewayUrls", [nameof(Namespace)]);
         }
     }
+
+    private (V1PodTemplateSpec? Template, string? Error) ReadTemplate() =>
+        _template ??= string.IsNullOrEmpty(WorkerTemplateFile) ? (null, null) : WorkerTemplate.Read(WorkerTemplateFile);
 }

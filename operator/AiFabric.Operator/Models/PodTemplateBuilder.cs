@@ -16,7 +16,14 @@ namespace AiFabric.Operator.Models;
 /// <param name="Environment">More environment of the worker.</param>
 /// <param name="Data">Where jobs write by default; a claim is mounted.</param>
 internal sealed record PodSettings(
-    string Image, IReadOnlyList<string> Command, IReadOnlyDictionary<string, string> Environment, StorageUri Data);
+    string Image, IReadOnlyList<string> Command, IReadOnlyDictionary<string, string> Environment, StorageUri Data)
+{
+    /// <summary>Whether pods meet the restricted Pod Security Standard; false for a node that runs them as processes of a machine.</summary>
+    public bool Restricted { get; init; } = true;
+
+    /// <summary>The administrator's template: over the operator's own, under every model's.</summary>
+    public V1PodTemplateSpec? Template { get; init; }
+}
 
 /// <summary>Makes the pod template of a model's workers. Pure: one spec, one template.</summary>
 internal static class PodTemplateBuilder
@@ -60,11 +67,19 @@ internal static class PodTemplateBuilder
             },
             Spec = PodSpec(model, settings),
         };
+        if (settings.Template is { } administrators)
+            template = TemplateMerge.Over(TemplateMerge.Over(template, administrators), OnlyResources(model));
         if (model.Spec.Template is { } user)
             template = TemplateMerge.Over(template, user);
         template.Metadata.Labels[Labels.Revision] = Revision(template, model.Spec.Model.Revision);
         return template;
     }
+
+    /// <summary>A model's own resources win over the administrator's.</summary>
+    private static V1PodTemplateSpec OnlyResources(CoServedModel model) => new()
+    {
+        Spec = new V1PodSpec { Containers = [new V1Container { Name = WorkerPod.ContainerName, Resources = model.Spec.Resources }] },
+    };
 
     /// <summary>Hash of all that makes a pod what it is: its template and the weights' revision.</summary>
     private static string Revision(V1PodTemplateSpec template, string? weights) => CanonicalJson.Hash(new JsonObject
@@ -84,21 +99,46 @@ internal static class PodTemplateBuilder
                 .DistinctBy(claim => claim.Item1)
                 .Where(claim => !UserMounts(model, claim.Item1)),
         ];
+        var writable = settings.Restricted ? PodSecurity.WritableFolders(settings.Data) : [];
+        V1Volume[] volumes = [.. claims.Select(claim => Volume(claim.Claim)), .. writable.Select(folder => folder.Volume)];
+        V1VolumeMount[] mounts = [.. claims.Select(claim => Mount(claim.Claim, claim.ReadOnly)), .. writable.Select(folder => folder.Mount)];
         return new V1PodSpec
         {
-            Containers = [Worker(model, settings, weights, claims)],
+            Containers = [Worker(model, settings, weights, mounts)],
             RestartPolicy = "Always",
+            AutomountServiceAccountToken = false, // Workers know nothing of Kubernetes.
+            EnableServiceLinks = false,
+            SecurityContext = settings.Restricted ? PodSecurity.OfPod() : null,
+            TopologySpreadConstraints = [SpreadOverNodes(model)],
             TerminationGracePeriodSeconds = GraceSeconds,
-            Volumes = claims.Length == 0 ? null : [.. claims.Select(claim => new V1Volume
-            {
-                Name = VolumeName(claim.Claim),
-                PersistentVolumeClaim = new V1PersistentVolumeClaimVolumeSource { ClaimName = claim.Claim },
-            })],
+            Volumes = volumes.Length == 0 ? null : volumes,
         };
     }
 
+    private static V1Volume Volume(string claim) => new()
+    {
+        Name = VolumeName(claim),
+        PersistentVolumeClaim = new V1PersistentVolumeClaimVolumeSource { ClaimName = claim },
+    };
+
+    private static V1VolumeMount Mount(string claim, bool readOnly) => new()
+    {
+        Name = VolumeName(claim),
+        MountPath = $"{StorageUri.ClaimMountRoot}/{claim}",
+        ReadOnlyProperty = readOnly ? true : null,
+    };
+
+    /// <summary>Replicas of a model on different nodes, where there are several with room.</summary>
+    private static V1TopologySpreadConstraint SpreadOverNodes(CoServedModel model) => new()
+    {
+        MaxSkew = 1,
+        TopologyKey = "kubernetes.io/hostname",
+        WhenUnsatisfiable = "ScheduleAnyway",
+        LabelSelector = new V1LabelSelector { MatchLabels = new Dictionary<string, string> { [Labels.Model] = model.Metadata.Name } },
+    };
+
     private static V1Container Worker(
-        CoServedModel model, PodSettings settings, StorageUri? weights, (string Claim, bool ReadOnly)[] claims) => new()
+        CoServedModel model, PodSettings settings, StorageUri? weights, V1VolumeMount[] mounts) => new()
         {
             Name = WorkerPod.ContainerName,
             Image = settings.Image,
@@ -116,12 +156,8 @@ internal static class PodTemplateBuilder
             ReadinessProbe = Probe("/ready", periodSeconds: 2, failureThreshold: 2),
             LivenessProbe = Probe("/health", periodSeconds: 10, failureThreshold: 6),
             TerminationMessagePolicy = "FallbackToLogsOnError",
-            VolumeMounts = claims.Length == 0 ? null : [.. claims.Select(claim => new V1VolumeMount
-            {
-                Name = VolumeName(claim.Claim),
-                MountPath = $"{StorageUri.ClaimMountRoot}/{claim.Claim}",
-                ReadOnlyProperty = claim.ReadOnly ? true : null,
-            })],
+            VolumeMounts = mounts.Length == 0 ? null : mounts,
+            SecurityContext = settings.Restricted ? PodSecurity.OfContainer() : null,
         };
 
     private static List<string> Arguments(CoServedModel model, string modelUri)

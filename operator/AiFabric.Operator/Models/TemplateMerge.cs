@@ -18,6 +18,7 @@ internal static class TemplateMerge
         ["volumes"] = "name",
         ["imagePullSecrets"] = "name",
         ["hostAliases"] = "ip",
+        ["topologySpreadConstraints"] = "topologyKey",
         ["env"] = "name",
         ["volumeMounts"] = "mountPath",
         ["volumeDevices"] = "devicePath",

@@ -22,6 +22,7 @@ public sealed class OptionsTests
             ("GatewayUrls", new() { Namespace = "team" }),
             ("GatewayPort", new() { GatewayPort = 0 }),
             ("ControlToken", new() { ControlToken = "short" }),
+            ("WorkerTemplateFile", new() { WorkerTemplateFile = "/no/such/file" }),
             ("PublicUrl", new() { PublicUrl = "nowhere" }),
             ("Webhooks:Port", new() { Webhooks = { Port = 70_000 } }),
             ("Webhooks:ServiceName", new() { Webhooks = { ServiceName = "a.b" } }),
@@ -34,6 +35,37 @@ public sealed class OptionsTests
         foreach ((string named, OperatorOptions options) in table)
             Assert.Contains(named, Assert.Single(Problems(options)), StringComparison.Ordinal);
         Assert.Empty(Problems(new OperatorOptions { Namespace = "team", GatewayUrls = { "http://gateway:8080" } }));
+    }
+
+    [Theory]
+    [InlineData("spec: {nodeSelector: {gpu: h100}}", null)]
+    [InlineData("spec: {nodeSelektor: {gpu: h100}}", "nodeSelektor")]
+    [InlineData("spec: [", "cannot be read")]
+    [InlineData("", "is empty")]
+    [InlineData("spec: {containers: [{name: worker, args: [serve]}]}", "spec.containers[worker]: args must be left out")]
+    [InlineData("metadata: {labels: {aifabric.io/model: mine}}", "metadata.labels: aifabric.io/model must be left out")]
+    [InlineData("spec: {restartPolicy: Never}", "spec.restartPolicy: must be Always")]
+    public void A_template_file_is_read_strictly(string yaml, string? problem)
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(path, yaml);
+            var options = new OperatorOptions { WorkerTemplateFile = path };
+            if (problem is null)
+            {
+                Assert.Empty(Problems(options));
+                Assert.Equal("h100", options.GetPodSettings().Template?.Spec.NodeSelector["gpu"]);
+                return;
+            }
+            string message = Assert.Single(Problems(options));
+            Assert.StartsWith($"Operator:WorkerTemplateFile '{path}'", message, StringComparison.Ordinal);
+            Assert.Contains(problem, message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 
     private static List<string> Problems(OperatorOptions options)

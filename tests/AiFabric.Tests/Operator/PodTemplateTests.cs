@@ -73,8 +73,50 @@ public sealed class PodTemplateTests
         });
         V1PodSpec pod = PodTemplateBuilder.Build(model, Make.Settings, "t").Spec;
         Assert.Equal("file:///w/llama", pod.Containers[0].Args[2]);
-        Assert.Single(pod.Volumes);
+        Assert.Single(pod.Volumes, volume => volume.PersistentVolumeClaim is not null);
     }
+
+    [Fact]
+    public void The_administrators_template_lies_between_the_operators_and_the_models()
+    {
+        PodSettings settings = Make.Settings with
+        {
+            Template = new V1PodTemplateSpec
+            {
+                Spec = new V1PodSpec
+                {
+                    PriorityClassName = "serving",
+                    NodeSelector = new Dictionary<string, string> { ["pool"] = "cpu" },
+                    SecurityContext = new V1PodSecurityContext { RunAsUser = 1000 },
+                    Containers = [new V1Container { Name = "worker", Resources = Limits(("cpu", "8"), ("memory", "1Gi")), ImagePullPolicy = "Always" }],
+                },
+            },
+        };
+        CoServedModel model = Make.Model(spec =>
+        {
+            spec.Resources = Limits(("cpu", "2"));
+            spec.Template = new V1PodTemplateSpec { Spec = new V1PodSpec { NodeSelector = new Dictionary<string, string> { ["pool"] = "gpu" } } };
+        });
+        V1PodSpec pod = PodTemplateBuilder.Build(model, settings, "t").Spec;
+
+        Assert.Equal(("serving", "gpu", 1000L), (pod.PriorityClassName, pod.NodeSelector["pool"], pod.SecurityContext.RunAsUser));
+        Assert.True(pod.SecurityContext.RunAsNonRoot);
+        V1Container worker = Assert.Single(pod.Containers);
+        Assert.Equal(("worker:1", "Always"), (worker.Image, worker.ImagePullPolicy));
+        Assert.Equal(("2", "1Gi"), (worker.Resources.Limits["cpu"].ToString(), worker.Resources.Limits["memory"].ToString()));
+    }
+
+    [Fact]
+    public void Pods_that_are_processes_see_the_machines_own_folders()
+    {
+        V1PodSpec pod = PodTemplateBuilder.Build(Make.Model(), Make.Settings with { Restricted = false }, "t").Spec;
+        Assert.Null(pod.Volumes);
+        Assert.Null(pod.SecurityContext);
+        Assert.Null(pod.Containers[0].SecurityContext);
+    }
+
+    private static V1ResourceRequirements Limits(params (string Name, string Amount)[] limits) =>
+        new() { Limits = limits.ToDictionary(limit => limit.Name, limit => new ResourceQuantity(limit.Amount)) };
 
     private static string Revision(CoServedModel model, string token = "t") =>
         PodTemplateBuilder.Build(model, Make.Settings, token).Metadata.Labels[Labels.Revision];
