@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using AiFabric.Kube;
+using k8s.Models;
 using Microsoft.Extensions.Logging.Abstractions;
 using Prometheus;
 
@@ -59,9 +60,9 @@ public sealed class ControlPlane : IAsyncDisposable
         try
         {
             await plane.StartComponentsAsync();
+            plane._client = NewClient(plane.Kubeconfig);
             if (plane._options.ApplyCustomResourceDefinitions)
                 await plane.ApplyCustomResourceDefinitionsAsync();
-            plane._client = NewClient(plane.Kubeconfig);
             return plane;
         }
         catch
@@ -166,13 +167,12 @@ public sealed class ControlPlane : IAsyncDisposable
     private async Task ServedAsync()
     {
         var clock = Stopwatch.StartNew();
-        string[] definitions = (await KubectlAsync(["get", "crd", "-o", "jsonpath={.items[*].metadata.name}"])).Split(' ');
-        foreach (string definition in definitions)
+        foreach (V1CustomResourceDefinition definition in await Client.ListAsync<V1CustomResourceDefinition>())
         {
-            while ((await Shell.TryAsync("kubectl", ["get", definition, "-A"], ClientEnvironment())) is { ExitCode: not 0 } said)
+            while ((await Shell.TryAsync("kubectl", ["get", definition.Metadata.Name, "-A"], ClientEnvironment())) is { ExitCode: not 0 } said)
             {
                 if (clock.Elapsed > TimeSpan.FromSeconds(30))
-                    throw new TimeoutException($"{definition} was not served within 30 s: {said.Text}");
+                    throw new TimeoutException($"{definition.Metadata.Name} was not served within 30 s: {said.Text}");
                 await Task.Delay(100);
             }
         }
