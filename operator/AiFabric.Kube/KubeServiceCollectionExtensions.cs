@@ -35,11 +35,13 @@ public static class KubeServiceCollectionExtensions
     /// <param name="services">Where to register.</param>
     /// <param name="namespace">Null for all namespaces, or a cluster-scoped kind.</param>
     /// <param name="labelSelector">Null for all objects.</param>
+    /// <param name="optional">Whether the API server may lack the kind: see <see cref="IInformer{T}.IsServed"/>.</param>
     /// <exception cref="InvalidOperationException">The kind has an informer with another scope already.</exception>
-    public static IServiceCollection AddInformer<T>(this IServiceCollection services, string? @namespace = null, string? labelSelector = null)
+    public static IServiceCollection AddInformer<T>(
+        this IServiceCollection services, string? @namespace = null, string? labelSelector = null, bool optional = false)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        var scope = new InformerScope(@namespace, labelSelector);
+        var scope = new InformerScope(@namespace, labelSelector, optional);
         InformerRegistration? existing = services.Select(service => service.ImplementationInstance)
             .OfType<InformerRegistration>().FirstOrDefault(registration => registration.Kind == typeof(T));
         if (existing is not null)

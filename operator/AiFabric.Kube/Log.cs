@@ -23,6 +23,9 @@ internal static partial class Log
     [LoggerMessage(1014, LogLevel.Error, "A subscriber to {Plural} threw")]
     public static partial void SubscriberThrew(ILogger logger, Exception exception, string plural);
 
+    [LoggerMessage(1015, LogLevel.Information, "The API server does not serve {Plural}: asking again every {Delay}")]
+    public static partial void KindNotServed(ILogger logger, string plural, TimeSpan delay);
+
     [LoggerMessage(1020, LogLevel.Information, "Controller {Controller} started with {Workers} workers")]
     public static partial void ControllerStarted(ILogger logger, string controller, int workers);
 

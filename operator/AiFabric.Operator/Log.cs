@@ -18,6 +18,9 @@ internal static partial class Log
     [LoggerMessage(1103, LogLevel.Information, "Cancelling training session {Uid} on pod {Pod}: its job is gone")]
     public static partial void StraySession(ILogger logger, string uid, string pod);
 
+    [LoggerMessage(1104, LogLevel.Information, "Pod {Pod} routable: {Status} ({Message})")]
+    public static partial void GateWritten(ILogger logger, string pod, string status, string message);
+
     [LoggerMessage(1110, LogLevel.Information, "Adapter {Adapter} is loaded on pod {Pod} ({Digest})")]
     public static partial void AdapterLoaded(ILogger logger, NamespacedName adapter, string pod, string? digest);
 

@@ -4,6 +4,7 @@ using AiFabric.Gateway.Auth;
 using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Http;
 using AiFabric.Gateway.Routing;
+using AiFabric.Gateway.Shutdown;
 using AiFabric.Gateway.Streaming;
 using AiFabric.Kube;
 using k8s.Models;
@@ -64,6 +65,10 @@ public static class GatewayHost
         });
         services.AddSingleton<RouteKeeper>();
         services.AddHostedService(s => s.GetRequiredService<RouteKeeper>());
+        services.AddSingleton<Drain>();
+        services.AddHostedService(s => s.GetRequiredService<Drain>());
+        services.Configure<HostOptions>(host =>
+            host.ShutdownTimeout = TimeSpan.FromSeconds(options.DrainSeconds + options.ShutdownSeconds) + Drain.ClosingTime);
         services.AddSingleton<Readiness>();
         services.AddSingleton<InternalServer>();
         services.AddHostedService(s => s.GetRequiredService<InternalServer>());

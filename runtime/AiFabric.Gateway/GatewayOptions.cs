@@ -39,4 +39,12 @@ public sealed class GatewayOptions
     /// <summary>A worker that sends nothing for this long has failed, seconds.</summary>
     [Range(1, 86_400)]
     public int IdleTimeoutSeconds { get; set; } = 300;
+
+    /// <summary>How long requests are still taken after readiness was denied: until load balancers have heard of it, seconds.</summary>
+    [Range(0, 3_600)]
+    public int DrainSeconds { get; set; } = 5;
+
+    /// <summary>How long running requests may go on after that, seconds. With the drain and 5 s to close it must fit into the pod's grace period.</summary>
+    [Range(0, 86_400)]
+    public int ShutdownSeconds { get; set; } = 45;
 }

@@ -18,6 +18,12 @@ internal static partial class Log
     [LoggerMessage(3005, LogLevel.Error, "Request failed inside the gateway")]
     public static partial void Unhandled(ILogger log, Exception cause);
 
+    [LoggerMessage(3010, LogLevel.Information, "Draining: not ready from now on; requests are still taken for {Seconds} s")]
+    public static partial void Draining(ILogger log, int seconds);
+
+    [LoggerMessage(3011, LogLevel.Warning, "Requests that still run {Seconds} s after the drain are ended with an error")]
+    public static partial void CutOff(ILogger log, int seconds);
+
     [LoggerMessage(3006, LogLevel.Error, "The routing table could not be renewed; the last one stays")]
     public static partial void RefreshFailed(ILogger log, Exception cause);
 }

@@ -8,6 +8,10 @@
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+# Readiness gates of worker pods.
+- apiGroups: [""]
+  resources: [pods/status]
+  verbs: [patch]
 # Finalizers, and the note of what a job was accepted with; read anew before a finalizer is taken off.
 - apiGroups: [aifabric.io]
   resources: [adapters, finetunejobs]
@@ -34,6 +38,10 @@
 - apiGroups: [""]
   resources: [services]
   verbs: [list, watch, create, patch]
+# Disruption budgets of models, where the cluster has policy/v1.
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [list, watch, create, patch, delete]
 # The control token of each model, one Secret at a time by name: never listed or watched.
 - apiGroups: [""]
   resources: [secrets]

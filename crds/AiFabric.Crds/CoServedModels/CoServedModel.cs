@@ -155,10 +155,10 @@ public sealed class CoServedModelStatus
     [Description("Pods that exist.")]
     public int? Replicas { get; set; }
 
-    [Description("Pods of the current revision.")]
+    [Description("Pods of the current revision that are ready and that every gateway replica routes to.")]
     public int? UpdatedReplicas { get; set; }
 
-    [Description("Pods that are ready and that every gateway replica routes to.")]
+    [Description("Pods of any revision that are ready and that every gateway replica routes to.")]
     public int? ReadyReplicas { get; set; }
 
     [Description("Label selector of the pods, for the scale subresource.")]

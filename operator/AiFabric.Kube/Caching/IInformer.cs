@@ -10,6 +10,9 @@ namespace AiFabric.Kube;
 public interface IInformer<T> : IStore<T>
     where T : class, IKubernetesObject<V1ObjectMeta>
 {
+    /// <summary>False while the API server does not know the kind, which only an optional informer bears: it then counts as synced and empty.</summary>
+    bool IsServed { get; }
+
     /// <summary>Adds an index; objects already cached are indexed at once.</summary>
     /// <param name="name">What <see cref="IStore{T}.ByIndex"/> asks for.</param>
     /// <param name="values">The values under which an object is found. Must be pure.</param>

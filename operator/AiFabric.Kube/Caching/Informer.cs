@@ -8,7 +8,8 @@ namespace AiFabric.Kube;
 /// <summary>Which objects an informer keeps.</summary>
 /// <param name="Namespace">Null for all namespaces, or a cluster-scoped kind.</param>
 /// <param name="LabelSelector">Null for all.</param>
-public sealed record InformerScope(string? Namespace = null, string? LabelSelector = null);
+/// <param name="Optional">Whether the API server may lack the kind (an older version, a CRD not installed).</param>
+public sealed record InformerScope(string? Namespace = null, string? LabelSelector = null, bool Optional = false);
 
 /// <summary>
 /// <see cref="IInformer{T}"/> as a loop: (1) list in pages, (2) watch from the list's resourceVersion, (3) when the watch ends watch again
@@ -52,6 +53,9 @@ public sealed class Informer<T> : IInformer<T>, IRunnable
     public bool HasSynced => _synced.Task.IsCompleted;
 
     /// <inheritdoc/>
+    public bool IsServed { get; private set; } = true;
+
+    /// <inheritdoc/>
     public T? Get(NamespacedName key) => _cache.Get(key);
 
     /// <inheritdoc/>
@@ -92,6 +96,16 @@ public sealed class Informer<T> : IInformer<T>, IRunnable
                 if (_failures > 0 && !await BackOffAsync(e, cancellationToken))
                     return;
             }
+            catch (KubernetesApiException e) when (e.IsNotFound && _scope.Optional)
+            {
+                if (IsServed)
+                    Log.KindNotServed(_logger, _plural, _options.AbsentKindRecheck);
+                (IsServed, _resourceVersion) = (false, null);
+                _cache.Replace([]);
+                _synced.TrySetResult();
+                if (!await PauseAsync(_options.AbsentKindRecheck, cancellationToken))
+                    return;
+            }
 #pragma warning disable CA1031 // The loop's top: whatever went wrong, the cache has to catch up again.
             catch (Exception e)
 #pragma warning restore CA1031
@@ -108,6 +122,7 @@ public sealed class Informer<T> : IInformer<T>, IRunnable
         if (_resourceVersion is null)
         {
             ResourcePage<T> all = await ListAsync(cancellationToken);
+            IsServed = true;
             _cache.Replace(all.Items);
             _resourceVersion = all.ResourceVersion ?? throw new JsonException($"The list of {_plural} came without a resourceVersion.");
             Log.Listed(_logger, all.Items.Count, _plural, _resourceVersion);
@@ -194,6 +209,12 @@ public sealed class Informer<T> : IInformer<T>, IRunnable
         double milliseconds = _options.MinBackoff.TotalMilliseconds * Math.Pow(2, _failures - 1);
         TimeSpan delay = milliseconds >= _options.MaxBackoff.TotalMilliseconds ? _options.MaxBackoff : TimeSpan.FromMilliseconds(milliseconds);
         Log.WatchFailed(_logger, cause, _plural, _failures, delay);
+        return await PauseAsync(delay, cancellationToken);
+    }
+
+    /// <returns>False when cancelled meanwhile.</returns>
+    private async Task<bool> PauseAsync(TimeSpan delay, CancellationToken cancellationToken)
+    {
         try
         {
             await Task.Delay(delay, _time, cancellationToken);

@@ -16,14 +16,18 @@ internal sealed class ControllerBuilder<TEntity>(IServiceCollection services, In
     private int _workers = 1;
     private bool _statusChanges;
 
-    public IControllerBuilder<TEntity> Owns<TOwned>()
+    public IControllerBuilder<TEntity> Owns<TOwned>(bool optional = false)
         where TOwned : class, IKubernetesObject<V1ObjectMeta> =>
-        Watches<TOwned>(OwnerMapping.ToOwner);
+        Watch<TOwned>(OwnerMapping.ToOwner, optional);
 
     public IControllerBuilder<TEntity> Watches<TOther>(Func<TOther, IStore<TEntity>, IEnumerable<NamespacedName>> map)
+        where TOther : class, IKubernetesObject<V1ObjectMeta> =>
+        Watch(map, optional: false);
+
+    private ControllerBuilder<TEntity> Watch<TOther>(Func<TOther, IStore<TEntity>, IEnumerable<NamespacedName>> map, bool optional)
         where TOther : class, IKubernetesObject<V1ObjectMeta>
     {
-        services.AddInformer<TOther>(scope.Namespace);
+        services.AddInformer<TOther>(scope.Namespace, optional: optional);
         _watched.Add(provider =>
         {
             var owners = provider.GetRequiredService<IInformer<TEntity>>();

@@ -39,7 +39,8 @@ public interface IControllerBuilder<TEntity>
     /// Reconcile the owner when an object of <typeparamref name="TOwned"/> changes whose controller ownerReference names a
     /// <typeparamref name="TEntity"/>. Adds a shared <see cref="IInformer{T}"/> of that kind.
     /// </summary>
-    IControllerBuilder<TEntity> Owns<TOwned>()
+    /// <param name="optional">Whether the API server may lack the kind: see <see cref="IInformer{T}.IsServed"/>.</param>
+    IControllerBuilder<TEntity> Owns<TOwned>(bool optional = false)
         where TOwned : class, IKubernetesObject<V1ObjectMeta>;
 
     /// <summary>Reconcile the objects that <paramref name="map"/> names when an object of <typeparamref name="TOther"/> changes.</summary>

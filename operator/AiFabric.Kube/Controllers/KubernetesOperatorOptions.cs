@@ -43,6 +43,9 @@ public sealed class InformerOptions
 
     /// <summary>The longest wait between tries. Default 10 s: so long at most a cache stays behind after the server is back.</summary>
     public TimeSpan MaxBackoff { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Wait before a kind that the server lacks, and may lack, is asked for again. Default 10 minutes.</summary>
+    public TimeSpan AbsentKindRecheck { get; set; } = TimeSpan.FromMinutes(10);
 }
 
 /// <summary>How retries are spaced: the larger of a delay that doubles per key and an overall token bucket (controller-runtime's defaults).</summary>

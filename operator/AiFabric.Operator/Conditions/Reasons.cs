@@ -26,6 +26,7 @@ internal static class Reasons
     public const string NoTraining = "NoTraining";
     public const string ObjectiveMet = "ObjectiveMet";
     public const string ObjectiveMissed = "ObjectiveMissed";
+    public const string NoDisruptionBudget = "NoDisruptionBudget";
     public const string NoTraffic = "NoTraffic";
 
     public const string ModelNotFound = "ModelNotFound";

@@ -9,9 +9,15 @@ internal sealed record GatewayReplica(string Name, RouteReport? Report, string? 
 {
     // Every model of the cluster looks its pods up in the same report.
     private readonly Lazy<ILookup<string, RouteEntry>> _routes = new(() => (Report?.Routes ?? []).ToLookup(route => route.PodUid));
+    private readonly Lazy<ILookup<(string, string), RouteEntry>> _models = new(
+        () => (Report?.Routes ?? []).ToLookup(route => (route.Namespace, route.Model)));
 
     /// <summary>The route to this very pod, in the revision it has now; null for none.</summary>
     public RouteEntry? Find(WorkerPod pod) => _routes.Value[pod.Uid].FirstOrDefault(route => route.Revision == pod.Revision);
+
+    /// <summary>Its routes to a model's pods; none when it did not answer.</summary>
+    public IEnumerable<RouteEntry> RoutesTo(string @namespace, string model) =>
+        _models.Value[(@namespace, model)];
 }
 
 /// <summary>What all gateway replicas route to.</summary>

@@ -9,7 +9,7 @@ namespace AiFabric.Operator.Models;
 
 /// <summary>CoServedModel → Secret, Deployment, Service, status.</summary>
 internal sealed class ModelController(
-    ModelObserver observer, ModelExecutor executor, ControlTokens tokens, StatusWriter statuses, IOptions<OperatorOptions> options,
+    ModelObserver observer, ModelExecutor executor, BudgetExecutor budgets, ControlTokens tokens, StatusWriter statuses, IOptions<OperatorOptions> options,
     TimeProvider time) : IEntityController<CoServedModel>
 {
     public async Task<ReconciliationResult<CoServedModel>> ReconcileAsync(CoServedModel entity, CancellationToken cancellationToken)
@@ -30,6 +30,7 @@ internal sealed class ModelController(
     public Task<ReconciliationResult<CoServedModel>> DeletedAsync(CoServedModel entity, CancellationToken cancellationToken)
     {
         statuses.Forget(entity);
+        budgets.Forget(entity);
         tokens.Forget(entity.Metadata.NamespaceProperty, entity.Metadata.Name);
         return Task.FromResult(ReconciliationResult<CoServedModel>.Success(entity));
     }

@@ -20,6 +20,12 @@ internal sealed record ModelObservation
     /// <summary>Object of the Service's name, whoever owns it.</summary>
     public V1Service? Service { get; init; }
 
+    /// <summary>Object of the PodDisruptionBudget's name, whoever owns it.</summary>
+    public V1PodDisruptionBudget? Budget { get; init; }
+
+    /// <summary>Whether the API server knows PodDisruptionBudgets (policy/v1, Kubernetes 1.21).</summary>
+    public bool BudgetsServed { get; init; } = true;
+
     /// <summary>The model's pods, by name.</summary>
     public IReadOnlyList<WorkerPod> Pods { get; init; } = [];
 

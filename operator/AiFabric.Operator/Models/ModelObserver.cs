@@ -13,7 +13,8 @@ namespace AiFabric.Operator.Models;
 
 /// <summary>Gathers what is known of a model: from the caches, its workers and the gateways.</summary>
 internal sealed class ModelObserver(
-    WorkerPods pods, IStore<V1Deployment> deployments, IStore<V1Service> services, IStore<Adapter> adapters, IStore<FinetuneJob> jobs,
+    WorkerPods pods, IStore<V1Deployment> deployments, IStore<V1Service> services, IInformer<V1PodDisruptionBudget> budgets,
+    IStore<Adapter> adapters, IStore<FinetuneJob> jobs,
     IWorkerClient workers, IGatewayDirectory gateways)
 {
     public async Task<ModelObservation> ObserveAsync(CoServedModel model, string tokenFingerprint, CancellationToken cancellationToken)
@@ -29,6 +30,8 @@ internal sealed class ModelObserver(
             Violations = ModelRules.All.Check(model),
             Deployment = deployments.Get(space, ModelPlanner.DeploymentName(model)),
             Service = services.Get(space, ModelPlanner.ServiceName(model)),
+            Budget = budgets.Get(space, BudgetPlanner.Name(model)),
+            BudgetsServed = budgets.IsServed,
             Pods = mine,
             Loads = loads.Where(load => load.Load is not null).ToDictionary(load => load.Uid, load => load.Load!), // Filtered just before.
             Gateways = await routes,

@@ -31,6 +31,11 @@ internal sealed record ModelPlan
     /// <summary>Why nothing is applied; passes otherwise.</summary>
     public Check Refusal { get; init; } = Check.Pass;
 
+    public BudgetPlan Budget { get; init; } = BudgetPlan.Nothing;
+
+    /// <summary>Readiness gates to write.</summary>
+    public IReadOnlyList<GateChange> Gates { get; init; } = [];
+
     public IReadOnlyList<StrayAdapter> StrayAdapters { get; init; } = [];
 
     public IReadOnlyList<StraySession> StraySessions { get; init; } = [];
@@ -55,6 +60,7 @@ internal static class ModelPlanner
         {
             Replicas = Replicas(observed.Model.Spec),
             Refusal = Refuse(observed),
+            Gates = RoutableGate.Plan(observed),
             StrayAdapters = StrayAdapters(observed),
             StraySessions = StraySessions(observed),
         };
@@ -68,6 +74,7 @@ internal static class ModelPlanner
             Revision = template.Metadata.Labels[Labels.Revision],
             Deployment = JsonSubset.Holds(deployment, observed.Deployment) ? null : deployment,
             Service = JsonSubset.Holds(service, observed.Service) ? null : service,
+            Budget = BudgetPlanner.Plan(observed, plan.Replicas),
         };
     }
 
@@ -83,8 +90,7 @@ internal static class ModelPlanner
             Check.Fail(Reasons.NameTaken, $"a {what} that is not this model's exists: delete it, or rename the model");
     }
 
-    private static bool IsOurs(CoServedModel model, V1ObjectMeta? live) =>
-        live is null || live.OwnerReferences?.Any(owner => owner.Controller == true && owner.Uid == model.Metadata.Uid) == true;
+    private static bool IsOurs(CoServedModel model, V1ObjectMeta? live) => live is null || OwnedMetadata.IsOwned(model, live);
 
     private static V1Deployment Deployment(CoServedModel model, V1PodTemplateSpec template, int replicas) => new()
     {

@@ -46,8 +46,8 @@ internal static class ModelStatusBuilder
         {
             ObservedGeneration = model.Metadata.Generation,
             Replicas = alive.Length,
-            UpdatedReplicas = updated.Length,
-            ReadyReplicas = updated.Count(pod => pod.Ready && observed.Gateways.Routes(pod)),
+            UpdatedReplicas = updated.Count(pod => pod.PodReady && observed.Gateways.Routes(pod)),
+            ReadyReplicas = alive.Count(pod => pod.PodReady && observed.Gateways.Routes(pod)),
             Selector = string.Join(',', OwnedMetadata.SelectorOf(model).Select(label => $"{label.Key}={label.Value}")),
             Revision = revision,
             Url = publicUrl is null
@@ -112,7 +112,9 @@ internal static class ModelStatusBuilder
         /// <summary>Why there is no pod: the Deployment knows when the API server refuses them (quota, admission).</summary>
         private Check Creation()
         {
-            V1DeploymentCondition? refused = Observed.Deployment?.Status?.Conditions?
+            // What the Deployment says of an earlier generation says nothing of this one.
+            bool isSeen = Observed.Deployment?.Status?.ObservedGeneration is not { } seen || seen >= Observed.Deployment.Metadata.Generation;
+            V1DeploymentCondition? refused = !isSeen ? null : Observed.Deployment?.Status?.Conditions?
                 .FirstOrDefault(condition => condition is { Type: "ReplicaFailure", Status: "True" });
             return refused is null
                 ? Check.Fail(Reasons.NoPods, "no pod of the current revision exists yet")
@@ -120,9 +122,16 @@ internal static class ModelStatusBuilder
         }
 
         /// <summary>Whether nothing of another revision, and nothing too many, is left.</summary>
-        public Check RolledOut() => Alive.Length == Updated.Length && Updated.Length == Plan.Replicas
-            ? Check.Pass
-            : Check.Fail(Reasons.RollingOut, $"{Updated.Length} of {Count(Alive.Length, "pod", "pods")} run the current revision, {Plan.Replicas} wanted");
+        public Check RolledOut()
+        {
+            if (Alive.Length == Updated.Length && Updated.Length == Plan.Replicas)
+                return Check.Pass;
+            string progress = $"{Updated.Length} of {Count(Alive.Length, "pod", "pods")} run the current revision, {Plan.Replicas} wanted";
+            ModelObservation observed = Observed;
+            Check waits = Updated.Where(pod => pod.Ready && pod.Gated && !pod.Routable).Select(pod => RoutableGate.Routed(pod, observed))
+                .FirstOrDefault(check => !check.Holds, Check.Pass);
+            return Check.Fail(Reasons.RollingOut, waits.Holds ? progress : $"{progress}: {waits.Message}");
+        }
 
         public Check Routed()
         {
@@ -132,9 +141,23 @@ internal static class ModelStatusBuilder
             int routed = 0;
             foreach (WorkerPod pod in Updated)
                 routed += Observed.Gateways.Routes(pod) ? 1 : 0;
-            return routed >= Plan.Replicas
-                ? Check.Pass
-                : Check.Fail(Reasons.NotRouted, $"the gateways route to {routed} of {Count(Plan.Replicas, "replica", "replicas")}");
+            if (routed < Plan.Replicas)
+                return Check.Fail(Reasons.NotRouted, $"the gateways route to {routed} of {Count(Plan.Replicas, "replica", "replicas")}");
+            if (Updated.FirstOrDefault(pod => !pod.PodReady) is { } closed)
+                return Check.Fail(Reasons.NotRouted, $"pod {closed.Name} is not marked as Ready yet");
+            return Stale() is { } stale
+                ? Check.Fail(Reasons.NotRouted, $"a gateway still routes to pod {stale}, which is gone, leaving or of another revision")
+                : Check.Pass;
+        }
+
+        /// <summary>A pod that a gateway routes to and should not; null when there is none.</summary>
+        private string? Stale()
+        {
+            (string, string)[] current = [.. Updated.Select(pod => (pod.Uid, pod.Revision))];
+            CoServedModel model = Observed.Model;
+            return Observed.Gateways.Replicas
+                .SelectMany(gateway => gateway.RoutesTo(model.Metadata.NamespaceProperty, model.Metadata.Name))
+                .FirstOrDefault(route => !current.Contains((route.PodUid, route.Revision)))?.Pod;
         }
     }
 }

@@ -35,8 +35,14 @@ internal static class PodTemplateBuilder
     /// <summary>Names the control token without telling it, so that a new one rolls the pods.</summary>
     public const string TokenAnnotation = "aifabric.io/control-token";
 
-    /// <summary>A worker that stops has this long to finish its streams and write a checkpoint.</summary>
+    /// <summary>A worker that stops has this long to finish its streams and write a checkpoint; the user's template may say otherwise.</summary>
     private const int GraceSeconds = 60;
+
+    /// <summary>Of the grace period, what is kept for after the streams: to end those that are left with an error, and to close.</summary>
+    private const int ReserveSeconds = 10;
+
+    /// <summary>How long a stopping worker still takes requests: until gateways and Services have heard that its pod goes.</summary>
+    private const int LingerSeconds = 5;
 
     public static IReadOnlyCollection<string> ReservedLabels { get; } =
         [Labels.AppName, Labels.AppInstance, Labels.AppComponent, Labels.AppManagedBy, Labels.Model, Labels.Revision];
@@ -111,6 +117,8 @@ internal static class PodTemplateBuilder
             SecurityContext = settings.Restricted ? PodSecurity.OfPod() : null,
             TopologySpreadConstraints = [SpreadOverNodes(model)],
             TerminationGracePeriodSeconds = GraceSeconds,
+            // Ready, and so the end of its predecessor, waits for the gateways.
+            ReadinessGates = [new V1PodReadinessGate { ConditionType = PodConditions.Routable }],
             Volumes = volumes.Length == 0 ? null : volumes,
         };
     }
@@ -168,6 +176,9 @@ internal static class PodTemplateBuilder
             "serve", "--model", modelUri, "--served-name", ServedName(model), "--host", $"$({PodIpVariable})",
             "--port", Text(Ports.ServingNumber), "--control-port", Text(Ports.ControlNumber),
         };
+        int drain = DrainSeconds(spec.Template?.Spec?.TerminationGracePeriodSeconds);
+        Add("--linger-seconds", Math.Min(LingerSeconds, drain / 2));
+        Add("--drain-seconds", drain);
         Add("--ttft-ms", spec.Slo?.TtftMilliseconds);
         Add("--tpot-ms", spec.Slo?.TpotMilliseconds);
         if (spec.CoServing?.Policy is { } policy)
@@ -183,6 +194,8 @@ internal static class PodTemplateBuilder
                 arguments.AddRange([option, Text(number)]);
         }
     }
+
+    private static int DrainSeconds(long? grace) => (int)Math.Clamp((grace ?? GraceSeconds) - ReserveSeconds, 0, 86_400);
 
     private static List<V1EnvVar> Environment(CoServedModel model, PodSettings settings) =>
     [

@@ -19,6 +19,7 @@ internal static class TemplateMerge
         ["imagePullSecrets"] = "name",
         ["hostAliases"] = "ip",
         ["topologySpreadConstraints"] = "topologyKey",
+        ["readinessGates"] = "conditionType",
         ["env"] = "name",
         ["volumeMounts"] = "mountPath",
         ["volumeDevices"] = "devicePath",

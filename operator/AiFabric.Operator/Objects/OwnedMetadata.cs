@@ -29,6 +29,10 @@ internal static class OwnedMetadata
         ],
     };
 
+    /// <summary>Whether an object's metadata (null: there is no object) names this very model as its controller.</summary>
+    public static bool IsOwned(CoServedModel model, V1ObjectMeta? live) =>
+        live?.OwnerReferences?.Any(owner => owner.Controller == true && owner.Uid == model.Metadata.Uid) == true;
+
     public static Dictionary<string, string> LabelsOf(CoServedModel model, string component) => new()
     {
         [Labels.AppName] = AppName,

@@ -26,8 +26,17 @@ internal sealed record WorkerPod
 
     public string? Ip { get; init; }
 
-    /// <summary>The pod's own Ready condition, and not on its way out.</summary>
+    /// <summary>The worker serves, whether or not the gateways know of it already (see <see cref="PodReadiness.MayServe"/>).</summary>
     public bool Ready { get; init; }
+
+    /// <summary>The pod's own Ready condition, for which Services and Deployments wait: the worker serves, and its readiness gates hold.</summary>
+    public bool PodReady { get; init; }
+
+    /// <summary>Whether the pod waits for <see cref="PodConditions.Routable"/> before it is Ready.</summary>
+    public bool Gated { get; init; }
+
+    /// <summary>Whether the pod is marked as routable.</summary>
+    public bool Routable { get; init; }
 
     public bool Terminating { get; init; }
 
@@ -46,7 +55,7 @@ internal sealed record WorkerPod
     {
         V1ContainerStatus? worker = pod.Status?.ContainerStatuses?.FirstOrDefault(status => status.Name == ContainerName);
         bool terminating = pod.Metadata.DeletionTimestamp is not null || pod.Status?.Phase is "Succeeded" or "Failed";
-        bool ready = !terminating && pod.Status?.Conditions?.Any(condition => condition is { Type: "Ready", Status: "True" }) == true;
+        bool ready = PodReadiness.MayServe(pod);
         return new WorkerPod
         {
             Namespace = pod.Metadata.NamespaceProperty ?? string.Empty,
@@ -56,6 +65,9 @@ internal sealed record WorkerPod
             Revision = Label(pod, Labels.Revision),
             Ip = pod.Status?.PodIP,
             Ready = ready,
+            PodReady = ready && PodReadiness.Holds(pod, "Ready"),
+            Gated = pod.Spec?.ReadinessGates?.Any(gate => gate.ConditionType == PodConditions.Routable) == true,
+            Routable = PodReadiness.Holds(pod, PodConditions.Routable),
             Terminating = terminating,
             Restarts = worker?.RestartCount ?? 0,
             Problem = ready || terminating ? null : FindProblem(pod, worker),

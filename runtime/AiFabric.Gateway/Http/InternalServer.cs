@@ -1,5 +1,6 @@
 using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Routing;
+using AiFabric.Gateway.Shutdown;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Gateway;
 using Microsoft.Extensions.Options;
@@ -12,7 +13,7 @@ namespace AiFabric.Gateway.Http;
 /// header. It starts before the public port and stops after it, so that a replica can be asked while its last streams run out.
 /// </summary>
 public sealed class InternalServer(
-    RouteKeeper routes, DemandBook demand, Readiness readiness, IOptions<GatewayOptions> options, ILoggerFactory loggers) : IHostedService, IAsyncDisposable
+    RouteKeeper routes, DemandBook demand, Readiness readiness, Drain drain, IOptions<GatewayOptions> options, ILoggerFactory loggers) : IHostedService, IAsyncDisposable
 {
     private WebApplication? _app;
 
@@ -28,6 +29,12 @@ public sealed class InternalServer(
         _app = builder.Build();
         _app.MapGet("/internal/routes", () => Results.Json(Report(routes.Table), ControlJson.Default.RouteReport));
         _app.MapGet("/internal/demand", () => Results.Json(demand.Report(), ControlJson.Default.DemandReport));
+        // The preStop hook: it answers when the kubelet may send SIGTERM.
+        _app.MapGet("/internal/drain", async () =>
+        {
+            await drain.LingerAsync();
+            return Results.Text("drained");
+        });
         _app.MapGet("/healthz", () => Results.Text("ok"));
         _app.MapGet("/readyz", () => readiness.Missing() is { } missing
             ? Results.Text(missing, statusCode: StatusCodes.Status503ServiceUnavailable)

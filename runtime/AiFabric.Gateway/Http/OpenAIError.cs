@@ -31,6 +31,12 @@ public sealed record OpenAIError(int Status, string Type, string Message, string
     public static OpenAIError WorkersFailed(string model) =>
         new(StatusCodes.Status502BadGateway, "server_error", $"Every tried replica of '{model}' failed before answering.", "worker_unreachable", "model") { RetryAfterSeconds = 1 };
 
+    public static OpenAIError WorkerLost() =>
+        new(StatusCodes.Status502BadGateway, "server_error", "The worker was lost while it streamed this answer; ask again.", "worker_lost");
+
+    public static OpenAIError ShuttingDown() =>
+        new(StatusCodes.Status503ServiceUnavailable, "server_error", "This gateway is shutting down; ask again.", "shutting_down") { RetryAfterSeconds = 1 };
+
     /// <summary>The envelope.</summary>
     public ErrorResponse ToResponse() => new() { Error = new ErrorBody { Message = Message, Type = Type, Code = Code, Param = Param } };
 

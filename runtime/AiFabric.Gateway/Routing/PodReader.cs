@@ -9,9 +9,8 @@ public static class PodReader
     /// <summary>The pod as a routing candidate; null when it is not a worker, not ready, or on its way out.</summary>
     public static WorkerPod? Read(V1Pod pod)
     {
-        if (pod.Metadata.DeletionTimestamp is not null || string.IsNullOrEmpty(pod.Status?.PodIP)
-            || pod.Metadata.Labels is not { } labels || !labels.TryGetValue(Labels.Model, out string? model)
-            || pod.Status.Conditions?.Any(c => c.Type == "Ready" && c.Status == "True") != true)
+        if (!PodReadiness.MayServe(pod) || string.IsNullOrEmpty(pod.Status?.PodIP)
+            || pod.Metadata.Labels is not { } labels || !labels.TryGetValue(Labels.Model, out string? model))
         {
             return null;
         }

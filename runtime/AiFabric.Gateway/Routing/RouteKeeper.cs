@@ -9,8 +9,9 @@ using Microsoft.Extensions.Options;
 namespace AiFabric.Gateway.Routing;
 
 /// <summary>
-/// Keeps the routing table true: (1) a change of pods or models wakes it, and so does the clock; (2) workers that left are taken out
-/// at once; (3) each worker is asked what it serves; (4) the new table is published whole.
+/// Keeps the routing table true: (1) a pod that leaves is taken out as soon as it is heard of; (2) any change of pods or models wakes the loop, and
+/// so does the clock; (3) each worker is asked what it serves; (4) each answer changes the table as it comes, so that a slow worker holds up
+/// nobody but itself.
 /// </summary>
 public sealed class RouteKeeper(
     IInformer<V1Pod> pods,
@@ -23,23 +24,28 @@ public sealed class RouteKeeper(
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
+    private readonly Lock _publishing = new();
+
     private volatile RoutingTable _table = RoutingTable.Empty;
 
     /// <summary>The newest snapshot.</summary>
     public RoutingTable Table => _table;
 
-    /// <summary>Tells of each new snapshot, on the loop that makes them: handlers must be quick and must not throw.</summary>
+    /// <summary>Tells of each new snapshot, one at a time: handlers must be quick and must not throw.</summary>
     public event Action<RoutingTable>? Published;
 
     /// <summary>True once pods and models were listed and every ready worker was asked once.</summary>
     public bool HasSynced { get; private set; }
 
+    /// <summary>Has all workers asked again soon: somebody saw one fail.</summary>
+    public void Wake() => _wake.Writer.TryWrite(true);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await pods.WaitForSyncAsync(stoppingToken);
         await models.WaitForSyncAsync(stoppingToken);
-        using IDisposable podChanges = pods.Subscribe(_ => _wake.Writer.TryWrite(true));
-        using IDisposable modelChanges = models.Subscribe(_ => _wake.Writer.TryWrite(true));
+        using IDisposable podChanges = pods.Subscribe(Hear);
+        using IDisposable modelChanges = models.Subscribe(_ => Wake());
         while (!stoppingToken.IsCancellationRequested)
         {
             await RefreshOrLogAsync(stoppingToken);
@@ -76,25 +82,53 @@ public sealed class RouteKeeper(
         }
     }
 
+    /// <summary>Runs on the informer's loop.</summary>
+    private void Hear(StoreChange<V1Pod> change)
+    {
+        bool leaves = change.Kind == StoreChangeKind.Deleted || PodReader.Read(change.Object) is null;
+        string? replaced = change.Old is { } old && old.Metadata.Uid != change.Object.Metadata.Uid ? old.Metadata.Uid : null;
+        if (leaves || replaced is not null)
+            Publish(table => table.Where(w => w.Pod.Uid != replaced && (!leaves || w.Pod.Uid != change.Object.Metadata.Uid)));
+        Wake();
+    }
+
     private async Task RefreshAsync(CancellationToken cancellationToken)
     {
         Dictionary<ModelKey, string> declared = models.List().ToDictionary(
             m => new ModelKey(m.Metadata.NamespaceProperty, m.Metadata.Name), m => m.Spec.Model.Name ?? m.Metadata.Name);
         WorkerPod[] ready = [.. pods.List().Select(PodReader.Read).OfType<WorkerPod>()];
+        Publish(table => new RoutingTable([.. table.Workers.Where(w => ready.Contains(w.Pod))], declared));
 
         RoutingTable before = _table;
-        WorkerEndpoint[] stayed = [.. before.Workers.Where(w => ready.Contains(w.Pod))];
-        Publish(stayed, declared);
-
-        WorkerEndpoint?[] answered = await Task.WhenAll(ready.Select(p => ProbeAsync(p, before, cancellationToken)));
-        Publish([.. answered.OfType<WorkerEndpoint>().OrderBy(w => w.Pod.Uid, StringComparer.Ordinal)], declared);
+        await Task.WhenAll(ready.Select(async pod => Take(pod, await ProbeAsync(pod, before, cancellationToken))));
     }
 
-    private void Publish(WorkerEndpoint[] endpoints, Dictionary<ModelKey, string> declared)
+    /// <summary>Puts a worker's answer into the table; null takes the worker out.</summary>
+    private void Take(WorkerPod pod, WorkerEndpoint? answer) => Publish(table =>
     {
-        _table = new RoutingTable(endpoints, declared);
-        GatewayMetrics.Routes.Set(endpoints.Length);
-        Published?.Invoke(_table);
+        WorkerEndpoint? known = table.Workers.FirstOrDefault(w => w.Pod.Uid == pod.Uid);
+        bool isSame = known?.Pod == answer?.Pod && (known?.Adapters ?? []).SequenceEqual(answer?.Adapters ?? []);
+        // It may have left while it was asked, and what was heard since counts more than its answer.
+        if (isSame || (answer is not null && !IsCurrent(pod)))
+            return table;
+        IEnumerable<WorkerEndpoint> others = table.Workers.Where(w => w.Pod.Uid != pod.Uid);
+        return new RoutingTable(
+            [.. (answer is null ? others : others.Append(answer)).OrderBy(w => w.Pod.Uid, StringComparer.Ordinal)], table.Declared);
+    });
+
+    private bool IsCurrent(WorkerPod pod) => pods.Get(pod.Model.Namespace, pod.Name) is { } now && PodReader.Read(now) == pod;
+
+    private void Publish(Func<RoutingTable, RoutingTable> change)
+    {
+        lock (_publishing)
+        {
+            RoutingTable before = _table;
+            _table = change(before);
+            if (_table == before)
+                return;
+            GatewayMetrics.Routes.Set(_table.Workers.Count);
+            Published?.Invoke(_table);
+        }
     }
 
     private async Task<WorkerEndpoint?> ProbeAsync(WorkerPod pod, RoutingTable before, CancellationToken cancellationToken)

@@ -3,6 +3,7 @@ using System.Globalization;
 using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Http;
 using AiFabric.Gateway.Routing;
+using AiFabric.Gateway.Shutdown;
 using Microsoft.Extensions.Options;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -13,7 +14,8 @@ namespace AiFabric.Gateway.Streaming;
 /// (4) before the first byte, a failed worker is replaced by another; after it, the stream ends with an error event.
 /// </summary>
 public sealed class CompletionForwarder(
-    IHttpForwarder forwarder, RouteKeeper routes, DemandBook demand, IOptions<GatewayOptions> options, TimeProvider time, ILogger<CompletionForwarder> log) : IDisposable
+    IHttpForwarder forwarder, RouteKeeper routes, DemandBook demand, Drain drain, IOptions<GatewayOptions> options, TimeProvider time,
+    ILogger<CompletionForwarder> log) : IDisposable
 {
     private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler
     {
@@ -25,6 +27,8 @@ public sealed class CompletionForwarder(
         PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
         ActivityHeadersPropagator = new ReverseProxyPropagator(DistributedContextPropagator.Current),
     });
+
+    private uint _turn;
 
     private TimeSpan Idle => TimeSpan.FromSeconds(options.Value.IdleTimeoutSeconds);
 
@@ -84,24 +88,30 @@ public sealed class CompletionForwarder(
     private async Task<OpenAIError?> SendAsync(HttpContext context, RequestBody body, ModelName name, IReadOnlyList<WorkerEndpoint> workers)
     {
         var tried = new HashSet<string>(StringComparer.Ordinal);
+        uint turn = Interlocked.Increment(ref _turn);
         for (int attempt = 1; attempt <= options.Value.Attempts; attempt++)
         {
-            WorkerEndpoint? worker = RoutingTable.Pick(workers, tried);
-            if (worker is null)
+            if (drain.Cut.IsCancellationRequested || RoutingTable.Pick(workers, tried, turn) is not { } worker)
                 break;
-            tried.Add(worker.Pod.Uid);
-            bool last = attempt == options.Value.Attempts || tried.Count == workers.Count;
-            if (await TryAsync(context, body, name, worker, attempt, last))
-                return null;
-            if (!last)
+            if (attempt > 1)
                 GatewayMetrics.Retries.Inc();
+            tried.Add(worker.Pod.Uid);
+            bool isLast = attempt == options.Value.Attempts;
+            if (await TryAsync(context, body, name, worker, attempt, () => !isLast && RoutingTable.Pick(Workers(name), tried, turn) is not null))
+                return null;
+            // The table tells soon who else is affected, and new requests need not find out one by one.
+            routes.Wake();
+            workers = Workers(name);
         }
 
-        return OpenAIError.WorkersFailed(name.Text);
+        return drain.Cut.IsCancellationRequested ? OpenAIError.ShuttingDown() : OpenAIError.WorkersFailed(name.Text);
     }
 
+    /// <summary>Who serves the model now.</summary>
+    private IReadOnlyList<WorkerEndpoint> Workers(ModelName name) => routes.Table.Find(name) is RouteChoice.To to ? to.Workers : [];
+
     /// <returns>False when the worker failed before the first byte, so that another may be tried.</returns>
-    private async Task<bool> TryAsync(HttpContext context, RequestBody body, ModelName name, WorkerEndpoint worker, int number, bool last)
+    private async Task<bool> TryAsync(HttpContext context, RequestBody body, ModelName name, WorkerEndpoint worker, int number, Func<bool> another)
     {
         string upstreamModel = name.Adapter is null ? worker.Pod.ServedName : $"{worker.Pod.ServedName}:{name.Adapter}";
         ReadOnlyMemory<byte> json = body.WithModel(upstreamModel);
@@ -116,7 +126,8 @@ public sealed class CompletionForwarder(
         try
         {
             ForwarderError error = await forwarder.SendAsync(
-                context, worker.Pod.Address.ToString(), _http, new ForwarderRequestConfig { ActivityTimeout = Idle }, new WorkerTransformer(attempt, !last, Idle));
+                context, worker.Pod.Address.ToString(), _http, new ForwarderRequestConfig { ActivityTimeout = Idle },
+                new WorkerTransformer(attempt, another, Idle, drain.Cut), drain.Cut);
             return Judge(context, worker, attempt, error, number);
         }
         finally
@@ -139,9 +150,10 @@ public sealed class CompletionForwarder(
             return true;
         }
 
-        if (context.Response.HasStarted || (error == ForwarderError.None && !attempt.Refused))
+        bool neverBegan = attempt.Stream == StreamEnd.NeverBegan;
+        if (context.Response.HasStarted || (error == ForwarderError.None && !attempt.Refused && !neverBegan))
             return true;
-        Log.AttemptFailed(log, worker.Pod.Name, attempt.Refused ? "refused" : error.ToString(), number);
+        Log.AttemptFailed(log, worker.Pod.Name, attempt.Refused ? "refused" : neverBegan ? "no event" : error.ToString(), number);
         return false;
     }
 }

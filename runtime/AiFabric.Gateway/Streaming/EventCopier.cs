@@ -15,8 +15,14 @@ public enum StreamEnd
     /// <summary>The client left.</summary>
     ClientGone,
 
+    /// <summary>The worker was lost before its first whole event: the client has seen nothing, and another worker may be asked.</summary>
+    NeverBegan,
+
     /// <summary>The worker was lost; the client was told by an error event.</summary>
     WorkerLost,
+
+    /// <summary>This gateway shuts down; the client was told by an error event.</summary>
+    CutOff,
 }
 
 /// <summary>Copies server-sent events, untouched and whole, flushing after each read: a lost worker leaves no half event behind.</summary>
@@ -30,27 +36,29 @@ public static class EventCopier
     /// <param name="worker">The worker's answer.</param>
     /// <param name="client">The client's connection.</param>
     /// <param name="idle">The worker is lost when it sends nothing for this long.</param>
+    /// <param name="cut">Cancelled when the stream must end, whatever is left of it.</param>
     /// <param name="cancellationToken">Ends when the client leaves.</param>
     /// <returns>The end, and what broke the worker's side, if anything did.</returns>
     public static async Task<(StreamEnd End, Exception? Cause)> CopyAsync(
-        Stream worker, PipeWriter client, TimeSpan idle, CancellationToken cancellationToken)
+        Stream worker, PipeWriter client, TimeSpan idle, CancellationToken cut, CancellationToken cancellationToken)
     {
         PipeReader reader = PipeReader.Create(worker);
-        bool done = false;
+        bool done = false, begun = false;
         try
         {
             while (true)
             {
-                (ReadResult result, Exception? cause) = await ReadAsync(reader, idle, cancellationToken);
+                (ReadResult result, Exception? cause) = await ReadAsync(reader, idle, cut, cancellationToken);
                 if (cause is not null)
-                    return done ? (StreamEnd.Done, null) : await LostAsync(client, cause, cancellationToken);
+                    return done ? (StreamEnd.Done, null) : await EndAsync(client, begun, cause, IsCut(cause), cancellationToken);
 
                 SequencePosition end = WriteWholeEvents(result.Buffer, client, ref done);
+                begun |= !end.Equals(result.Buffer.Start);
                 reader.AdvanceTo(end, result.Buffer.End);
-                if ((await client.FlushAsync(cancellationToken)).IsCompleted && !done)
+                if (begun && (await client.FlushAsync(cancellationToken)).IsCompleted && !done)
                     return (StreamEnd.ClientGone, null);
                 if (result.IsCompleted)
-                    return done ? (StreamEnd.Done, null) : await LostAsync(client, null, cancellationToken);
+                    return done ? (StreamEnd.Done, null) : await EndAsync(client, begun, null, false, cancellationToken);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -61,11 +69,14 @@ public static class EventCopier
         {
             await reader.CompleteAsync();
         }
+
+        bool IsCut(Exception cause) => cut.IsCancellationRequested && cause is OperationCanceledException;
     }
 
-    private static async Task<(ReadResult Result, Exception? Cause)> ReadAsync(PipeReader reader, TimeSpan idle, CancellationToken cancellationToken)
+    private static async Task<(ReadResult Result, Exception? Cause)> ReadAsync(
+        PipeReader reader, TimeSpan idle, CancellationToken cut, CancellationToken cancellationToken)
     {
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cut, cancellationToken);
         deadline.CancelAfter(idle);
         try
         {
@@ -99,13 +110,17 @@ public static class EventCopier
         return end;
     }
 
-    private static async Task<(StreamEnd End, Exception? Cause)> LostAsync(PipeWriter client, Exception? cause, CancellationToken cancellationToken)
+    /// <summary>Tells the client why the stream ends here.</summary>
+    private static async Task<(StreamEnd End, Exception? Cause)> EndAsync(
+        PipeWriter client, bool begun, Exception? cause, bool isCut, CancellationToken cancellationToken)
     {
-        var error = new OpenAIError(StatusCodes.Status502BadGateway, "server_error", "The worker was lost while it streamed this answer; ask again.", "worker_lost");
+        if (!begun)
+            return (StreamEnd.NeverBegan, cause);
+        OpenAIError error = isCut ? OpenAIError.ShuttingDown() : OpenAIError.WorkerLost();
         client.Write("data: "u8);
         client.Write(JsonSerializer.SerializeToUtf8Bytes(error.ToResponse(), OpenAIJson.Default.ErrorResponse));
         client.Write(Boundary);
         await client.FlushAsync(cancellationToken);
-        return (StreamEnd.WorkerLost, cause);
+        return (isCut ? StreamEnd.CutOff : StreamEnd.WorkerLost, cause);
     }
 }

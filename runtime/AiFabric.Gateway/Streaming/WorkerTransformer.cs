@@ -7,7 +7,7 @@ namespace AiFabric.Gateway.Streaming;
 /// <summary>What one attempt at a worker came to.</summary>
 public sealed class Attempt
 {
-    /// <summary>The worker asked to try elsewhere (503) before it sent anything.</summary>
+    /// <summary>The worker asked to try elsewhere (503, 429) before it sent anything.</summary>
     public bool Refused { get; set; }
 
     /// <summary>Set when an event stream was copied.</summary>
@@ -17,8 +17,12 @@ public sealed class Attempt
     public Exception? Cause { get; set; }
 }
 
-/// <summary>Strips what is not for workers, lets 503 be tried elsewhere, and copies event streams event by event.</summary>
-public sealed class WorkerTransformer(Attempt attempt, bool retryUnavailable, TimeSpan idle) : HttpTransformer
+/// <summary>Strips what is not for workers, lets refusals be tried elsewhere, and copies event streams event by event.</summary>
+/// <param name="attempt">Gets the outcome.</param>
+/// <param name="another">Whether another worker could be tried, asked when this one refuses: meanwhile one may have come.</param>
+/// <param name="idle">The worker is lost when it sends nothing for this long.</param>
+/// <param name="cut">Cancelled when the stream must end.</param>
+public sealed class WorkerTransformer(Attempt attempt, Func<bool> another, TimeSpan idle, CancellationToken cut) : HttpTransformer
 {
     public override async ValueTask TransformRequestAsync(
         HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
@@ -33,7 +37,8 @@ public sealed class WorkerTransformer(Attempt attempt, bool retryUnavailable, Ti
     {
         if (proxyResponse is null)
             return false;
-        if (proxyResponse.StatusCode == HttpStatusCode.ServiceUnavailable && retryUnavailable)
+        // A worker that shuts down or whose queue is full refuses before it has done anything.
+        if (proxyResponse.StatusCode is HttpStatusCode.ServiceUnavailable or HttpStatusCode.TooManyRequests && another())
         {
             attempt.Refused = true;
             return false;
@@ -45,7 +50,8 @@ public sealed class WorkerTransformer(Attempt attempt, bool retryUnavailable, Ti
 
         // Not the token passed in: it ends with the forwarder's activity timeout, which knows nothing of the copying here.
         await using Stream worker = await proxyResponse.Content.ReadAsStreamAsync(httpContext.RequestAborted);
-        (attempt.Stream, attempt.Cause) = await EventCopier.CopyAsync(worker, httpContext.Response.BodyWriter, idle, httpContext.RequestAborted);
+        (attempt.Stream, attempt.Cause) = await EventCopier.CopyAsync(
+            worker, httpContext.Response.BodyWriter, idle, cut, httpContext.RequestAborted);
         return false;
     }
 }

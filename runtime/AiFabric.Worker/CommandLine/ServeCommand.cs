@@ -27,7 +27,8 @@ internal static class ServeCommand
         ("--ttft-ms", "Objective: milliseconds to the first token, reported by metrics. Default: none."),
         ("--max-adapters", "Adapters loaded at the same time. Default 16."),
         ("--max-lora-rank", "Largest rank of an adapter. Default 64."),
-        ("--drain-seconds", "How long running requests may go on after SIGTERM. Default 25."),
+        ("--linger-seconds", "How long new requests are still taken after SIGTERM, while /ready says no already. Default 5."),
+        ("--drain-seconds", "How long running requests may go on after SIGTERM, the linger included. Default 25."),
         ("--max-body-bytes", "Largest request body. Default 4194304."),
     ];
 
@@ -65,6 +66,7 @@ internal static class ServeCommand
             TtftObjective = reader.Milliseconds("--ttft-ms"),
             MaxAdapters = reader.Integer("--max-adapters", 16, 0, 4096),
             MaxLoraRank = reader.Integer("--max-lora-rank", 64, 1, 1024),
+            Linger = TimeSpan.FromSeconds(reader.Integer("--linger-seconds", 5, 0, 3_600)),
             DrainTimeout = TimeSpan.FromSeconds(reader.Integer("--drain-seconds", 25, 0, 86_400)),
             MaxBodyBytes = reader.Integer("--max-body-bytes", 4 << 20, 1024, 1 << 30),
         };

@@ -55,7 +55,10 @@ internal sealed record ServeOptions
 
     public int MaxLoraRank { get; init; } = 64;
 
-    /// <summary>How long running requests may go on after SIGTERM.</summary>
+    /// <summary>How long new requests are still taken after SIGTERM, while readiness is denied already.</summary>
+    public TimeSpan Linger { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long running requests may go on after SIGTERM, <see cref="Linger"/> included.</summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(25);
 
     public int MaxBodyBytes { get; init; } = 4 << 20;

@@ -19,6 +19,7 @@ internal sealed class TrainingRegistry(ServeOptions options, ILogger log) : IDis
     private readonly SemaphoreSlim gate = new(1, 1);
     private volatile IReadOnlyDictionary<string, Session> sessions = new Dictionary<string, Session>();
     private IModelBackend? backend;
+    private bool stopped;
 
     public void Attach(IModelBackend loaded) => Volatile.Write(ref backend, loaded);
 
@@ -36,6 +37,8 @@ internal sealed class TrainingRegistry(ServeOptions options, ILogger log) : IDis
         await gate.WaitAsync(cancellationToken);
         try
         {
+            if (stopped)
+                throw ApiException.ShuttingDown();
             if (!sessions.TryGetValue(uid, out var session))
                 return Start(uid, request);
             if (session.Recipe != RecipeOf(request))
@@ -68,12 +71,13 @@ internal sealed class TrainingRegistry(ServeOptions options, ILogger log) : IDis
         }
     }
 
-    /// <summary>Lets every session end its step and write a checkpoint, then ends it.</summary>
+    /// <summary>Lets every session end its step and write a checkpoint, then ends it; new ones are refused from now on.</summary>
     public async Task StopAsync()
     {
         await gate.WaitAsync(CancellationToken.None);
         try
         {
+            stopped = true;
             foreach (var session in sessions.Values)
                 session.Run.Suspend();
             using var deadline = new CancellationTokenSource(CheckpointGrace);

@@ -24,6 +24,8 @@ internal static class ServeProcess
     private static async Task<Exception?> ServeAsync(ServeOptions options, ModelLoader loader, CancellationToken cancellationToken)
     {
         var signalled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var hurry = new CancellationTokenSource();
+        bool routedTo = false;
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
         using var cancelled = cancellationToken.Register(() => signalled.TrySetResult());
@@ -36,6 +38,8 @@ internal static class ServeProcess
             return host.Loaded.Exception.InnerException ?? host.Loaded.Exception;
         }
         await signalled.Task;
+        if (routedTo)
+            await host.LingerAsync(hurry.Token);
         await host.StopAsync(CancellationToken.None);
         return null;
 
@@ -43,6 +47,11 @@ internal static class ServeProcess
         {
             // The runtime would end the process at once.
             context.Cancel = true;
+            // Kubernetes sends SIGTERM; who presses Ctrl-C, or asks twice, does not want to wait for routers.
+            if (context.Signal == PosixSignal.SIGTERM && !signalled.Task.IsCompleted)
+                routedTo = true;
+            else
+                hurry.Cancel();
             signalled.TrySetResult();
         }
     }

@@ -21,14 +21,17 @@ internal sealed class WorkerHost : IAsyncDisposable
     private readonly TrainingRegistry training;
     private readonly ILogger log;
     private readonly CancellationTokenSource stopLoading = new();
+    private readonly TimeProvider time;
+    private long? leavingSince;
     private bool stopped;
 
     private WorkerHost(ServeOptions options, ControlToken token, TimeProvider time)
     {
         this.options = options;
+        this.time = time;
         state = new WorkerState();
         Metrics = new WorkerMetrics(options.ServedName, options.TtftObjective);
-        serving = BuildServing(time);
+        serving = BuildServing();
         log = serving.Services.GetRequiredService<ILoggerFactory>().CreateLogger("AiFabric.Worker");
         training = new TrainingRegistry(options, log);
         control = BuildControl(token);
@@ -63,8 +66,23 @@ internal sealed class WorkerHost : IAsyncDisposable
         Log.Started(host.log, options.ServedName, host.serving.Urls.First(), host.control.Urls.First(), options.Model);
         if (options is { ControlTokenFile: null, ControlToken: null } && options.Host is not ("127.0.0.1" or "localhost" or "::1"))
             Log.ControlOpen(host.log);
-        host.Loaded = Task.Run(() => host.LoadAsync(loader, time), CancellationToken.None);
+        host.Loaded = Task.Run(() => host.LoadAsync(loader), CancellationToken.None);
         return host;
+    }
+
+    /// <summary>
+    /// Says that it leaves, and still takes requests for <see cref="ServeOptions.Linger"/>: whoever routes to it needs that long to hear of it.
+    /// Training writes its checkpoint at once, for another worker to go on from.
+    /// </summary>
+    /// <param name="hurry">Ends the wait.</param>
+    public async Task LingerAsync(CancellationToken hurry)
+    {
+        leavingSince = time.GetTimestamp();
+        state.BeginLeaving();
+        Task checkpoints = training.StopAsync();
+        if (state.Phase == WorkerPhase.Leaving)
+            await Task.Delay(options.Linger, time, hurry).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await checkpoints;
     }
 
     /// <summary>Ends in order: no new requests; running ones finish, or are ended with an error after the drain time; training checkpoints; ports close.</summary>
@@ -77,8 +95,9 @@ internal sealed class WorkerHost : IAsyncDisposable
         var idle = state.DrainAsync();
         if (!idle.IsCompleted)
         {
-            Log.Draining(log, state.Requests, options.DrainTimeout.TotalSeconds);
-            await Task.WhenAny(idle, Task.Delay(options.DrainTimeout, cancellationToken));
+            TimeSpan left = options.DrainTimeout - (leavingSince is { } since ? time.GetElapsedTime(since) : TimeSpan.Zero);
+            Log.Draining(log, state.Requests, left.TotalSeconds);
+            await Task.WhenAny(idle, Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, time, cancellationToken));
         }
         if (!idle.IsCompleted)
             Log.DrainOver(log, state.Requests);
@@ -103,7 +122,7 @@ internal sealed class WorkerHost : IAsyncDisposable
         state.Dispose();
     }
 
-    private async Task LoadAsync(ModelLoader loader, TimeProvider time)
+    private async Task LoadAsync(ModelLoader loader)
     {
         long start = time.GetTimestamp();
         IModelBackend? backend = null;
@@ -137,7 +156,7 @@ internal sealed class WorkerHost : IAsyncDisposable
         }
     }
 
-    private WebApplication BuildServing(TimeProvider time)
+    private WebApplication BuildServing()
     {
         var builder = CreateBuilder(options.Port, options.MaxBodyBytes);
         builder.Services.AddSingleton(state).AddSingleton(Metrics).AddSingleton(time).AddSingleton<CompletionHandler>();

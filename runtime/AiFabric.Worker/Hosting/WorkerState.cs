@@ -7,6 +7,7 @@ internal enum WorkerPhase
 {
     Loading,
     Ready,
+    Leaving,
     Draining,
     Failed,
 }
@@ -14,6 +15,8 @@ internal enum WorkerPhase
 /// <summary>Where the process stands and which requests run. Thread safe.</summary>
 internal sealed class WorkerState : IDisposable
 {
+    private const string ShuttingDown = "The server is shutting down.";
+
     private readonly Lock gate = new();
     private readonly CancellationTokenSource abort = new();
     private TaskCompletionSource? idle;
@@ -62,13 +65,23 @@ internal sealed class WorkerState : IDisposable
             (Phase, Reason) = (WorkerPhase.Failed, reason);
     }
 
+    /// <summary>Says not ready, yet goes on taking requests: those sent here by someone who has not heard of it.</summary>
+    public void BeginLeaving()
+    {
+        lock (gate)
+        {
+            if (Phase == WorkerPhase.Ready)
+                (Phase, Reason) = (WorkerPhase.Leaving, ShuttingDown);
+        }
+    }
+
     /// <summary>Counts a request in; dispose the result when it ends.</summary>
     /// <exception cref="ApiException">503: not ready.</exception>
     public IDisposable Enter()
     {
         lock (gate)
         {
-            if (Phase != WorkerPhase.Ready)
+            if (Phase is not (WorkerPhase.Ready or WorkerPhase.Leaving))
                 throw NotReady();
             Requests++;
             return new Visit(this);
@@ -81,7 +94,7 @@ internal sealed class WorkerState : IDisposable
         lock (gate)
         {
             if (Phase != WorkerPhase.Failed)
-                (Phase, Reason) = (WorkerPhase.Draining, "The server is shutting down.");
+                (Phase, Reason) = (WorkerPhase.Draining, ShuttingDown);
             idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             if (Requests == 0)
                 idle.TrySetResult();
@@ -93,7 +106,18 @@ internal sealed class WorkerState : IDisposable
 
     public void Dispose() => abort.Dispose();
 
-    private ApiException NotReady() => Phase == WorkerPhase.Draining
+    /// <summary>Lets through only while new requests should come here.</summary>
+    /// <exception cref="ApiException">503: not ready, or leaving.</exception>
+    public void Invite()
+    {
+        lock (gate)
+        {
+            if (Phase is WorkerPhase.Leaving or WorkerPhase.Draining)
+                throw NotReady();
+        }
+    }
+
+    private ApiException NotReady() => Phase is WorkerPhase.Leaving or WorkerPhase.Draining
         ? ApiException.ShuttingDown()
         : new ApiException(503, $"The server is not ready: {Reason}", code: "not_ready");
 

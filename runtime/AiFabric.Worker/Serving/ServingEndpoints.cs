@@ -13,13 +13,20 @@ internal static class ServingEndpoints
         var completions = routes.ServiceProvider.GetRequiredService<CompletionHandler>();
         routes.MapPost("/v1/chat/completions", completions.ChatAsync);
         routes.MapPost("/v1/completions", completions.TextAsync);
-        routes.MapGet("/v1/models", context => context.Response.WriteAsJsonAsync(
-            new ModelList { Data = state.Model.Cards() }, OpenAIJson.Default.ModelList, cancellationToken: context.RequestAborted));
+        routes.MapGet("/v1/models", context => ListAsync(context, state));
         routes.MapGet("/v1/models/{**id}", context => context.Response.WriteAsJsonAsync(
             state.Model.CardOf((string?)context.Request.RouteValues["id"] ?? ""), OpenAIJson.Default.ModelCard, cancellationToken: context.RequestAborted));
         routes.MapGet("/health", context => context.Response.WriteAsync("alive\n", context.RequestAborted));
         routes.MapGet("/ready", context => ReadyAsync(context, state));
         routes.MapGet("/metrics", context => MetricsAsync(context, state, metrics));
+    }
+
+    private static Task ListAsync(HttpContext context, WorkerState state)
+    {
+        // By this list the gateway knows whom to send requests to.
+        state.Invite();
+        return context.Response.WriteAsJsonAsync(
+            new ModelList { Data = state.Model.Cards() }, OpenAIJson.Default.ModelList, cancellationToken: context.RequestAborted);
     }
 
     private static Task ReadyAsync(HttpContext context, WorkerState state)

@@ -50,6 +50,18 @@ public sealed class FabricProcesses(FabricFixture fabric)
         return runs[0];
     }
 
+    /// <summary>kill -9 of one of several ready containers; waits for nothing.</summary>
+    public async Task<ContainerRun> KillOneAsync(string label)
+    {
+        ContainerRun victim = (await RunsAsync(FabricFixture.Space, label)).OrderBy(run => run.Pod, StringComparer.Ordinal).First(run => run.Ready);
+        Kill(victim.ProcessId);
+        return victim;
+    }
+
+    /// <summary>How often a pod's container was restarted.</summary>
+    public async Task<int> RestartsAsync(string pod) =>
+        (await fabric.Client.GetAsync<V1Pod>(pod, FabricFixture.Space))?.Status?.ContainerStatuses?.Sum(container => container.RestartCount) ?? 0;
+
     /// <summary>kill -9 of the API server, then waits until its supervisor has started another and it answers.</summary>
     public async Task KillApiServerAsync()
     {

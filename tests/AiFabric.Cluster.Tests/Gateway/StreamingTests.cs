@@ -32,19 +32,23 @@ public sealed class StreamingTests(GatewayBench bench)
 
     [Theory]
     [InlineData("dying")]
-    [InlineData("busy")]
+    [InlineData("leaving")]
+    [InlineData("full")]
+    [InlineData("breaking-off")]
     [InlineData("refusing")]
-    public async Task Another_worker_answers_when_one_fails_before_its_first_byte(string failure)
+    public async Task Another_worker_answers_when_one_fails_before_its_first_event(string failure)
     {
         await using FakeWorker one = await FakeWorker.StartAsync(failure), two = await FakeWorker.StartAsync(failure);
         await bench.ServeAsync(failure, one, two);
         Assert.Equal(HttpStatusCode.OK, (await bench.Http.AskAsync(failure)).StatusCode);
-        // Idle workers are picked in a fixed order, so the one that was asked now is asked first again.
-        (FakeWorker first, FakeWorker other) = one.Received.Count == 1 ? (one, two) : (two, one);
+        // Idle workers take turns, so the other one is asked next.
+        (FakeWorker first, FakeWorker other) = one.Received.Count == 1 ? (two, one) : (one, two);
         switch (failure)
         {
             case "dying": first.Script = Scripts.Die; break;
-            case "busy": first.Script = Scripts.Refuse(503, "shutting_down"); break;
+            case "leaving": first.Script = Scripts.Refuse(503, "shutting_down"); break;
+            case "full": first.Script = Scripts.Refuse(429, "queue_full"); break;
+            case "breaking-off": first.Script = Scripts.Stream((Task.CompletedTask, "data: {\"half")); break;
             default: await first.StopAsync(); break;
         }
 
@@ -52,8 +56,8 @@ public sealed class StreamingTests(GatewayBench bench)
 
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         Assert.Equal(Scripts.Body, await answer.Content.ReadAsStringAsync());
-        Assert.Single(other.Received);
-        Assert.Equal(failure == "refusing" ? 1 : 2, first.Received.Count);
+        Assert.Equal(2, other.Received.Count);
+        Assert.Equal(failure == "refusing" ? 0 : 1, first.Received.Count);
     }
 
     [Fact]

@@ -52,6 +52,9 @@ internal sealed class Fabric : IAsyncDisposable
     /// <summary>Whether the gateway routes to anything.</summary>
     public bool GatewayRoutes { get; set; } = true;
 
+    /// <summary>Which pods' routes the gateway has found out about.</summary>
+    public Func<RouteEntry, bool> GatewayKnows { get; set; } = _ => true;
+
     public KubernetesClientConfiguration Access { get; }
 
     /// <summary>On a local API server of its own.</summary>
@@ -226,7 +229,7 @@ internal sealed class Fabric : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         _gateway = builder.Build();
         _gateway.Run(context => context.Response.WriteAsJsonAsync(
-            new RouteReport { Routes = GatewayRoutes ? Kubelet.Routes() : [] }, ControlJson.Default.RouteReport));
+            new RouteReport { Routes = GatewayRoutes ? [.. Kubelet.Routes().Where(GatewayKnows)] : [] }, ControlJson.Default.RouteReport));
         await _gateway.StartAsync();
     }
 }

@@ -105,6 +105,8 @@ internal sealed class FakeKubelet : IAsyncDisposable
                 await EndAsync(pod);
             else if (!_running.ContainsKey(pod.Metadata.Uid))
                 await BeginAsync(pod);
+            else
+                await OpenGateAsync(pod);
         }
         foreach (string gone in _running.Keys.Except(pods.Select(pod => pod.Metadata.Uid)).ToArray())
             await ForgetAsync(gone);
@@ -144,30 +146,50 @@ internal sealed class FakeKubelet : IAsyncDisposable
             await worker.DisposeAsync();
     }
 
+    /// <summary>As a kubelet: the pod is Ready once its readiness gates hold too.</summary>
+    private async Task OpenGateAsync(V1Pod pod)
+    {
+        if (PodReadiness.Holds(pod, PodConditions.Routable) && PodReadiness.Holds(pod, "ContainersReady") && !PodReadiness.Holds(pod, "Ready"))
+            await ReportAsync(pod, pod.Status.PodIP, new V1ContainerState { Running = new() }, ready: true);
+    }
+
+    private static V1PodCondition Condition(string type, bool holds, string? reason = null) =>
+        new() { Type = type, Status = holds ? "True" : "False", Reason = reason, LastTransitionTime = DateTime.UnixEpoch };
+
     private async Task ReportAsync(V1Pod pod, string ip, V1ContainerState state, bool ready)
     {
-        var status = new V1PodStatus
-        {
-            Phase = "Running",
-            PodIP = ip,
-            Conditions = [new V1PodCondition { Type = "Ready", Status = ready ? "True" : "False", LastTransitionTime = DateTime.UnixEpoch }],
-            ContainerStatuses =
-            [
-                new V1ContainerStatus { Name = "worker", Image = "x", ImageID = "x", Ready = ready, RestartCount = 0, State = state },
-            ],
-        };
         for (V1Pod? current = pod; current is not null; current = await _client.GetAsync<V1Pod>(pod.Metadata.Name, _space, _stop.Token))
         {
             try
             {
-                current.Status = status;
+                current.Status = Status(current, ip, state, ready);
                 await _client.UpdateStatusAsync(current, _stop.Token);
                 return;
             }
             catch (KubernetesApiException e) when (e.IsConflict)
             {
-                Error = e; // A real scheduler writes to the status too.
+                Error = e; // A real scheduler writes to the status too, and the operator its readiness gate.
             }
         }
+    }
+
+    private static V1PodStatus Status(V1Pod pod, string ip, V1ContainerState state, bool ready)
+    {
+        bool waits = pod.Spec.ReadinessGates?.All(gate => PodReadiness.Holds(pod, gate.ConditionType)) == false;
+        return new V1PodStatus
+        {
+            Phase = "Running",
+            PodIP = ip,
+            Conditions =
+            [
+                Condition("ContainersReady", ready),
+                Condition("Ready", ready && !waits, ready && waits ? "ReadinessGatesNotReady" : null),
+                .. (pod.Status?.Conditions ?? []).Where(condition => condition.Type == PodConditions.Routable),
+            ],
+            ContainerStatuses =
+            [
+                new V1ContainerStatus { Name = "worker", Image = "x", ImageID = "x", Ready = ready, RestartCount = 0, State = state },
+            ],
+        };
     }
 }

@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Operator.Conditions;
 using k8s.Models;
@@ -15,5 +17,19 @@ public sealed class LocalOperatorTests : OperatorTests
         await PatchDatasetAsync();
         V1Condition accepted = await Fabric.ConditionAsync<FinetuneJob>("job", FinetuneJobConditions.Accepted, "False", Reasons.InvalidSpec);
         Assert.Contains("dataset is immutable", accepted.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_disruption_budget_comes_with_the_second_replica_and_goes_with_it()
+    {
+        await Fabric.CreateModelAsync(replicas: 2);
+        await Fabric.WaitAsync(async () => await BudgetAsync() is not null, () => "a PodDisruptionBudget");
+        Assert.Equal("1", (await BudgetAsync())!.Spec.MaxUnavailable.Value); // It was seen to be there.
+        await Fabric.Client.DeleteAsync<V1PodDisruptionBudget>("demo", Fabric.Space);
+        await Fabric.WaitAsync(async () => await BudgetAsync() is not null, () => "a deleted PodDisruptionBudget to be back");
+        await Fabric.Client.PatchAsync<CoServedModel>("demo", Fabric.Space, new JsonObject { ["spec"] = new JsonObject { ["replicas"] = 1 } });
+        await Fabric.WaitAsync(async () => await BudgetAsync() is null, () => "the PodDisruptionBudget to go");
+
+        Task<V1PodDisruptionBudget?> BudgetAsync() => Fabric.Client.GetAsync<V1PodDisruptionBudget>("demo", Fabric.Space);
     }
 }

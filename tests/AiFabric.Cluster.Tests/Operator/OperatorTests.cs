@@ -45,10 +45,15 @@ public abstract class OperatorTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_rollout_waits_for_the_gateway() => await RolloutScenario.RunAsync(_fabric);
+
+    [Fact]
     public async Task Nothing_is_written_when_nothing_changes()
     {
         await _fabric.CreateModelAsync();
         await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "True");
+        await Fabric.WaitAsync(
+            async () => (await _fabric.Client.GetAsync<V1Deployment>("demo", _fabric.Space))?.Status?.AvailableReplicas == 1, () => "the Deployment to notice");
         string[] before = await VersionsAsync();
         // Several looks later (steady time is a second) every object still has the version it had.
         await Task.Delay(TimeSpan.FromSeconds(3));

@@ -1,6 +1,8 @@
 using System.Net;
 using AiFabric.Cluster.Tests.RealCluster;
+using AiFabric.Crds.CoServedModels;
 using AiFabric.Kube;
+using k8s.Models;
 using Xunit;
 
 namespace AiFabric.Cluster.Tests.Operator;
@@ -17,5 +19,16 @@ public sealed class RealOperatorTests(RealClusterFixture cluster) : OperatorTest
         var refusal = await Assert.ThrowsAsync<KubernetesApiException>(PatchDatasetAsync);
         Assert.Equal(HttpStatusCode.UnprocessableEntity, refusal.StatusCode);
         Assert.Contains("dataset is immutable", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_without_disruption_budgets_is_told_of_once()
+    {
+        await Fabric.CreateModelAsync(replicas: 2);
+        await Fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "True");
+        // Several looks later there is still one event, told once.
+        await Task.Delay(TimeSpan.FromSeconds(3));
+        Corev1Event told = Assert.Single(await Fabric.Client.ListAsync<Corev1Event>(Fabric.Space), e => e.Reason == "NoDisruptionBudget");
+        Assert.Equal(("demo", 1), (told.InvolvedObject.Name, told.Count ?? 1));
     }
 }

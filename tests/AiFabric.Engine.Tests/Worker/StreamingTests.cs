@@ -167,6 +167,26 @@ public sealed class StreamingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_worker_that_lingers_says_it_leaves_and_still_answers()
+    {
+        await using var leaving = await RunningWorker.StartAsync(new ScriptedBackend(), o => o with { Linger = TimeSpan.FromMinutes(5) });
+        using var hurry = new CancellationTokenSource();
+        var lingering = leaving.Host.LingerAsync(hurry.Token);
+
+        using (var ready = await leaving.Serving.GetAsync("/ready"))
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+        using (var listed = await leaving.Serving.GetAsync("/v1/models"))
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, listed.StatusCode);
+        Assert.Equal("[DONE]", (await leaving.StreamAsync(Chat, Body()))[^1]);
+
+        await hurry.CancelAsync();
+        await lingering;
+        _ = leaving.Host.State.DrainAsync();
+        using var refused = await leaving.PostAsync(Chat, Body());
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+    }
+
+    [Fact]
     public async Task Shutdown_ends_a_long_stream_with_an_error_event()
     {
         backend.Play = async (_, output, cancellationToken) =>

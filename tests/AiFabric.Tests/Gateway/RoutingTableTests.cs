@@ -68,8 +68,21 @@ public sealed class RoutingTableTests
     {
         WorkerEndpoint busy = Worker("busy"), idle = Worker("idle");
         busy.InFlight.Begin();
-        Assert.Same(idle, RoutingTable.Pick([busy, idle], []));
-        Assert.Same(busy, RoutingTable.Pick([busy, idle], ["idle"]));
-        Assert.Null(RoutingTable.Pick([busy, idle], ["idle", "busy"]));
+        for (uint turn = 0; turn < 4; turn++)
+        {
+            Assert.Same(idle, RoutingTable.Pick([busy, idle], [], turn));
+            Assert.Same(busy, RoutingTable.Pick([busy, idle], ["idle"], turn));
+            Assert.Null(RoutingTable.Pick([busy, idle], ["idle", "busy"], turn));
+        }
+    }
+
+    [Fact]
+    public void Equally_loaded_workers_take_turns()
+    {
+        WorkerEndpoint[] workers = [Worker("a"), Worker("b"), Worker("c")];
+        workers[1].InFlight.Begin();
+        Assert.Equal(["a", "c", "c", "a"], Enumerable.Range(0, 4).Select(turn => RoutingTable.Pick(workers, [], (uint)turn)!.Pod.Uid)); // two are untried
+        workers[1].InFlight.End();
+        Assert.Equal(["a", "b", "c", "a"], Enumerable.Range(0, 4).Select(turn => RoutingTable.Pick(workers, [], (uint)turn)!.Pod.Uid)); // three are
     }
 }

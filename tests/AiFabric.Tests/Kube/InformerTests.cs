@@ -290,6 +290,21 @@ public sealed class InformerTests : IAsyncDisposable
         Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "ns", Labels = new Dictionary<string, string> { ["version"] = version } },
     };
 
+    [Fact]
+    public async Task A_kind_that_may_be_missing_counts_as_empty_until_the_server_has_it()
+    {
+        _server.Put(Pod("a"));
+        _server.FailNext(request => request.IsList, HttpStatusCode.NotFound, "NotFound");
+        Informer<V1Pod> informer = Start(new InformerScope(Optional: true));
+        await informer.WaitForSyncAsync(_stop.Token);
+        Assert.Equal((false, 0), (informer.IsServed, informer.List().Count));
+
+        await _time.WaitForDelayAsync(_options.AbsentKindRecheck);
+        _time.Advance(_options.AbsentKindRecheck);
+        await HeardAsync("Added a");
+        Assert.True(informer.IsServed);
+    }
+
     private async Task<Informer<V1Pod>> StartSyncedAsync()
     {
         Informer<V1Pod> informer = Start();

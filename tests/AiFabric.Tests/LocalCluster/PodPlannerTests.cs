@@ -123,6 +123,40 @@ public sealed class PodPlannerTests
         Assert.Equal(Now.UtcDateTime, unready.Conditions.Single(c => c.Type == "Initialized").LastTransitionTime);
     }
 
+    [Fact]
+    public void A_pod_is_Ready_when_its_containers_and_its_readiness_gates_are()
+    {
+        V1Pod pod = Pod("Always");
+        pod.Spec.ReadinessGates = [new V1PodReadinessGate { ConditionType = "example.com/gate" }];
+        Assert.Equal(("True", "False", "ReadinessGatesNotReady"), Readiness(pod));
+
+        pod.Status = new V1PodStatus { Conditions = [new V1PodCondition { Type = "example.com/gate", Status = "False" }] };
+        Assert.Equal(("True", "False", "ReadinessGatesNotReady"), Readiness(pod));
+
+        pod.Status.Conditions[0].Status = "True";
+        Assert.Equal(("True", "True", null), Readiness(pod));
+        Assert.Equal(("False", "False", "ContainersNotReady"), Readiness(pod, Fine with { Ready = false }));
+    }
+
+    [Fact]
+    public void The_node_leaves_the_conditions_of_others_as_they_are_stored()
+    {
+        V1PodStatus mine = PodStatus.Of(Pod("Always"), Record(Running("main")), _ => Fine, Backoff, Now);
+        V1PodStatus theirs = new() { Conditions = [new V1PodCondition { Type = "example.com/gate", Status = "True" }, new V1PodCondition { Type = "Ready", Status = "False" }] };
+
+        V1PodStatus merged = PodStatus.WithOthers(mine, theirs);
+
+        Assert.Equal(["PodScheduled", "Initialized", "ContainersReady", "Ready", "example.com/gate"], merged.Conditions.Select(c => c.Type));
+        Assert.Equal("True", merged.Conditions.Single(c => c.Type == "Ready").Status);
+    }
+
+    private static (string ContainersReady, string Ready, string? Reason) Readiness(V1Pod pod, ProbeVerdict? probe = null)
+    {
+        V1PodStatus status = PodStatus.Of(pod, Record(Running("main")), _ => probe ?? Fine, Backoff, Now);
+        V1PodCondition ready = status.Conditions.Single(c => c.Type == "Ready");
+        return (status.Conditions.Single(c => c.Type == "ContainersReady").Status, ready.Status, ready.Reason);
+    }
+
     private static IReadOnlyList<PodAction> Plan(V1Pod pod, PodRecord record, ProbeVerdict? probe = null, DateTimeOffset? now = null) =>
         PodPlanner.Plan(pod, record, _ => probe ?? Fine, Backoff, draining: false, now ?? Now);
 

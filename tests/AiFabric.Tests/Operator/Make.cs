@@ -82,6 +82,7 @@ internal static class Make
         Revision = revision,
         Ip = "127.0.0.1",
         Ready = ready,
+        PodReady = ready,
         Restarts = restarts,
         Spec = new V1PodSpec { Containers = [new V1Container { Name = "worker" }] },
     };

@@ -21,6 +21,7 @@ public sealed class ModelStatusTests
         (Reasons.ScaledToZero, Serving() with { Pods = [] }, Planned with { Replicas = 0 }),
         (Reasons.NoPods, Serving() with { Pods = [] }, Planned),
         (Reasons.PodsRefused, Serving() with { Pods = [], Deployment = Refused() }, Planned),
+        (Reasons.NoPods, Serving() with { Pods = [], Deployment = Refused(seen: 1) }, Planned),
         (Reasons.Loading, Serving() with { Pods = [Make.Pod(ready: false)] }, Planned),
         (Reasons.ModelLoadFailed, Broken(Reasons.ModelLoadFailed), Planned),
         (Reasons.ImagePullBackOff, Broken(Reasons.ImagePullBackOff), Planned),
@@ -32,8 +33,11 @@ public sealed class ModelStatusTests
         (Reasons.NoGateway, Serving() with { Gateways = GatewayView.None }, Planned),
         (Reasons.GatewayUnreachable, Serving() with { Gateways = new([new("g0", Make.Report([Make.Pod()])), new("g1", null, "refused")]) }, Planned),
         (Reasons.NotRouted, Serving() with { Gateways = Make.Gateway([]) }, Planned),
+        (Reasons.NotRouted, Serving() with { Gateways = Make.Gateway([Make.Pod(), Make.Pod("gone")]) }, Planned),
+        (Reasons.NotRouted, Serving() with { Gateways = Make.Gateway([Make.Pod(), Make.Pod("demo-0", "r0")]) }, Planned),
         (Reasons.NotRouted, Serving() with { Gateways = Make.Gateway([Make.Pod(revision: "r0")]) }, Planned),
         (Reasons.NotRouted, Serving() with { Gateways = new([new("g0", Make.Report([Make.Pod()])), new("g1", Make.Report([]))]) }, Planned),
+        (Reasons.NotRouted, Serving() with { Pods = [Make.Pod() with { PodReady = false }] }, Planned),
         (Reasons.Serving, Serving(), Planned),
     ];
 
@@ -48,12 +52,12 @@ public sealed class ModelStatusTests
     }
 
     [Fact]
-    public void Ready_replicas_are_current_ready_and_routed_by_every_gateway()
+    public void Replicas_count_when_ready_and_routed_by_every_gateway_and_as_updated_when_of_the_current_revision()
     {
         WorkerPod[] pods = [Make.Pod("a"), Make.Pod("b", ready: false), Make.Pod("c", "r0"), Make.Pod("d"), Make.Pod("e") with { Terminating = true, Ready = false }];
         var gateways = new GatewayView([new("g0", Make.Report(pods)), new("g1", Make.Report(pods.Where(pod => pod.Name != "d")))]);
         CoServedModelStatus status = Build(Serving() with { Pods = pods, Gateways = gateways }, Planned with { Replicas = 3 });
-        Assert.Equal((4, 3, 1), (status.Replicas, status.UpdatedReplicas, status.ReadyReplicas));
+        Assert.Equal((4, 1, 2), (status.Replicas, status.UpdatedReplicas, status.ReadyReplicas));
     }
 
     [Fact]
@@ -126,11 +130,12 @@ public sealed class ModelStatusTests
     private static ModelObservation WithLoad(LoadReport load) =>
         Serving() with { Loads = new Dictionary<string, LoadReport> { ["demo-0-uid"] = load } };
 
-    private static V1Deployment Refused() => new()
+    private static V1Deployment Refused(long seen = 2) => new()
     {
-        Metadata = new V1ObjectMeta { Name = "demo" },
+        Metadata = new V1ObjectMeta { Name = "demo", Generation = 2 },
         Status = new V1DeploymentStatus
         {
+            ObservedGeneration = seen,
             Conditions = [new V1DeploymentCondition { Type = "ReplicaFailure", Status = "True", Message = "exceeded quota" }],
         },
     };

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using AiFabric.LocalCluster.Controllers;
 using AiFabric.LocalCluster.Node.Probes;
 using k8s.Models;
@@ -8,6 +9,8 @@ namespace AiFabric.LocalCluster.Node.Pods;
 internal static class PodStatus
 {
     private const string HostIp = "127.0.0.1";
+
+    private static readonly string[] OwnConditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"];
 
     public static V1PodStatus Of(V1Pod pod, PodRecord record, Func<string, ProbeVerdict> probes, RestartBackoff backoff, DateTimeOffset now)
     {
@@ -33,6 +36,27 @@ internal static class PodStatus
             ContainerStatuses = containers,
             Conditions = Conditions(pod, phase, initialised, containers, now),
         };
+    }
+
+    /// <summary><paramref name="mine"/> with the conditions that are not the node's as <paramref name="theirs"/> has them.</summary>
+    public static V1PodStatus WithOthers(V1PodStatus mine, V1PodStatus? theirs)
+    {
+        IEnumerable<V1PodCondition> others = (theirs?.Conditions ?? []).Where(c => !OwnConditions.Contains(c.Type));
+        mine.Conditions = [.. (mine.Conditions ?? []).Where(c => OwnConditions.Contains(c.Type)), .. others];
+        return mine;
+    }
+
+    /// <summary>The same on a stored status.</summary>
+    public static JsonNode WithOthers(JsonObject mine, JsonNode? theirs)
+    {
+        bool IsOwn(JsonNode? condition) => condition?["type"]?.GetValue<string>() is { } type && OwnConditions.Contains(type);
+        JsonObject merged = (JsonObject)mine.DeepClone();
+        merged["conditions"] = new JsonArray(
+        [
+            .. (mine["conditions"] as JsonArray ?? []).Where(IsOwn).Select(c => c?.DeepClone()),
+            .. (theirs?["conditions"] as JsonArray ?? []).Where(c => !IsOwn(c)).Select(c => c?.DeepClone()),
+        ]);
+        return merged;
     }
 
     /// <summary>Pending, Running, Succeeded or Failed.</summary>
@@ -79,11 +103,30 @@ internal static class PodStatus
             Condition(pod, "PodScheduled", true, null, null, now),
             Condition(pod, "Initialized", initialised, initialised ? null : "ContainersNotInitialized", null, now),
             Condition(pod, "ContainersReady", ready, why.Reason, why.Message, now),
-            Condition(pod, "Ready", ready, why.Reason, why.Message, now),
+            Ready(pod, ready, why, now),
         ];
 
         // Conditions of others, such as readiness gates, stay.
         return [.. conditions, .. (pod.Status?.Conditions ?? []).Where(c => conditions.All(own => own.Type != c.Type))];
+    }
+
+    /// <summary>Ready asks for the readiness gates besides the containers; their conditions are written by others.</summary>
+    private static V1PodCondition Ready(V1Pod pod, bool containersReady, (string? Reason, string? Message) why, DateTimeOffset now)
+    {
+        if (!containersReady)
+            return Condition(pod, "Ready", false, why.Reason, why.Message, now);
+        string[] missing =
+        [
+            .. from gate in pod.Spec.ReadinessGates ?? []
+               let condition = pod.Status?.Conditions?.FirstOrDefault(c => c.Type == gate.ConditionType)
+               where condition?.Status != "True"
+               select condition is null
+                   ? $"corresponding condition of pod readiness gate \"{gate.ConditionType}\" does not exist."
+                   : $"the status of pod readiness gate \"{gate.ConditionType}\" is not \"True\", but {condition.Status}",
+        ];
+        return missing.Length == 0
+            ? Condition(pod, "Ready", true, null, null, now)
+            : Condition(pod, "Ready", false, "ReadinessGatesNotReady", string.Join(", ", missing), now);
     }
 
     private static V1PodCondition Condition(V1Pod pod, string type, bool holds, string? reason, string? message, DateTimeOffset now)

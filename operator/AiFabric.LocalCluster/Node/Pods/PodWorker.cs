@@ -272,8 +272,9 @@ internal sealed class PodWorker(PodHost host, PodFolder folder, PodRecord first,
             return;
         }
 
-        // Our own last word counts, not the watch's version, which may be older; else transition times would jump.
-        pod.Status = _published ?? pod.Status;
+        // Our own last word counts, not the watch's version, which may be older; else transition times would jump. Others' conditions, such
+        // as readiness gates, are theirs to tell.
+        pod.Status = _published is null ? pod.Status : PodStatus.WithOthers(_published, pod.Status);
         V1PodStatus status = PodStatus.Of(pod, _record, ProbesOf, host.Backoff, now);
         JsonObject wanted = TypedApi.ToJson(status);
         if (_published is not null && JsonNode.DeepEquals(TypedApi.ToJson(_published), wanted))
@@ -284,9 +285,15 @@ internal sealed class PodWorker(PodHost host, PodFolder folder, PodRecord first,
 
         host.Api.Modify<V1Pod>(_record.Namespace, _record.Name, item =>
         {
-            if (item["metadata"]?["uid"]?.GetValue<string>() == _record.Uid && !JsonNode.DeepEquals(item["status"], wanted))
+            if (item["metadata"]?["uid"]?.GetValue<string>() != _record.Uid)
             {
-                item["status"] = wanted;
+                return;
+            }
+
+            JsonNode merged = PodStatus.WithOthers(wanted, item["status"]);
+            if (!JsonNode.DeepEquals(item["status"], merged))
+            {
+                item["status"] = merged;
             }
         }, "status");
         _published = status;
