@@ -285,13 +285,8 @@ internal sealed class PodWorker(PodHost host, PodFolder folder, PodRecord first,
 
         host.Api.Modify<V1Pod>(_record.Namespace, _record.Name, item =>
         {
-            if (item["metadata"]?["uid"]?.GetValue<string>() != _record.Uid)
-            {
-                return;
-            }
-
             JsonNode merged = PodStatus.WithOthers(wanted, item["status"]);
-            if (!JsonNode.DeepEquals(item["status"], merged))
+            if (item["metadata"]?["uid"]?.GetValue<string>() == _record.Uid && !JsonNode.DeepEquals(item["status"], merged))
             {
                 item["status"] = merged;
             }
