@@ -1,6 +1,7 @@
 using AiFabric.Operator.Hosting;
 using AiFabric.Operator.Webhooks.Certificates;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace AiFabric.Operator.Webhooks;
 
@@ -12,7 +13,7 @@ internal static class WebhookRegistration
     public static string AddWebhooks(this WebApplicationBuilder builder, WebhookOptions options)
     {
         builder.Services.AddSingleton<ServedCertificate>();
-        builder.Services.AddSingleton(CertificateTimes.Default);
+        builder.Services.TryAddSingleton(CertificateTimes.Default);
         builder.Services.AddSingleton<CertificateKeeper>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<CertificateKeeper>());
         builder.Services.AddSingleton<WebhookEndpoints>();
@@ -30,6 +31,11 @@ internal static class WebhookRegistration
     public static void UseWebhooks(this WebApplication app, WebhookOptions options) =>
         app.MapWhen(context => context.Connection.LocalPort == options.Port, branch =>
         {
+            branch.Use((context, next) =>
+            {
+                context.SetEndpoint(null); // The health port's routes were matched before.
+                return next(context);
+            });
             branch.UseRouting();
             branch.UseEndpoints(WebhookEndpoints.Map);
         });

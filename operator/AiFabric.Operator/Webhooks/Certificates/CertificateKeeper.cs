@@ -13,9 +13,6 @@ internal sealed class CertificateKeeper(
     IKubernetesClient client, ServedCertificate served, IOptions<OperatorOptions> options, CertificateTimes times, TimeProvider time,
     OperatorMetrics metrics, ILogger<CertificateKeeper> logger) : BackgroundService
 {
-    /// <summary>Between two rounds when all is as wanted: a replica serves a certificate that another made at most this much later.</summary>
-    public static readonly TimeSpan Steady = TimeSpan.FromSeconds(30);
-
     /// <summary>After a conflict.</summary>
     public static readonly TimeSpan Soon = TimeSpan.FromSeconds(1);
 
@@ -59,7 +56,7 @@ internal sealed class CertificateKeeper(
         if (served.Serve(ring))
             Log.CertificateServed(logger, ring.Serving.Until);
         metrics.CertificateExpiry.Set(ring.Serving.Until.ToUnixTimeSeconds());
-        return view is { Validating: not null, Mutating: not null } ? Steady : Waiting;
+        return view is { Validating: not null, Mutating: not null } ? times.Look : Waiting;
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

@@ -14,6 +14,9 @@ internal sealed record CertificateTimes
 
     /// <summary>Time for every API server and every replica of the operator to see a change.</summary>
     public TimeSpan Settle { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Between two looks at the Secret when all is as wanted; well below <see cref="Settle"/>.</summary>
+    public TimeSpan Look { get; init; } = TimeSpan.FromSeconds(30);
 }
 
 /// <summary>The next step in the life of the certificates.</summary>

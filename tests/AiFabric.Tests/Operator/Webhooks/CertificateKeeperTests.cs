@@ -27,14 +27,14 @@ public sealed class CertificateKeeperTests : IDisposable
     {
         Install();
         (CertificateKeeper keeper, ServedCertificate served) = Keeper();
-        Assert.Equal(CertificateKeeper.Steady, await keeper.StepAsync(Cancel));
+        Assert.Equal(CertificateTimes.Default.Look, await keeper.StepAsync(Cancel));
         KeyRing ring = Stored();
         Assert.Equal(ring.Serving, served.Ring!.Serving);
         Assert.True(served.Certificate!.HasPrivateKey);
         Assert.Equal([ring.Bundle, ring.Bundle], Bundles());
 
         int writes = Writes();
-        Assert.Equal(CertificateKeeper.Steady, await keeper.StepAsync(Cancel));
+        Assert.Equal(CertificateTimes.Default.Look, await keeper.StepAsync(Cancel));
         Assert.Equal(writes, Writes());
     }
 
@@ -61,7 +61,7 @@ public sealed class CertificateKeeperTests : IDisposable
         _server.FailNext(request => request.IsApply, HttpStatusCode.Conflict, "Conflict");
         Assert.Equal(CertificateKeeper.Soon, await keeper.StepAsync(Cancel));
         Assert.Null(served.Certificate); // Not before it is trusted.
-        Assert.Equal(CertificateKeeper.Steady, await keeper.StepAsync(Cancel));
+        Assert.Equal(CertificateTimes.Default.Look, await keeper.StepAsync(Cancel));
         Assert.Equal([Stored().Bundle, Stored().Bundle], Bundles());
     }
 
@@ -150,7 +150,7 @@ public sealed class CertificateKeeperTests : IDisposable
         Assert.Equal(CertificateKeeper.Waiting, await keeper.StepAsync(Cancel));
         Assert.NotNull(served.Certificate);
         Install();
-        Assert.Equal(CertificateKeeper.Steady, await keeper.StepAsync(Cancel));
+        Assert.Equal(CertificateTimes.Default.Look, await keeper.StepAsync(Cancel));
         Assert.Equal([Stored().Bundle, Stored().Bundle], Bundles());
         Install();
         Assert.Equal([null, null], Bundles());
