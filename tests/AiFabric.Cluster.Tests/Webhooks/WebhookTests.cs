@@ -112,8 +112,9 @@ public sealed class WebhookTests(RealClusterFixture fixture)
         await WebhookOperator.WaitAsync(
             async () => (await Plane.Client.GetAsync<CoServedModel>("open", Space))!.Status?.Conditions?.Any(c => c is { Type: "Ready", Reason: "InvalidSpec" }) == true,
             "the condition");
-        string edited = await Plane.KubectlAsync(["-n", Space, "scale", "csm/open", "--replicas=2"]);
-        Assert.Contains("scaled", edited, StringComparison.Ordinal);
+        string edited = await Plane.KubectlAsync(["-n", Space, "patch", "csm/open", "--type=merge", "-p", """{"spec":{"slo":{"ttftMilliseconds":900}}}"""]);
+        Assert.Contains("Warning: spec.template.spec.restartPolicy: must be Always", edited, StringComparison.Ordinal);
+        Assert.Contains("open patched", edited, StringComparison.Ordinal);
         await Plane.KubectlAsync(["-n", Space, "delete", "csm/open", "--timeout=30s"]);
     }
 
