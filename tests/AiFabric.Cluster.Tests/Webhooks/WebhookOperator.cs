@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using AiFabric.Cluster.Tests.RealCluster;
 using AiFabric.Kube;
 using AiFabric.Operator.Hosting;
@@ -27,17 +28,19 @@ internal sealed class WebhookOperator : IAsyncDisposable
     private readonly int _port = FreePort();
     private WebApplication? _app;
 
-    private WebhookOperator(ControlPlane plane, string name, CertificateTimes times) => (_plane, Name, _times) = (plane, name, times);
+    private WebhookOperator(ControlPlane plane, string name, CertificateTimes times)
+    {
+        (_plane, Name, _times) = (plane, name, times);
+        Http = new HttpClient(new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = (_, seen, _, _) => IsServed(seen) } });
+    }
 
     /// <summary>Of the namespace, the Secret and both configurations.</summary>
     public string Name { get; }
 
     public KeyRing Ring => _app!.Services.GetRequiredService<ServedCertificate>().Ring!;
 
-    public HttpClient Http { get; } = new(new SocketsHttpHandler
-    {
-        SslOptions = { RemoteCertificateValidationCallback = (_, _, _, _) => true }, // The API server checks it, this client asks for bad bodies only.
-    });
+    /// <summary>Takes the certificate that the operator says it serves, and no other.</summary>
+    public HttpClient Http { get; }
 
     public Uri Uri => new($"https://127.0.0.1:{_port}");
 
@@ -154,6 +157,12 @@ internal sealed class WebhookOperator : IAsyncDisposable
         await _plane.Client.DeleteAsync<V1Namespace>(Name);
         await StopAsync();
         Http.Dispose();
+    }
+
+    private bool IsServed(X509Certificate? seen)
+    {
+        using X509Certificate2 served = Ring.Open();
+        return seen?.GetCertHashString() == served.GetCertHashString();
     }
 
     private static readonly string[] Plurals = ["coservedmodels", "adapters", "finetunejobs"];
