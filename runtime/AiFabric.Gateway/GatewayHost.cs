@@ -1,7 +1,9 @@
+using AiFabric.Crds.Adapters;
 using AiFabric.Crds.Common;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Gateway.Auth;
 using AiFabric.Gateway.Demand;
+using AiFabric.Gateway.Holding;
 using AiFabric.Gateway.Http;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
@@ -51,12 +53,14 @@ public static class GatewayHost
         services.AddKubernetesClient();
         services.AddInformer<V1Pod>(options.Namespace, Labels.Model);
         services.AddInformer<CoServedModel>(options.Namespace);
+        services.AddInformer<Adapter>(options.Namespace);
         if (options.RequireApiKeys)
             services.AddInformer<V1Secret>(options.ApiKeysNamespace ?? options.Namespace, ApiKeyRing.Selector);
         services.AddSingleton<ApiKeyRing>();
         services.AddHttpForwarder();
         services.AddHttpClient<WorkerClient>();
         services.AddSingleton<CompletionForwarder>();
+        services.AddSingleton<WaitingRoom>();
         services.AddSingleton(s =>
         {
             var book = new DemandBook(s.GetRequiredService<TimeProvider>());

@@ -20,6 +20,17 @@ internal static class GatewayMetrics
     public static readonly Histogram Duration = Metrics.CreateHistogram(
         "aifabric_gateway_request_duration_seconds", "From arrival to the end of the answer.", new HistogramConfiguration { Buckets = Seconds });
 
+    public static readonly Gauge Held = Metrics.CreateGauge("aifabric_gateway_requests_held", "Requests that wait for a worker of their model.");
+
+    public static readonly Gauge HeldBytes = Metrics.CreateGauge("aifabric_gateway_held_bytes", "Bytes of the bodies of waiting requests.");
+
+    public static readonly Counter HeldTotal = Metrics.CreateCounter(
+        "aifabric_gateway_requests_held_total",
+        "Requests that had to wait, by model and end: Released, Full (refused at once), TimedOut, Stopping, ClientGone.", "model", "end");
+
+    public static readonly Histogram HeldSeconds = Metrics.CreateHistogram(
+        "aifabric_gateway_hold_seconds", "How long requests waited for a worker.", new HistogramConfiguration { Buckets = Seconds });
+
     public static readonly Counter Retries = Metrics.CreateCounter(
         "aifabric_gateway_retries_total", "Attempts at another worker before the first byte.");
 

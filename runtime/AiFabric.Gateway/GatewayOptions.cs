@@ -28,6 +28,25 @@ public sealed class GatewayOptions
     [Range(1_024, 1_073_741_824)]
     public long MaxBodyBytes { get; set; } = 4 * 1_024 * 1_024;
 
+    /// <summary>
+    /// How long a request waits for a worker of its model, in seconds; 0 refuses it at once. The default ends before the minute after which common
+    /// load balancers give up, so that the client learns when to ask again.
+    /// </summary>
+    [Range(0, 3_600)]
+    public int HoldSeconds { get; set; } = 50;
+
+    /// <summary>Requests that wait at most.</summary>
+    [Range(1, 1_000_000)]
+    public int HeldRequests { get; set; } = 1_024;
+
+    /// <summary>Requests for one model that wait at most.</summary>
+    [Range(1, 1_000_000)]
+    public int HeldRequestsPerModel { get; set; } = 256;
+
+    /// <summary>Bytes that the bodies of waiting requests hold at most.</summary>
+    [Range(1_024, 1_099_511_627_776)]
+    public long HeldBytes { get; set; } = 64 * 1_024 * 1_024;
+
     /// <summary>Workers tried for one request before its first byte.</summary>
     [Range(1, 10)]
     public int Attempts { get; set; } = 3;

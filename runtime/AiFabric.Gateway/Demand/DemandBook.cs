@@ -12,9 +12,17 @@ public sealed class DemandBook(TimeProvider time)
     /// <summary>Counts a request until the result is disposed.</summary>
     public IDisposable Count(ModelKey model)
     {
-        DemandMeter meter = _meters.GetOrAdd(model, _ => new DemandMeter(time));
+        DemandMeter meter = Meter(model);
         meter.Begin();
-        return new Unfinished(meter);
+        return new Counted(meter.End);
+    }
+
+    /// <summary>Counts a request, which is counted by <see cref="Count"/> too, as waiting for a worker until the result is disposed.</summary>
+    public IDisposable CountHeld(ModelKey model)
+    {
+        DemandMeter meter = Meter(model);
+        meter.BeginHold();
+        return new Counted(meter.EndHold);
     }
 
     /// <summary>Forgets models that are no more.</summary>
@@ -37,20 +45,23 @@ public sealed class DemandBook(TimeProvider time)
                 Namespace = entry.Key.Namespace,
                 Model = entry.Key.Name,
                 Requests = requests,
+                Held = entry.Value.Held,
                 Average = Math.Round(average, 3),
                 IdleSeconds = idle is { } since ? Math.Round(since.TotalSeconds, 3) : null,
             };
         })],
     };
 
-    private sealed class Unfinished(DemandMeter meter) : IDisposable
+    private DemandMeter Meter(ModelKey model) => _meters.GetOrAdd(model, _ => new DemandMeter(time));
+
+    private sealed class Counted(Action end) : IDisposable
     {
         private int _ended;
 
         public void Dispose()
         {
             if (Interlocked.Exchange(ref _ended, 1) == 0)
-                meter.End();
+                end();
         }
     }
 }

@@ -13,11 +13,19 @@ public sealed class DemandMeter(TimeProvider time)
     private long _changed = time.GetTimestamp();
     private long? _ended;
     private int _requests;
+    private int _held;
     private double _average;
+
+    /// <summary>How many of the requests wait for a worker.</summary>
+    public int Held => Volatile.Read(ref _held);
 
     public void Begin() => Add(1);
 
     public void End() => Add(-1);
+
+    public void BeginHold() => Interlocked.Increment(ref _held);
+
+    public void EndHold() => Interlocked.Decrement(ref _held);
 
     /// <summary>The requests now, their exponentially weighted average, and the time since the last one ended (null for never).</summary>
     public (int Requests, double Average, TimeSpan? Idle) Read()

@@ -30,19 +30,24 @@ public static class Endpoints
             await OpenAIError.ModelNotFound(id).WriteAsync(context);
     }
 
-    /// <summary>Models and adapters that answer now. A name that two namespaces share is listed qualified.</summary>
+    /// <summary>
+    /// Models and adapters that answer: now, or, if they sleep while nobody asks, when they are asked. A name that two namespaces share is listed
+    /// qualified.
+    /// </summary>
     private static ModelList List(RoutingTable table, TimeProvider time)
     {
-        HashSet<string> shared = [.. table.Workers.GroupBy(w => w.Pod.ServedName)
-            .Where(g => g.Select(w => w.Pod.Model).Distinct().Count() > 1).Select(g => g.Key)];
+        ILookup<ModelKey, WorkerEndpoint> workers = table.Workers.ToLookup(w => w.Pod.Model);
+        ModelKey[] answering = [.. table.Models.Where(m => workers.Contains(m) || table.Declared[m].SleepsWhenIdle)];
+        HashSet<string> shared = [.. answering.GroupBy(table.ServedName).Where(g => g.Count() > 1).Select(g => g.Key)];
         long now = time.GetUtcNow().ToUnixTimeSeconds();
         return new ModelList
         {
-            Data = [.. table.Workers.GroupBy(w => w.Pod.Model).SelectMany(g =>
+            Data = [.. answering.SelectMany(model =>
             {
-                WorkerPod pod = g.First().Pod;
-                string name = shared.Contains(pod.ServedName) ? $"{pod.Model.Namespace}/{pod.ServedName}" : pod.ServedName;
-                return g.SelectMany(w => w.Adapters).Distinct()
+                string served = table.ServedName(model);
+                string name = shared.Contains(served) ? $"{model.Namespace}/{served}" : served;
+                IEnumerable<string> adapters = workers.Contains(model) ? workers[model].SelectMany(w => w.Adapters) : table.Declared[model].Adapters;
+                return adapters.Distinct()
                     .Select(a => new ModelCard { Id = $"{name}:{a}", Created = now, Parent = name })
                     .Prepend(new ModelCard { Id = name, Created = now });
             }).OrderBy(m => m.Id, StringComparer.Ordinal)],

@@ -28,6 +28,12 @@ public sealed record OpenAIError(int Status, string Type, string Message, string
     public static OpenAIError NotReady(string model) =>
         new(StatusCodes.Status503ServiceUnavailable, "server_error", $"No replica of '{model}' is ready.", "model_not_ready", "model") { RetryAfterSeconds = 2 };
 
+    public static OpenAIError TooManyWait(string model) =>
+        new(StatusCodes.Status503ServiceUnavailable, "server_error", $"No replica of '{model}' is ready, and too many requests wait already.", "model_queue_full", "model") { RetryAfterSeconds = 5 };
+
+    public static OpenAIError Stopped(string model) => new(
+        StatusCodes.Status503ServiceUnavailable, "server_error", $"'{model}' is switched off: its owner set it to zero replicas. No request brings it back.", "model_stopped", "model");
+
     public static OpenAIError WorkersFailed(string model) =>
         new(StatusCodes.Status502BadGateway, "server_error", $"Every tried replica of '{model}' failed before answering.", "worker_unreachable", "model") { RetryAfterSeconds = 1 };
 

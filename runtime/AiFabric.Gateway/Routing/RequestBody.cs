@@ -15,6 +15,9 @@ public sealed class RequestBody
     /// <summary>The top-level <c>model</c> field.</summary>
     public string Model { get; }
 
+    /// <summary>Bytes it holds in memory.</summary>
+    public long Length => _json.Length;
+
     /// <summary>Reads the body.</summary>
     /// <returns>The body, or the error to answer with.</returns>
     public static async Task<(RequestBody? Body, OpenAIError? Error)> ReadAsync(HttpRequest request, long maxBytes, CancellationToken cancellationToken)

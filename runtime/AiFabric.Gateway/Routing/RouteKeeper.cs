@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Threading.Channels;
+using AiFabric.Crds.Adapters;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Kube;
 using k8s.Models;
@@ -16,6 +17,7 @@ namespace AiFabric.Gateway.Routing;
 public sealed class RouteKeeper(
     IInformer<V1Pod> pods,
     IInformer<CoServedModel> models,
+    IInformer<Adapter> adapters,
     WorkerClient workers,
     IOptions<GatewayOptions> options,
     TimeProvider time,
@@ -44,8 +46,10 @@ public sealed class RouteKeeper(
     {
         await pods.WaitForSyncAsync(stoppingToken);
         await models.WaitForSyncAsync(stoppingToken);
+        await adapters.WaitForSyncAsync(stoppingToken);
         using IDisposable podChanges = pods.Subscribe(Hear);
         using IDisposable modelChanges = models.Subscribe(_ => Wake());
+        using IDisposable adapterChanges = adapters.Subscribe(_ => Wake());
         while (!stoppingToken.IsCancellationRequested)
         {
             await RefreshOrLogAsync(stoppingToken);
@@ -94,8 +98,7 @@ public sealed class RouteKeeper(
 
     private async Task RefreshAsync(CancellationToken cancellationToken)
     {
-        Dictionary<ModelKey, string> declared = models.List().ToDictionary(
-            m => new ModelKey(m.Metadata.NamespaceProperty, m.Metadata.Name), m => m.Spec.Model.Name ?? m.Metadata.Name);
+        Dictionary<ModelKey, DeclaredModel> declared = DeclaredModel.Read(models.List(), adapters.List());
         WorkerPod[] ready = [.. pods.List().Select(PodReader.Read).OfType<WorkerPod>()];
         Publish(table => new RoutingTable([.. table.Workers.Where(w => ready.Contains(w.Pod))], declared));
 

@@ -3,17 +3,23 @@ namespace AiFabric.Gateway.Routing;
 /// <summary>Where a request may go, or why it may go nowhere.</summary>
 public abstract record RouteChoice
 {
+    /// <summary>The model that is asked for; null when none is, or none that could ever answer.</summary>
+    public ModelKey? Wanted => this switch { To to => to.Workers[0].Pod.Model, NotReady absent => absent.Model, _ => null };
+
     /// <summary>Workers that serve the model, at least one.</summary>
     public sealed record To(IReadOnlyList<WorkerEndpoint> Workers) : RouteChoice;
 
     /// <summary>No resource has this name.</summary>
     public sealed record UnknownModel : RouteChoice;
 
-    /// <summary>The model is served, the adapter is not loaded.</summary>
+    /// <summary>The model exists, the adapter does not.</summary>
     public sealed record UnknownAdapter(string Adapter) : RouteChoice;
 
-    /// <summary>The model exists and no worker is ready.</summary>
-    public sealed record NotReady : RouteChoice;
+    /// <summary>The model (and the adapter, if one was named) exists, and no worker is there that could answer.</summary>
+    public sealed record NotReady(ModelKey Model) : RouteChoice;
+
+    /// <summary>The model's owner wants no replicas.</summary>
+    public sealed record Stopped : RouteChoice;
 
     /// <summary>Models of several namespaces have this name.</summary>
     public sealed record Ambiguous(IReadOnlyList<string> Candidates) : RouteChoice;
@@ -21,14 +27,14 @@ public abstract record RouteChoice
 
 /// <summary>An immutable snapshot of who serves what. Pure: built from observations, asked by requests.</summary>
 /// <param name="workers">Workers that are ready and answered.</param>
-/// <param name="declared">Models that exist as resources, with the name each is served under.</param>
-public sealed class RoutingTable(IReadOnlyList<WorkerEndpoint> workers, IReadOnlyDictionary<ModelKey, string> declared)
+/// <param name="declared">Models that exist as resources.</param>
+public sealed class RoutingTable(IReadOnlyList<WorkerEndpoint> workers, IReadOnlyDictionary<ModelKey, DeclaredModel> declared)
 {
-    public static readonly RoutingTable Empty = new([], new Dictionary<ModelKey, string>());
+    public static readonly RoutingTable Empty = new([], new Dictionary<ModelKey, DeclaredModel>());
 
     public IReadOnlyList<WorkerEndpoint> Workers { get; } = workers;
 
-    public IReadOnlyDictionary<ModelKey, string> Declared { get; } = declared;
+    public IReadOnlyDictionary<ModelKey, DeclaredModel> Declared { get; } = declared;
 
     /// <summary>Every model that is declared or served.</summary>
     public IReadOnlySet<ModelKey> Models { get; } = declared.Keys.Concat(workers.Select(w => w.Pod.Model)).ToHashSet();
@@ -37,20 +43,15 @@ public sealed class RoutingTable(IReadOnlyList<WorkerEndpoint> workers, IReadOnl
     public RouteChoice Find(ModelName name)
     {
         ModelKey[] models = [.. Workers.Where(w => name.Matches(w.Pod)).Select(w => w.Pod.Model)
-            .Concat(Declared.Where(d => name.Matches(d.Key.Namespace, d.Value)).Select(d => d.Key)).Distinct()];
+            .Concat(Declared.Where(d => name.Matches(d.Key.Namespace, d.Value.ServedName)).Select(d => d.Key)).Distinct()];
         if (models.Length == 0)
             return new RouteChoice.UnknownModel();
         if (models.Length > 1)
             return new RouteChoice.Ambiguous([.. models.Select(m => $"{m.Namespace}/{ServedName(m)}").Order(StringComparer.Ordinal)]);
 
         WorkerEndpoint[] serving = [.. Workers.Where(w => w.Pod.Model == models[0])];
-        if (serving.Length == 0)
-            return new RouteChoice.NotReady();
-        if (name.Adapter is null)
-            return new RouteChoice.To(serving);
-
-        WorkerEndpoint[] holding = [.. serving.Where(w => w.Adapters.Contains(name.Adapter))];
-        return holding.Length == 0 ? new RouteChoice.UnknownAdapter(name.Adapter) : new RouteChoice.To(holding);
+        WorkerEndpoint[] holding = name.Adapter is null ? serving : [.. serving.Where(w => w.Adapters.Contains(name.Adapter))];
+        return holding.Length > 0 ? new RouteChoice.To(holding) : Absent(models[0], name.Adapter, serving.Length > 0);
     }
 
     /// <summary>The same table with only those workers for which <paramref name="stays"/> holds.</summary>
@@ -75,6 +76,15 @@ public sealed class RoutingTable(IReadOnlyList<WorkerEndpoint> workers, IReadOnl
         return best;
     }
 
-    private string ServedName(ModelKey model) =>
-        Declared.TryGetValue(model, out string? name) ? name : Workers.First(w => w.Pod.Model == model).Pod.ServedName;
+    /// <summary>The name of one of <see cref="Models"/> in OpenAI's model field.</summary>
+    public string ServedName(ModelKey model) =>
+        Declared.TryGetValue(model, out DeclaredModel? declared) ? declared.ServedName : Workers.First(w => w.Pod.Model == model).Pod.ServedName;
+
+    private RouteChoice Absent(ModelKey model, string? adapter, bool isServed)
+    {
+        Declared.TryGetValue(model, out DeclaredModel? declared);
+        if (adapter is not null && declared?.Adapters.Contains(adapter) != true)
+            return new RouteChoice.UnknownAdapter(adapter);
+        return declared?.IsStopped == true && !isServed ? new RouteChoice.Stopped() : new RouteChoice.NotReady(model);
+    }
 }

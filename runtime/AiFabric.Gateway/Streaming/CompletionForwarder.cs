@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using AiFabric.Gateway.Demand;
+using AiFabric.Gateway.Holding;
 using AiFabric.Gateway.Http;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
@@ -10,11 +11,11 @@ using Yarp.ReverseProxy.Forwarder;
 namespace AiFabric.Gateway.Streaming;
 
 /// <summary>
-/// One completion request: (1) read the body and find the model, (2) pick a worker, (3) send, copying events as they come,
+/// One completion request: (1) read the body and find the model, (2) pick a worker, waiting while there is none, (3) send, copying events as they come,
 /// (4) before the first byte, a failed worker is replaced by another; after it, the stream ends with an error event.
 /// </summary>
 public sealed class CompletionForwarder(
-    IHttpForwarder forwarder, RouteKeeper routes, DemandBook demand, Drain drain, IOptions<GatewayOptions> options, TimeProvider time,
+    IHttpForwarder forwarder, RouteKeeper routes, WaitingRoom waiting, DemandBook demand, Drain drain, IOptions<GatewayOptions> options, TimeProvider time,
     ILogger<CompletionForwarder> log) : IDisposable
 {
     private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler
@@ -67,13 +68,14 @@ public sealed class CompletionForwarder(
     private async Task<(string Model, OpenAIError? Error)> RouteAsync(HttpContext context, RequestBody body)
     {
         ModelName name = ModelName.Parse(body.Model);
-        switch (routes.Table.Find(name))
+        using IDisposable? counted = routes.Table.Find(name).Wanted is { } key ? demand.Count(key) : null;
+        (RouteChoice? choice, OpenAIError? refusal) = await waiting.AdmitAsync(name, body.Length, context.RequestAborted);
+        switch (choice)
         {
             case RouteChoice.To to:
-                using (demand.Count(to.Workers[0].Pod.Model))
-                    return (to.Workers[0].Pod.ServedName, await SendAsync(context, body, name, to.Workers));
-            case RouteChoice.NotReady:
-                return (name.Name, OpenAIError.NotReady(body.Model));
+                return (to.Workers[0].Pod.ServedName, await SendAsync(context, body, name, to.Workers));
+            case RouteChoice.Stopped:
+                return (name.Name, OpenAIError.Stopped(body.Model));
             case RouteChoice.UnknownAdapter unknown:
                 return ("unknown", OpenAIError.NotFound(
                     $"The model '{name.Name}' has no adapter '{unknown.Adapter}'. GET /v1/models lists those it has.", "model_not_found", "model"));
@@ -81,7 +83,7 @@ public sealed class CompletionForwarder(
                 return ("unknown", OpenAIError.Invalid(
                     $"Several models are served as '{name.Name}'; ask for one of {string.Join(", ", ambiguous.Candidates)}.", "model", "model_ambiguous"));
             default:
-                return ("unknown", OpenAIError.ModelNotFound(body.Model));
+                return refusal is null ? ("unknown", OpenAIError.ModelNotFound(body.Model)) : (name.Name, refusal);
         }
     }
 

@@ -73,7 +73,7 @@ public sealed class GatewayBench : IAsyncLifetime
     public async Task<WebApplication> StartGatewayAsync(params string[] settings)
     {
         WebApplication gateway = GatewayHost.Build(
-            ["--Gateway:Listen", "http://127.0.0.1:0", "--Gateway:InternalListen", "http://127.0.0.1:0", "--Gateway:ProbeIntervalMilliseconds", "100", "--Gateway:DrainSeconds", "0", "--Logging:LogLevel:Default", "None", .. settings],
+            ["--Gateway:Listen", "http://127.0.0.1:0", "--Gateway:InternalListen", "http://127.0.0.1:0", "--Gateway:ProbeIntervalMilliseconds", "100", "--Gateway:DrainSeconds", "0", "--Gateway:HoldSeconds", "1", "--Logging:LogLevel:Default", "None", .. settings],
             services => services.AddSingleton(_access!)); // set on start
         await gateway.StartAsync();
         using var http = new HttpClient { BaseAddress = Internal(gateway) };

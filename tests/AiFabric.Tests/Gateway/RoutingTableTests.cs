@@ -5,10 +5,11 @@ namespace AiFabric.Tests.Gateway;
 
 public sealed class RoutingTableTests
 {
-    private static readonly Dictionary<ModelKey, string> TwoModels = new()
+    private static readonly Dictionary<ModelKey, DeclaredModel> Declared = new()
     {
-        [new ModelKey("a", "small")] = "small",
-        [new ModelKey("b", "large")] = "large",
+        [new ModelKey("a", "small")] = new DeclaredModel("small") { Adapters = new HashSet<string> { "declared" } },
+        [new ModelKey("b", "large")] = new DeclaredModel("large"),
+        [new ModelKey("b", "off")] = new DeclaredModel("off") { IsStopped = true },
     };
 
     private static WorkerEndpoint Worker(string uid, string ns = "a", string model = "small", params string[] adapters) => new(
@@ -25,7 +26,7 @@ public sealed class RoutingTableTests
         new InFlightCounter());
 
     private static RouteChoice Find(string name, params WorkerEndpoint[] workers) =>
-        new RoutingTable(workers, TwoModels).Find(ModelName.Parse(name));
+        new RoutingTable(workers, Declared).Find(ModelName.Parse(name));
 
     [Fact]
     public void A_name_finds_all_workers_of_its_model()
@@ -50,7 +51,23 @@ public sealed class RoutingTableTests
         Assert.Equal("de", Assert.IsType<RouteChoice.UnknownAdapter>(Find("small:de", Worker("1", adapters: "fr"))).Adapter);
 
     [Fact]
-    public void A_declared_model_without_workers_is_not_ready() => Assert.IsType<RouteChoice.NotReady>(Find("large"));
+    public void An_adapter_that_is_declared_and_not_loaded_yet_is_not_ready()
+    {
+        Assert.Equal(new ModelKey("a", "small"), Assert.IsType<RouteChoice.NotReady>(Find("small:declared", Worker("1"))).Model);
+        Assert.IsType<RouteChoice.NotReady>(Find("small:declared"));
+        Assert.IsType<RouteChoice.UnknownAdapter>(Find("small:other"));
+    }
+
+    [Fact]
+    public void A_declared_model_without_workers_is_not_ready() =>
+        Assert.Equal(new ModelKey("b", "large"), Assert.IsType<RouteChoice.NotReady>(Find("large")).Model);
+
+    [Fact]
+    public void A_model_that_its_owner_set_to_zero_is_stopped_once_its_last_worker_has_gone()
+    {
+        Assert.IsType<RouteChoice.Stopped>(Find("off"));
+        Assert.IsType<RouteChoice.To>(Find("off", Worker("1", "b", "off")));
+    }
 
     [Fact]
     public void A_name_nobody_declared_is_unknown() => Assert.IsType<RouteChoice.UnknownModel>(Find("nothing", Worker("1")));
