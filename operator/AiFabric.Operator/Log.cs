@@ -21,6 +21,12 @@ internal static partial class Log
     [LoggerMessage(1104, LogLevel.Information, "Pod {Pod} routable: {Status} ({Message})")]
     public static partial void GateWritten(ILogger logger, string pod, string status, string message);
 
+    [LoggerMessage(1105, LogLevel.Warning, "The demand could not be looked at; models keep their replicas")]
+    public static partial void DemandUnknown(ILogger logger, Exception cause);
+
+    [LoggerMessage(1106, LogLevel.Information, "Scaling model {Model} from {Before} to {Replicas} replicas: {Cause}")]
+    public static partial void Rescaled(ILogger logger, NamespacedName model, int before, int replicas, string cause);
+
     [LoggerMessage(1110, LogLevel.Information, "Adapter {Adapter} is loaded on pod {Pod} ({Digest})")]
     public static partial void AdapterLoaded(ILogger logger, NamespacedName adapter, string pod, string? digest);
 

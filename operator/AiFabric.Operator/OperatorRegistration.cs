@@ -57,14 +57,14 @@ internal static class OperatorRegistration
                 Http(TimeSpan.FromSeconds(options.Value.RequestTimeoutSeconds)), provider.GetRequiredService<IStore<V1Pod>>(), options,
                 provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<OperatorMetrics>());
         });
-        services.AddSingleton<ModelObserver>().AddSingleton<ModelExecutor>().AddSingleton<BudgetExecutor>();
+        services.AddSingleton<ScaleBook>().AddSingleton<ModelObserver>().AddSingleton<ModelExecutor>().AddSingleton<BudgetExecutor>();
         services.AddSingleton<AdapterObserver>().AddSingleton<AdapterExecutor>();
         services.AddSingleton<FinetuneObserver>().AddSingleton<FinetuneExecutor>();
     }
 
     private static void AddControllers(IOperatorBuilder builder, int workers) => builder
         .AddController<ModelController, CoServedModel>(controller => controller.WithWorkers(workers)
-            .Owns<V1Deployment>().Owns<V1Service>().Owns<V1PodDisruptionBudget>(optional: true)
+            .Owns<V1Deployment>().Owns<V1Service>().Owns<V1PodDisruptionBudget>(optional: true).WokenBy<DemandPoller>()
             .Watches<V1Pod>((pod, _) => WorkerPods.ModelOf(pod) is { } model ? [model] : []))
         .AddController<AdapterController, Adapter>(controller => controller.WithWorkers(workers)
             .Watches<V1Pod>((pod, adapters) => WorkerPods.ModelOf(pod) is { } model ? Keys(adapters.OfModel(model)) : [])

@@ -53,7 +53,7 @@
 
 {{- define "aifabric.gatewayRules" -}}
 - apiGroups: [aifabric.io]
-  resources: [coservedmodels]
+  resources: [coservedmodels, adapters]
   verbs: [list, watch]
 - apiGroups: [""]
   resources: [pods]

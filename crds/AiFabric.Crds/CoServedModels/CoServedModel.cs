@@ -72,6 +72,7 @@ public sealed class ModelSource
 [ValidationRule("self.minReplicas <= self.maxReplicas", "minReplicas must not exceed maxReplicas")]
 public sealed class ScalingSpec
 {
+    [Description("Replicas while nobody asks. 0: the gateways hold the first request and wake the model.")]
     [Default(1)]
     [RangeMinimum(0)]
     [RangeMaximum(1000)]
@@ -82,12 +83,13 @@ public sealed class ScalingSpec
     [RangeMaximum(1000)]
     public int? MaxReplicas { get; set; }
 
-    [Description("Requests in flight per replica that the scaler aims at.")]
+    [Description("Unfinished requests per replica that the scaler aims at.")]
     [Default(32)]
     [RangeMinimum(1)]
     [RangeMaximum(10000)]
     public int? TargetRequests { get; set; }
 
+    [Description("Replicas are taken away only when the demand asked for fewer during all of this time.")]
     [Default(300)]
     [RangeMinimum(0)]
     [RangeMaximum(86400)]
@@ -183,4 +185,7 @@ public static class CoServedModelConditions
     public const string RouterReady = "RouterReady";
     public const string FinetuningActive = "FinetuningActive";
     public const string SloMet = "SloMet";
+
+    /// <summary>The demand decides the replicas. Only with <c>scaling</c>.</summary>
+    public const string ScalingActive = "ScalingActive";
 }

@@ -5,7 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 namespace AiFabric.Kube;
 
 /// <summary>What a controller's registration said, with the services it named resolved.</summary>
-internal sealed record ControllerPlan<TEntity>(int Workers, bool StatusChanges, IReadOnlyList<WatchedKind> Watched)
+internal sealed record ControllerPlan<TEntity>(int Workers, bool StatusChanges, IReadOnlyList<WatchedKind> Watched, IReadOnlyList<IWakeSource> WakeSources)
     where TEntity : class, IKubernetesObject<V1ObjectMeta>;
 
 /// <inheritdoc/>
@@ -13,6 +13,7 @@ internal sealed class ControllerBuilder<TEntity>(IServiceCollection services, In
     where TEntity : class, IKubernetesObject<V1ObjectMeta>
 {
     private readonly List<Func<IServiceProvider, WatchedKind>> _watched = [];
+    private readonly List<Func<IServiceProvider, IWakeSource>> _wakeSources = [];
     private int _workers = 1;
     private bool _statusChanges;
 
@@ -36,6 +37,14 @@ internal sealed class ControllerBuilder<TEntity>(IServiceCollection services, In
         return this;
     }
 
+    public IControllerBuilder<TEntity> WokenBy<TSource>()
+        where TSource : class, IWakeSource
+    {
+        services.AddSingleton<TSource>();
+        _wakeSources.Add(provider => provider.GetRequiredService<TSource>());
+        return this;
+    }
+
     public IControllerBuilder<TEntity> WithWorkers(int count)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
@@ -56,5 +65,5 @@ internal sealed class ControllerBuilder<TEntity>(IServiceCollection services, In
     }
 
     public ControllerPlan<TEntity> Build(IServiceProvider provider) =>
-        new(_workers, _statusChanges, [.. _watched.Select(make => make(provider))]);
+        new(_workers, _statusChanges, [.. _watched.Select(make => make(provider))], [.. _wakeSources.Select(make => make(provider))]);
 }

@@ -47,7 +47,9 @@ internal sealed class ControllerLoop<TEntity> : IRunnable, IDisposable
         _metrics.MaxWorkers.WithLabels(_name).Set(_plan.Workers);
         try
         {
-            await Task.WhenAll([ResyncAsync(cancellationToken), .. Enumerable.Range(0, _plan.Workers).Select(_ => WorkAsync(cancellationToken))]);
+            await Task.WhenAll([
+                ResyncAsync(cancellationToken), .. _plan.WakeSources.Select(source => source.RunAsync(_queue.Add, cancellationToken)),
+                .. Enumerable.Range(0, _plan.Workers).Select(_ => WorkAsync(cancellationToken))]);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -48,6 +48,10 @@ public interface IControllerBuilder<TEntity>
     IControllerBuilder<TEntity> Watches<TOther>(Func<TOther, IStore<TEntity>, IEnumerable<NamespacedName>> map)
         where TOther : class, IKubernetesObject<V1ObjectMeta>;
 
+    /// <summary>Reconcile the objects that <typeparamref name="TSource"/> (a singleton) names while the controller runs.</summary>
+    IControllerBuilder<TEntity> WokenBy<TSource>()
+        where TSource : class, IWakeSource;
+
     /// <summary>How many objects are reconciled at the same time (1 or more; default 1).</summary>
     IControllerBuilder<TEntity> WithWorkers(int count);
 

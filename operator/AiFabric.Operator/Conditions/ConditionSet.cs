@@ -46,6 +46,9 @@ internal sealed class ConditionSet(IEnumerable<V1Condition>? previous, long? gen
             _conditions[at] = condition;
     }
 
+    /// <summary>Takes out a condition that says nothing about the object any more.</summary>
+    public void Remove(string type) => _conditions.RemoveAll(condition => condition.Type == type);
+
     public IList<V1Condition> ToList() => _conditions;
 
     public static DateTime WholeSeconds(DateTimeOffset time) =>

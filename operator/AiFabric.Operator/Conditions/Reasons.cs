@@ -6,6 +6,11 @@ internal static class Reasons
     public const string InvalidSpec = "InvalidSpec";
     public const string NameTaken = "NameTaken";
     public const string ScaledToZero = "ScaledToZero";
+    public const string DemandWithinTarget = "DemandWithinTarget";
+    public const string LimitedByMax = "LimitedByMax";
+    public const string LimitedByRate = "LimitedByRate";
+    public const string NeededByFinetuneJob = "NeededByFinetuneJob";
+    public const string SuccessfulRescale = "SuccessfulRescale";
     public const string NoPods = "NoPods";
     public const string PodsRefused = "PodsRefused";
     public const string ModelLoadFailed = "ModelLoadFailed";

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using AiFabric.Kube;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Gateway;
@@ -8,74 +9,100 @@ using Microsoft.Extensions.Options;
 namespace AiFabric.Operator.Gateways;
 
 /// <summary><see cref="IGatewayDirectory"/> over HTTP: the pods of the gateway's labels, or the URLs of the options.</summary>
-internal sealed class GatewayDirectory(
-    HttpClient http, IStore<V1Pod> pods, IOptions<OperatorOptions> options, TimeProvider time, OperatorMetrics metrics)
-    : IGatewayDirectory, IDisposable
+internal sealed class GatewayDirectory : IGatewayDirectory, IDisposable
 {
-    /// <summary>All models of one round of reconciliations share an answer.</summary>
-    private static readonly TimeSpan Freshness = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan RouteFreshness = TimeSpan.FromMilliseconds(500);
 
-    private readonly SemaphoreSlim _asking = new(1);
-    private GatewayView _last = GatewayView.None;
-    private DateTimeOffset _asked = DateTimeOffset.MinValue;
+    /// <summary>Less than the time between two looks of <see cref="Models.DemandPoller"/>, so that each look asks.</summary>
+    private static readonly TimeSpan DemandFreshness = TimeSpan.FromMilliseconds(300);
 
-    public async Task<GatewayView> AskAsync(CancellationToken cancellationToken)
+    /// <summary>One silent gateway must not keep demand that others report from waking a model for long.</summary>
+    private static readonly TimeSpan DemandPatience = TimeSpan.FromSeconds(2);
+
+    private readonly HttpClient _http;
+    private readonly IStore<V1Pod> _pods;
+    private readonly OperatorOptions _options;
+    private readonly OperatorMetrics _metrics;
+    private readonly SharedAnswer<GatewayView> _routes;
+    private readonly SharedAnswer<DemandView> _demand;
+
+    public GatewayDirectory(HttpClient http, IStore<V1Pod> pods, IOptions<OperatorOptions> options, TimeProvider time, OperatorMetrics metrics)
     {
-        await _asking.WaitAsync(cancellationToken);
-        try
-        {
-            DateTimeOffset now = time.GetUtcNow();
-            if (now - _asked < Freshness)
-                return _last;
-            GatewayReplica[] replicas = await Task.WhenAll(Addresses().Select(address => AskOneAsync(address.Name, address.Url, cancellationToken)));
-            (_last, _asked) = (new GatewayView(replicas), now);
-            return _last;
-        }
-        finally
-        {
-            _asking.Release();
-        }
+        (_http, _pods, _options, _metrics) = (http, pods, options.Value, metrics);
+        _routes = new SharedAnswer<GatewayView>(AskRoutesAsync, RouteFreshness, time);
+        _demand = new SharedAnswer<DemandView>(SumDemandAsync, DemandFreshness, time);
     }
 
-    public void Dispose() => _asking.Dispose();
+    public Task<GatewayView> AskAsync(CancellationToken cancellationToken) => _routes.GetAsync(cancellationToken);
 
-    private IEnumerable<(string Name, string Url)> Addresses()
+    public Task<DemandView> AskDemandAsync(CancellationToken cancellationToken) => _demand.GetAsync(cancellationToken);
+
+    public void Dispose()
     {
-        OperatorOptions settings = options.Value;
-        if (settings.GatewayUrls.Count > 0)
-            return settings.GatewayUrls.Select(url => (url, url));
-        return pods.List(settings.GatewayNamespace)
-            .Where(pod => pod.Metadata.DeletionTimestamp is null && pod.Status?.PodIP is not null
-                && pod.Status.Conditions?.Any(condition => condition is { Type: "Ready", Status: "True" }) == true
-                && settings.GetGatewayLabels().All(label => pod.Metadata.Labels is { } labels
+        _routes.Dispose();
+        _demand.Dispose();
+    }
+
+    private async Task<GatewayView> AskRoutesAsync(CancellationToken cancellationToken)
+    {
+        // A pod that is not ready gets no requests, so its routes matter to nobody.
+        (string Name, RouteReport? Report, string? Error)[] answers = await Task.WhenAll(
+            Addresses(IsReady).Select(gateway => AskOneAsync(gateway, "/internal/routes", ControlJson.Default.RouteReport, cancellationToken)));
+        cancellationToken.ThrowIfCancellationRequested();
+        return new GatewayView([.. answers.Select(answer => new GatewayReplica(answer.Name, answer.Report, answer.Error))]);
+    }
+
+    private async Task<DemandView> SumDemandAsync(CancellationToken cancellationToken)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        deadline.CancelAfter(DemandPatience);
+        // A pod that runs without being ready may still hold requests and stream answers.
+        (string Name, DemandReport? Report, string? Error)[] answers = await Task.WhenAll(
+            Addresses(IsRunning).Select(gateway => AskOneAsync(gateway, "/internal/demand", ControlJson.Default.DemandReport, deadline.Token)));
+        cancellationToken.ThrowIfCancellationRequested();
+        return DemandView.Sum(answers);
+    }
+
+    private IEnumerable<(string Name, string Url)> Addresses(Func<V1Pod, bool> counts)
+    {
+        if (_options.GatewayUrls.Count > 0)
+            return _options.GatewayUrls.Select(url => (url, url));
+        return _pods.List(_options.GatewayNamespace)
+            .Where(pod => pod.Metadata.DeletionTimestamp is null && pod.Status?.PodIP is not null && counts(pod)
+                && _options.GetGatewayLabels().All(label => pod.Metadata.Labels is { } labels
                     && labels.TryGetValue(label.Key, out string? value) && value == label.Value))
             .OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal)
-            .Select(pod => (pod.Metadata.Name, $"http://{Host(pod.Status.PodIP)}:{settings.GatewayPort}"));
+            .Select(pod => (pod.Metadata.Name, $"http://{Host(pod.Status.PodIP)}:{_options.GatewayPort}"));
     }
 
-    private async Task<GatewayReplica> AskOneAsync(string name, string url, CancellationToken cancellationToken)
+    private static bool IsReady(V1Pod pod) => pod.Status.Conditions?.Any(condition => condition is { Type: "Ready", Status: "True" }) == true;
+
+    private static bool IsRunning(V1Pod pod) => IsReady(pod) || pod.Status.ContainerStatuses?.Any(container => container.State?.Running is not null) == true;
+
+    private async Task<(string Name, T? Report, string? Error)> AskOneAsync<T>(
+        (string Name, string Url) gateway, string path, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+        where T : class
     {
         try
         {
-            using HttpResponseMessage response = await http.GetAsync(new Uri($"{url.TrimEnd('/')}/internal/routes"), cancellationToken);
+            using HttpResponseMessage response = await _http.GetAsync(new Uri($"{gateway.Url.TrimEnd('/')}{path}"), cancellationToken);
             if (!response.IsSuccessStatusCode)
-                return Failed(name, $"HTTP {(int)response.StatusCode}");
+                return Failed($"HTTP {(int)response.StatusCode}");
             await using Stream stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-            RouteReport? report = await JsonSerializer.DeserializeAsync(stream, ControlJson.Default.RouteReport, cancellationToken);
-            metrics.GatewayRequests.WithLabels("Ok").Inc();
-            return new GatewayReplica(name, report, report is null ? "answered null" : null);
+            T? report = await JsonSerializer.DeserializeAsync(stream, type, cancellationToken);
+            _metrics.GatewayRequests.WithLabels("Ok").Inc();
+            return (gateway.Name, report, report is null ? "answered null" : null);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or JsonException
-            || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        catch (Exception e) when (e is HttpRequestException or IOException or JsonException or OperationCanceledException)
         {
-            return Failed(name, e is OperationCanceledException ? "no answer in time" : e.Message);
+            return Failed(e is OperationCanceledException ? "no answer in time" : e.Message);
         }
-    }
 
-    private GatewayReplica Failed(string name, string error)
-    {
-        metrics.GatewayRequests.WithLabels("Failed").Inc();
-        return new GatewayReplica(name, null, error);
+        (string, T?, string) Failed(string error)
+        {
+            _metrics.GatewayRequests.WithLabels("Failed").Inc();
+            return (gateway.Name, null, error);
+        }
     }
 
     private static string Host(string ip) => ip.Contains(':', StringComparison.Ordinal) ? $"[{ip}]" : ip;

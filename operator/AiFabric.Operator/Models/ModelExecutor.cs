@@ -9,7 +9,7 @@ namespace AiFabric.Operator.Models;
 
 /// <summary>Carries out a <see cref="ModelPlan"/>.</summary>
 internal sealed class ModelExecutor(
-    IKubernetesClient client, IWorkerClient workers, BudgetExecutor budgets, OperatorMetrics metrics, TimeProvider time,
+    IKubernetesClient client, IWorkerClient workers, BudgetExecutor budgets, IEventRecorder events, OperatorMetrics metrics, TimeProvider time,
     ILogger<ModelExecutor> logger)
 {
     /// <exception cref="KubernetesApiException">The API server refused.</exception>
@@ -25,6 +25,12 @@ internal sealed class ModelExecutor(
             await client.ApplyAsync(deployment, cancellationToken: cancellationToken);
             metrics.ObjectWrites.WithLabels("Deployment").Inc();
             Log.DeploymentApplied(logger, NamespacedName.Of(model), plan.Revision, plan.Replicas);
+            if (plan is { Before: { } before, Scale: { } scale })
+            {
+                Log.Rescaled(logger, NamespacedName.Of(model), before, plan.Replicas, scale.Cause);
+                await events.RecordAsync(
+                    model, EventType.Normal, Reasons.SuccessfulRescale, $"from {before} to {plan.Replicas} replicas: {scale.Cause}", cancellationToken);
+            }
         }
         await budgets.ApplyAsync(model, plan.Budget, cancellationToken);
         foreach (GateChange change in plan.Gates)

@@ -34,6 +34,9 @@ internal sealed record ModelObservation
 
     public GatewayView Gateways { get; init; } = GatewayView.None;
 
+    /// <summary>What decides the replicas; null when the model has no <c>scaling</c>.</summary>
+    public ScaleInput? Scale { get; init; }
+
     /// <summary>Names of the Adapters of this model.</summary>
     public IReadOnlySet<string> Adapters { get; init; } = new HashSet<string>();
 

@@ -19,6 +19,12 @@ internal sealed record ModelPlan
     /// <summary>Pods there should be.</summary>
     public int Replicas { get; init; }
 
+    /// <summary>How the demand decided them; null when the model has no <c>scaling</c>.</summary>
+    public ScalePlan? Scale { get; init; }
+
+    /// <summary>The number of pods before, when <see cref="Scale"/> changes it.</summary>
+    public int? Before { get; init; }
+
     /// <summary>Revision that pods should have; null when the spec is refused.</summary>
     public string? Revision { get; init; }
 
@@ -51,14 +57,13 @@ internal static class ModelPlanner
 
     public static string ServiceName(CoServedModel model) => model.Metadata.Name;
 
-    /// <summary>Pods there should be: <c>replicas</c>, else the lower bound of <c>scaling</c>, else 1.</summary>
-    public static int Replicas(CoServedModelSpec spec) => spec.Replicas ?? (spec.Scaling is { } scaling ? scaling.MinReplicas ?? 1 : 1);
-
     public static ModelPlan Plan(ModelObservation observed, PodSettings settings)
     {
+        ScalePlan? scale = observed.Scale is null ? null : ScalePlanner.Plan(observed.Scale);
         var plan = new ModelPlan
         {
-            Replicas = Replicas(observed.Model.Spec),
+            Replicas = scale?.Replicas ?? observed.Model.Spec.Replicas ?? 1,
+            Scale = scale,
             Refusal = Refuse(observed),
             Gates = RoutableGate.Plan(observed),
             StrayAdapters = StrayAdapters(observed),
@@ -72,6 +77,7 @@ internal static class ModelPlanner
         return plan with
         {
             Revision = template.Metadata.Labels[Labels.Revision],
+            Before = observed.Scale is { } input && observed.Deployment is not null && input.Running != plan.Replicas ? input.Running : null,
             Deployment = JsonSubset.Holds(deployment, observed.Deployment) ? null : deployment,
             Service = JsonSubset.Holds(service, observed.Service) ? null : service,
             Budget = BudgetPlanner.Plan(observed, plan.Replicas),

@@ -24,21 +24,11 @@ internal static class ModelStatusBuilder
         var conditions = new ConditionSet(model.Status?.Conditions, model.Metadata.Generation, now);
         var facts = new Facts(observed, plan, alive, updated);
 
-        conditions.Set(
-            CoServedModelConditions.Ready, Check.FirstFailure([facts.Accepted(), facts.Scaled(), facts.Loaded(), facts.RolledOut(), facts.Routed()]),
-            Reasons.Serving, Count(plan.Replicas, "replica is", "replicas are") + " loaded and routed to");
-        conditions.Set(
-            CoServedModelConditions.ModelLoaded, Check.FirstFailure([facts.Scaled(), facts.Loaded()]), Reasons.Loaded,
-            "every replica has its weights loaded and warmed up");
-        conditions.Set(
-            CoServedModelConditions.WorkloadsReady, Check.FirstFailure([facts.Accepted(), facts.Scaled(), facts.Loaded(), facts.RolledOut()]),
-            Reasons.AllReplicasReady,
-            model.Spec.Scaling is null
-                ? "every replica runs the current revision"
-                : "every replica runs the current revision; scaling holds minReplicas, demand is not followed yet");
-        conditions.Set(
-            CoServedModelConditions.RouterReady, Check.FirstFailure([facts.Scaled(), facts.Routed()]), Reasons.Routed,
-            "every gateway routes to every replica");
+        if (plan is { Replicas: 0, Scale: not null })
+            SleepStatus.Set(conditions, observed, plan, alive.Length);
+        else
+            SetReadiness(conditions, facts, plan);
+        SetScaling(conditions, plan.Scale);
         SetFinetuning(conditions, observed);
         SetSlo(conditions, observed);
 
@@ -55,6 +45,30 @@ internal static class ModelStatusBuilder
                 : publicUrl.TrimEnd('/') + "/v1",
             Conditions = conditions.ToList(),
         };
+    }
+
+    private static void SetReadiness(ConditionSet conditions, Facts facts, ModelPlan plan)
+    {
+        conditions.Set(
+            CoServedModelConditions.Ready, Check.FirstFailure([facts.Accepted(), facts.Scaled(), facts.Loaded(), facts.RolledOut(), facts.Routed()]),
+            Reasons.Serving, Count(plan.Replicas, "replica is", "replicas are") + " loaded and routed to");
+        conditions.Set(
+            CoServedModelConditions.ModelLoaded, Check.FirstFailure([facts.Scaled(), facts.Loaded()]), Reasons.Loaded,
+            "every replica has its weights loaded and warmed up");
+        conditions.Set(
+            CoServedModelConditions.WorkloadsReady, Check.FirstFailure([facts.Accepted(), facts.Scaled(), facts.Loaded(), facts.RolledOut()]),
+            Reasons.AllReplicasReady, "every replica runs the current revision");
+        conditions.Set(
+            CoServedModelConditions.RouterReady, Check.FirstFailure([facts.Scaled(), facts.Routed()]), Reasons.Routed,
+            "every gateway routes to every replica");
+    }
+
+    private static void SetScaling(ConditionSet conditions, ScalePlan? scale)
+    {
+        if (scale is null)
+            conditions.Remove(CoServedModelConditions.ScalingActive);
+        else
+            conditions.Set(CoServedModelConditions.ScalingActive, ConditionStatus.Of(scale.Active), scale.Reason, scale.Message);
     }
 
     private static void SetFinetuning(ConditionSet conditions, ModelObservation observed)
