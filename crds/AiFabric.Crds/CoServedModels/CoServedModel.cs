@@ -72,7 +72,7 @@ public sealed class ModelSource
 [ValidationRule("self.minReplicas <= self.maxReplicas", "minReplicas must not exceed maxReplicas")]
 public sealed class ScalingSpec
 {
-    [Description("Replicas while nobody asks. 0: the gateways hold the first request and wake the model.")]
+    [Description("Replicas while nobody asks. With 0 the gateways hold the first request and wake the model.")]
     [Default(1)]
     [RangeMinimum(0)]
     [RangeMaximum(1000)]

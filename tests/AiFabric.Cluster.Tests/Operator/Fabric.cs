@@ -49,6 +49,9 @@ internal sealed class Fabric : IAsyncDisposable
 
     public KubernetesClient Client { get; }
 
+    /// <summary>What the gateway is asked for; null for a gateway that does not tell.</summary>
+    public DemandReport? Demand { get; set; } = new() { Models = [] };
+
     /// <summary>Whether the gateway routes to anything.</summary>
     public bool GatewayRoutes { get; set; } = true;
 
@@ -228,8 +231,9 @@ internal sealed class Fabric : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         _gateway = builder.Build();
-        _gateway.Run(context => context.Response.WriteAsJsonAsync(
+        _gateway.MapGet("/internal/routes", () => Results.Json(
             new RouteReport { Routes = GatewayRoutes ? [.. Kubelet.Routes().Where(GatewayKnows)] : [] }, ControlJson.Default.RouteReport));
+        _gateway.MapGet("/internal/demand", () => Demand is { } demand ? Results.Json(demand, ControlJson.Default.DemandReport) : Results.NotFound());
         await _gateway.StartAsync();
     }
 }

@@ -5,6 +5,7 @@ using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Operator.Conditions;
 using AiFabric.Protocol.Control;
+using AiFabric.Protocol.Gateway;
 using k8s.Models;
 using Xunit;
 using AdapterSpec = AiFabric.Crds.Adapters.AdapterSpec;
@@ -87,6 +88,31 @@ public abstract class OperatorTests : IAsyncLifetime
         await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "False", Reasons.ScaledToZero);
         await PatchAsync<CoServedModel>("demo", "replicas", 1);
         await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "True");
+    }
+
+    [Fact]
+    public async Task A_sleeping_model_wakes_for_a_held_request_and_keeps_its_replica_while_the_demand_is_unknown()
+    {
+        await _fabric.CreateModelAsync(change: spec =>
+        {
+            spec.Replicas = null;
+            spec.Scaling = new ScalingSpec { MinReplicas = 0, MaxReplicas = 2, TargetRequests = 4, ScaleDownDelaySeconds = 1 };
+        });
+        await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "True", Reasons.ScaledToZero);
+
+        _fabric.Demand = Demand(held: 1);
+        await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "True", Reasons.Serving);
+        _fabric.Demand = null;
+        await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.ScalingActive, "False", Reasons.GatewayUnreachable);
+        Assert.Equal(1, (await _fabric.Client.GetAsync<V1Deployment>("demo", _fabric.Space))!.Spec.Replicas);
+
+        _fabric.Demand = Demand(held: 0);
+        await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "True", Reasons.ScaledToZero);
+
+        DemandReport Demand(int held) => new()
+        {
+            Models = [new ModelDemand { Namespace = _fabric.Space, Model = "demo", Requests = held, Held = held, Average = held }],
+        };
     }
 
     [Fact]

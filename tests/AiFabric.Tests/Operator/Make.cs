@@ -127,6 +127,11 @@ internal static class Make
     public static TrainingStatus Failed(bool retryable, string reason = "InternalError", string message = "boom") =>
         Session(TrainingState.Failed) with { Error = new TrainingError { Reason = reason, Message = message, Retryable = retryable } };
 
+    public static DemandReport Demand(int requests, int held, double average, double? idle) => new()
+    {
+        Models = [new ModelDemand { Namespace = Space, Model = "demo", Requests = requests, Held = held, Average = average, IdleSeconds = idle }],
+    };
+
     public static string Digest(char digit) => "sha256:" + new string(digit, 64);
 
     public static V1Condition Condition(IEnumerable<V1Condition>? conditions, string type) =>

@@ -1,6 +1,7 @@
 using AiFabric.Crds.Common;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Operator.Conditions;
+using AiFabric.Operator.Gateways;
 using AiFabric.Operator.Models;
 using AiFabric.Operator.Objects;
 using AiFabric.Operator.Validation;
@@ -27,16 +28,35 @@ public sealed class ModelPlannerTests
     }
 
     [Theory]
-    [InlineData(null, null, 1)]
-    [InlineData(0, null, 0)]
-    [InlineData(5, null, 5)]
-    [InlineData(null, 3, 3)]
-    public void Replicas_come_from_the_spec_or_the_lower_bound_of_scaling(int? replicas, int? minReplicas, int wanted) =>
-        Assert.Equal(wanted, ModelPlanner.Replicas(new CoServedModelSpec
+    [InlineData(null, 1)]
+    [InlineData(0, 0)]
+    [InlineData(5, 5)]
+    public void Replicas_come_from_the_spec(int? replicas, int wanted) => Assert.Equal(
+        wanted, ModelPlanner.Plan(new ModelObservation { Model = Make.Model(spec => spec.Replicas = replicas) }, Make.Settings).Replicas);
+
+    [Fact]
+    public void With_scaling_they_come_from_the_demand_and_a_change_is_told()
+    {
+        CoServedModel model = Make.Model(spec => spec.Scaling = new ScalingSpec { MinReplicas = 0, MaxReplicas = 3, TargetRequests = 2 });
+        var asleep = new ScaleInput
         {
-            Replicas = replicas,
-            Scaling = minReplicas is null ? null : new ScalingSpec { MinReplicas = minReplicas, MaxReplicas = 9 },
-        }));
+            Spec = model.Spec.Scaling!, Running = 0, Demand = ModelDemandSum.None, Complete = Check.Pass, Now = Make.Now, // Set just before.
+        };
+        ModelPlan first = ModelPlanner.Plan(new ModelObservation { Model = model, Scale = asleep }, Make.Settings);
+        Assert.Equal((0, 0, null), (first.Replicas, first.Deployment!.Spec.Replicas, first.Before));
+
+        ModelPlan second = ModelPlanner.Plan(
+            new ModelObservation
+            {
+                Model = model,
+                Deployment = first.Deployment,
+                Service = first.Service,
+                Scale = asleep with { Demand = new ModelDemandSum(3, 3, 0, TimeSpan.Zero) },
+            },
+            Make.Settings);
+        Assert.Equal((2, 2, 0), (second.Replicas, second.Deployment!.Spec.Replicas, second.Before));
+        Assert.Equal("3 requests now (3 held), 0.0 on average, 2 each", second.Scale!.Cause);
+    }
 
     [Fact]
     public void Nothing_is_applied_when_the_server_has_it_all_with_its_own_defaults_added()

@@ -81,14 +81,6 @@ public sealed class ModelStatusTests
         Assert.Equal("http://gateway/v1", ModelStatusBuilder.Build(Serving(), Planned, "http://gateway/", Make.Now).Url);
     }
 
-    [Fact]
-    public void Scaling_says_that_demand_is_not_followed()
-    {
-        CoServedModelStatus status = Build(
-            Serving() with { Model = Make.Model(spec => spec.Scaling = new ScalingSpec { MaxReplicas = 3 }) }, Planned);
-        Assert.Contains("demand is not followed", Make.Condition(status.Conditions, CoServedModelConditions.WorkloadsReady).Message, StringComparison.Ordinal);
-    }
-
     [Theory]
     [InlineData(TrainingState.Starting, "True")]
     [InlineData(TrainingState.Running, "True")]
