@@ -63,7 +63,7 @@ public sealed class ScalingTests(FabricFixture fabric)
         }
     }
 
-    private Task DeclareAsync(int delaySeconds, int targetRequests)
+    private Task<CoServedModel> DeclareAsync(int delaySeconds, int targetRequests)
     {
         CoServedModel model = FabricFixture.NewModel(Name, FabricFixture.DemoModel);
         model.Spec.Replicas = null;

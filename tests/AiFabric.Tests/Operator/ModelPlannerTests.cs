@@ -40,7 +40,11 @@ public sealed class ModelPlannerTests
         CoServedModel model = Make.Model(spec => spec.Scaling = new ScalingSpec { MinReplicas = 0, MaxReplicas = 3, TargetRequests = 2 });
         var asleep = new ScaleInput
         {
-            Spec = model.Spec.Scaling!, Running = 0, Demand = ModelDemandSum.None, Complete = Check.Pass, Now = Make.Now, // Set just before.
+            Spec = model.Spec.Scaling!, // Set just before.
+            Running = 0,
+            Demand = ModelDemandSum.None,
+            Complete = Check.Pass,
+            Now = Make.Now,
         };
         ModelPlan first = ModelPlanner.Plan(new ModelObservation { Model = model, Scale = asleep }, Make.Settings);
         Assert.Equal((0, 0, null), (first.Replicas, first.Deployment!.Spec.Replicas, first.Before));
