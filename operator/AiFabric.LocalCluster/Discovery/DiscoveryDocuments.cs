@@ -118,7 +118,7 @@ internal sealed class DiscoveryDocuments(TypeRegistry types)
             ["singularName"] = type.Singular,
             ["namespaced"] = type.Namespaced,
             ["kind"] = type.Kind,
-            ["verbs"] = Texts(Verbs),
+            ["verbs"] = Texts(VerbsOf(type)),
             ["storageVersionHash"] = StorageHash(type),
         };
         if (type.ShortNames.Count > 0)
@@ -170,7 +170,7 @@ internal sealed class DiscoveryDocuments(TypeRegistry types)
             ["responseKind"] = Kind(type.Group, type.Version, type.Kind),
             ["scope"] = type.Namespaced ? "Namespaced" : "Cluster",
             ["singularResource"] = type.Singular,
-            ["verbs"] = Texts(Verbs),
+            ["verbs"] = Texts(VerbsOf(type)),
         };
         if (type.ShortNames.Count > 0)
             made["shortNames"] = Texts(type.ShortNames);
@@ -197,6 +197,9 @@ internal sealed class DiscoveryDocuments(TypeRegistry types)
     };
 
     private static JsonObject Kind(string group, string version, string kind) => new() { ["group"] = group, ["version"] = version, ["kind"] = kind };
+
+    private static IEnumerable<string> VerbsOf(ResourceType type) =>
+        type.Resource == BuiltInTypes.Namespaces.Resource ? Verbs.Except(["deletecollection"]) : Verbs;
 
     private static JsonArray Texts(IEnumerable<string> texts) => new([.. texts.Select(text => (JsonNode)text)]);
 

@@ -45,12 +45,17 @@ internal static class QueryOptions
     public static DeleteRequest DeleteRequest(this HttpRequest request, JsonObject? body) => new()
     {
         GracePeriodSeconds = body.Whole("gracePeriodSeconds") ?? request.Whole("gracePeriodSeconds"),
-        PropagationPolicy = body.Text("propagationPolicy") ?? request.Text("propagationPolicy")
-            ?? (body.Flag("orphanDependents") || request.Flag("orphanDependents") ? "Orphan" : null),
+        PropagationPolicy = Propagation(body.Text("propagationPolicy") ?? request.Text("propagationPolicy")
+            ?? (body.Flag("orphanDependents") || request.Flag("orphanDependents") ? "Orphan" : null)),
         Uid = body.Text("preconditions", "uid"),
         ResourceVersion = body.Text("preconditions", "resourceVersion"),
         DryRun = DryRun(request) || body.Items("dryRun") is { Count: > 0 },
     };
+
+    private static string? Propagation(string? policy) => policy is null or "Foreground" or "Background" or "Orphan"
+        ? policy
+        : throw ApiException.InvalidOption("DeleteOptions", new(
+            "FieldValueNotSupported", $"Unsupported value: \"{policy}\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"", "propagationPolicy"));
 
     private static bool DryRun(HttpRequest request) => request.Text("dryRun") switch
     {

@@ -10,6 +10,8 @@ namespace AiFabric.LocalCluster.Http;
 /// <summary>get and list.</summary>
 internal sealed class ReadEndpoints(ClusterApi api, TimeProvider clock)
 {
+    private const string TokenMark = "after:";
+
     public async Task GetAsync(HttpContext context, ApiPath path, CancellationToken cancellationToken)
     {
         var type = path.Entry.Type;
@@ -35,6 +37,8 @@ internal sealed class ReadEndpoints(ClusterApi api, TimeProvider clock)
     public async Task ListAsync(HttpContext context, ApiPath path, CancellationToken cancellationToken)
     {
         var request = context.Request;
+        _ = request.Whole("resourceVersion"); // Every list is the newest, but nonsense is refused.
+        CheckFields(path.Entry, request.Text("fieldSelector"));
         var (items, revision) = api.List(path.Entry.Type, path.Namespace, request.Text("labelSelector"), request.Text("fieldSelector"));
         var meta = ListMeta(revision.ToString(CultureInfo.InvariantCulture));
         var page = Page(request, items, meta);
@@ -70,9 +74,21 @@ internal sealed class ReadEndpoints(ClusterApi api, TimeProvider clock)
 
         if (limit <= 0 || items.Count <= limit)
             return items;
-        meta["continue"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(Key(items[(int)limit - 1])));
+        meta["continue"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(TokenMark + Key(items[(int)limit - 1])));
         meta["remainingItemCount"] = items.Count - limit;
         return [.. items.Take((int)limit)];
+    }
+
+    /// <summary>Custom resources are selected by name and namespace alone.</summary>
+    public static void CheckFields(TypeEntry entry, string? selector)
+    {
+        if (!entry.Custom || selector is null)
+            return;
+        foreach (var term in selector.Split(',', StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (term.Split('=', '!')[0].Trim() is var field and not ("metadata.name" or "metadata.namespace"))
+                throw ApiException.BadRequest($"field label not supported: {field}");
+        }
     }
 
     // NUL sorts before every character of a name, so keys sort as (namespace, name) pairs do.
@@ -82,11 +98,15 @@ internal sealed class ReadEndpoints(ClusterApi api, TimeProvider clock)
     {
         try
         {
-            return Encoding.UTF8.GetString(Convert.FromBase64String(token));
+            var text = Encoding.UTF8.GetString(Convert.FromBase64String(token));
+            if (text.StartsWith(TokenMark, StringComparison.Ordinal))
+                return text[TokenMark.Length..];
         }
         catch (FormatException)
         {
-            throw ApiException.BadRequest("continue key is not valid");
+            // No base64 either: refused below.
         }
+
+        throw ApiException.BadRequest("continue key is not valid");
     }
 }

@@ -15,8 +15,15 @@ internal sealed class WatchEndpoint(ClusterApi api, TimeProvider clock, IHostApp
     {
         var request = context.Request;
         var wanted = Negotiation.Of(request);
+        ReadEndpoints.CheckFields(path.Entry, request.Text("fieldSelector"));
         var selector = Selector.Parse(request.Text("labelSelector"), request.Text("fieldSelector"));
         var timeout = request.Whole("timeoutSeconds") is { } seconds and > 0 ? TimeSpan.FromSeconds(seconds) : DefaultTimeout;
+        if (request.Text("sendInitialEvents") is not null && request.Text("resourceVersionMatch") != "NotOlderThan")
+        {
+            throw ApiException.InvalidOption("ListOptions", new(
+                "FieldValueForbidden", "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan", "resourceVersionMatch"));
+        }
+
         using var ending = new CancellationTokenSource(timeout, clock);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, ending.Token, lifetime.ApplicationStopping);
         context.Response.ContentType = "application/json";

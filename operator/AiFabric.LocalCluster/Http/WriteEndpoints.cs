@@ -41,7 +41,7 @@ internal sealed class WriteEndpoints(ClusterApi api, ObjectWriter writer, Server
         if (form is "application/apply-patch+yaml" or "application/apply-patch+json")
         {
             if (request.Text("fieldManager") is null)
-                throw ApiException.BadRequest("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch");
+                throw ApiException.InvalidOption("PatchOptions", new("FieldValueRequired", "Required value: is required for apply patch", "fieldManager"));
             var (applied, created) = path.Subresource == "scale"
                 ? (ChangeScale(path, _ => Body(patch), options), false)
                 : apply.Apply(path.Entry, path.Namespace, path.Name!, Body(patch), path.Subresource, request.Flag("force"), options);
@@ -49,6 +49,8 @@ internal sealed class WriteEndpoints(ClusterApi api, ObjectWriter writer, Server
             return;
         }
 
+        if (request.Text("force") is not null)
+            throw ApiException.InvalidOption("PatchOptions", new("FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force"));
         var change = Change(form, patch, path);
         var made = path.Subresource == "scale"
             ? ChangeScale(path, change, options)
@@ -61,7 +63,7 @@ internal sealed class WriteEndpoints(ClusterApi api, ObjectWriter writer, Server
         var body = await RequestBody.ReadObjectAsync(context.Request, cancellationToken);
         var type = path.Entry.Type;
         var deleted = api.Delete(type, path.Namespace, path.Name!, context.Request.DeleteRequest(body));
-        var stays = !ObjectRemover.IsReleased(type, deleted);
+        var stays = deleted.Text("metadata", "deletionTimestamp") is not null && !ObjectRemover.IsReleased(type, deleted);
         var answer = stays || AnswersWithObject.Contains(type.Resource) ? reads.Present(context.Request, path.Entry, deleted) : Success(type, deleted);
         await ResponseBody.WriteAsync(context.Response, 200, answer, cancellationToken);
     }
@@ -94,7 +96,7 @@ internal sealed class WriteEndpoints(ClusterApi api, ObjectWriter writer, Server
         "application/json-patch+json" => current => JsonPatch.Apply(current, patch),
         "application/merge-patch+json" => current => (JsonObject)MergePatch.Apply(current, Body(patch))!,
         "application/strategic-merge-patch+json" when !path.Entry.Custom => current => StrategicMerge.Apply(current, Body(patch), path.Entry.Shape),
-        _ => throw new ApiException(415, "UnsupportedMediaType", $"the body of the request was in an unknown format ({form}) - accepted media types include: "
+        _ => throw new ApiException(415, "UnsupportedMediaType", $"the body of the request was in an unknown format - accepted media types include: "
             + "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
             + (path.Entry.Custom ? "" : ", application/strategic-merge-patch+json")),
     };

@@ -68,7 +68,8 @@ internal sealed class FieldSet
     {
         if (Member)
             yield return prefix;
-        foreach (var (element, child) in Children)
+        // Fields come before what is inside of fields, as real servers list them.
+        foreach (var (element, child) in Children.OrderBy(pair => pair.Value.Children.Count > 0))
         {
             foreach (var path in child.Paths(prefix + Readable(element)))
                 yield return path;

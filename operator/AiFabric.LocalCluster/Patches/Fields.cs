@@ -57,7 +57,8 @@ internal static class Fields
         switch (value)
         {
             case JsonObject { Count: > 0 } map when IsGranular(shape):
-                set.Member = containers && shape?.Values is not null;
+                // Built-in structures are always there; what a custom resource holds comes and goes.
+                set.Member = containers && (shape?.Values is not null || shape is { Name: null });
                 foreach (var (name, below) in map)
                     set.Children["f:" + name] = Collect(below, shape?.Child(name), containers);
                 break;

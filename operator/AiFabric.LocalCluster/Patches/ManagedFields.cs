@@ -68,7 +68,9 @@ internal sealed class ManagedFields
     /// <summary>Writes the entries that own something into an object.</summary>
     public void Write(JsonObject found)
     {
-        var entries = _entries.Where(entry => !entry.Set.IsEmpty).Select(entry => (JsonNode)entry.ToJson()).ToArray();
+        var entries = _entries.Where(entry => !entry.Set.IsEmpty)
+            .OrderBy(entry => entry.Owner.Operation, StringComparer.Ordinal).ThenBy(entry => entry.Time, StringComparer.Ordinal)
+            .ThenBy(entry => entry.Owner.Manager, StringComparer.Ordinal).Select(entry => (JsonNode)entry.ToJson()).ToArray();
         var metadata = found.Ensure("metadata");
         if (entries.Length > 0)
             metadata["managedFields"] = new JsonArray(entries);

@@ -20,6 +20,8 @@ internal sealed class ServerSideApply(ObjectStore store, ObjectWriter writer, Ti
     {
         if (config.Items("metadata", "managedFields") is { Count: > 0 })
             throw ApiException.BadRequest("metadata.managedFields must be nil");
+        if (config.Text("apiVersion") is null || config.Text("kind") is null)
+            throw ApiException.BadRequest("invalid object type: apiVersion and kind must be set in a configuration to apply");
         var wanted = Reduce(entry, config, subresource);
         SchemaAdmission.Prune(entry, wanted, options);
         var owner = new Owner(options.FieldManager, "Apply", entry.Type.ApiVersion, subresource);
@@ -90,7 +92,7 @@ internal sealed class ServerSideApply(ObjectStore store, ObjectWriter writer, Ti
     private static ApiException Conflict(IReadOnlyList<(Owner Owner, FieldSet Fields)> conflicts)
     {
         static string With(Owner owner) => $"\"{owner.Manager}\""
-            + (string.IsNullOrEmpty(owner.Subresource) ? "" : $" with subresource \"{owner.Subresource}\"") + $" using {owner.ApiVersion}";
+            + (string.IsNullOrEmpty(owner.Subresource) ? "" : $" with subresource \"{owner.Subresource}\"") + (owner.Operation == "Update" ? $" using {owner.ApiVersion}" : "");
         var all = conflicts.SelectMany(pair => pair.Fields.Paths().Select(path => (pair.Owner, Path: path))).ToArray();
         var causes = all.Select(one => new StatusCause("FieldManagerConflict", $"conflict with {With(one.Owner)}", one.Path)).ToArray();
         var text = all.Length == 1

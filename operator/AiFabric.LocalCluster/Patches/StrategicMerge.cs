@@ -75,7 +75,23 @@ internal static class StrategicMerge
                 result.Add(MergeMap(null, change, item));
         }
 
-        return Arrange(new([.. result]), order, key);
+        return order is null ? NewFirst(result, target, patch, key) : Arrange(new([.. result]), order, key);
+    }
+
+    /// <summary>Without an order of its own, a patch's new items come before what they meet in the list, as real servers put them.</summary>
+    private static JsonArray NewFirst(List<JsonObject> merged, JsonArray? target, JsonArray patch, string key)
+    {
+        int At(JsonArray? list, JsonObject item) => list?.ToList().FindIndex(one => JsonNode.DeepEquals(one.Field(key), item[key])) ?? -1;
+        var patched = new Queue<JsonObject>(merged.Where(item => At(patch, item) >= 0).OrderBy(item => At(patch, item)));
+        var kept = new Queue<JsonObject>(merged.Where(item => At(patch, item) < 0));
+        var result = new JsonArray();
+        while (patched.Count + kept.Count > 0)
+        {
+            var keepFirst = patched.Count == 0 || (kept.Count > 0 && At(target, patched.Peek()) >= 0 && At(target, kept.Peek()) < At(target, patched.Peek()));
+            result.Add((JsonNode)(keepFirst ? kept : patched).Dequeue());
+        }
+
+        return result;
     }
 
     private static JsonArray MergeSet(JsonArray? target, JsonArray patch, JsonArray? order)

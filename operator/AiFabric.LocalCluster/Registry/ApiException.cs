@@ -64,6 +64,11 @@ public sealed class ApiException : Exception
         return new(422, "Invalid", $"{kind} \"{name}\" is invalid: {text}", details);
     }
 
+    /// <summary>A query parameter or option (of PatchOptions, DeleteOptions, ListOptions) that is not allowed.</summary>
+    public static ApiException InvalidOption(string kind, StatusCause cause) => new(
+        422, "Invalid", $"{kind}.meta.k8s.io \"\" is invalid: {cause.Field}: {cause.Message}",
+        new JsonObject { ["group"] = "meta.k8s.io", ["kind"] = kind, ["causes"] = CauseList([cause]) });
+
     internal static ApiException ApplyConflict(string message, IReadOnlyList<StatusCause> causes) =>
         new(409, "Conflict", message, new JsonObject { ["causes"] = CauseList(causes) });
 
@@ -87,7 +92,9 @@ public sealed class ApiException : Exception
 
     private static JsonObject Details(ResourceType type, string name)
     {
-        var details = new JsonObject { ["name"] = name };
+        var details = new JsonObject();
+        if (name.Length > 0)
+            details["name"] = name;
         if (type.Group.Length > 0)
             details["group"] = type.Group;
         details["kind"] = type.Plural;

@@ -66,8 +66,16 @@ internal sealed class ClusterApi(
             if (matches)
                 yield return new(matched ? ClusterEvent.Modified : ClusterEvent.Added, now, change.Revision);
             else if (matched)
-                yield return new(ClusterEvent.Deleted, now, change.Revision);
+                yield return new(ClusterEvent.Deleted, change.Type == ClusterEvent.Deleted ? now : AsLastSeen(type, change.Previous!.Value, change.Revision), change.Revision);
         }
+    }
+
+    /// <summary>An object that no longer matches a watch's selector: as it was when it did, in the version of the change.</summary>
+    private static JsonObject AsLastSeen(ResourceType type, JsonElement previous, long revision)
+    {
+        var made = Materialize(type, previous).Clone();
+        made.Ensure("metadata")["resourceVersion"] = revision.ToString(CultureInfo.InvariantCulture);
+        return made;
     }
 
     internal static JsonObject BookmarkObject(ResourceType type, long revision) => new()

@@ -25,11 +25,13 @@ internal sealed class ObjectRemover(ObjectStore store, TypeRegistry types, TimeP
             var stored = store.Find(EventShapes.Stored(type), ns, name) ?? throw ApiException.NotFound(type, name);
             var found = ClusterApi.Materialize(type, stored.Body);
             CheckPreconditions(type, name, found, request);
+            var untouched = found.Clone();
+            var changed = Mark(entry, found, request);
             if (request.DryRun)
                 return found;
-            var changed = Mark(entry, found, request);
+            // What goes at once goes as it was; a pod's last state carries its grace period.
             if (IsReleased(type, found))
-                return Remove(type, ns, name, found);
+                return Remove(type, ns, name, type.Resource == BuiltInTypes.Pods.Resource ? found : untouched);
             if (!changed)
                 return found;
             var kept = store.Put(EventShapes.Stored(type), ns, name, EventShapes.ForStorage(type, found));

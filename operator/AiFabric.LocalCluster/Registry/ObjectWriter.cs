@@ -28,7 +28,7 @@ internal sealed partial class ObjectWriter(ObjectStore store, TypeRegistry types
         {
             var entry = types.Require(type);
             var made = body.Clone();
-            CheckKind(type, made);
+            CheckKind(entry, made);
             var name = Identify(type, ns, made);
             RequireNamespace(type, ns, name);
             if (store.Find(EventShapes.Stored(type), ns, name) is not null)
@@ -37,6 +37,7 @@ internal sealed partial class ObjectWriter(ObjectStore store, TypeRegistry types
                 throw ApiException.BadRequest("resourceVersion should not be set on objects to be created");
             Stamp(made.Ensure("metadata"));
             SchemaAdmission.Admit(entry, made, options);
+            MetadataRules.Check(type, made, null);
             KindRules.BeforeCreate(entry, made, new(store, clock));
             var result = Store(entry, ns, name, made, null, null, options);
             if (!options.DryRun)
@@ -46,7 +47,7 @@ internal sealed partial class ObjectWriter(ObjectStore store, TypeRegistry types
     }
 
     public JsonObject Update(ResourceType type, string? ns, string name, JsonObject body, string? subresource, WriteOptions options) =>
-        Change(type, ns, name, _ => body, subresource, options);
+        Change(type, ns, name, _ => RequireVersion(type, name, body), subresource, options);
 
     /// <summary>Replaces an object by what <paramref name="change"/> makes of a copy of it.</summary>
     public JsonObject Change(
@@ -58,11 +59,12 @@ internal sealed partial class ObjectWriter(ObjectStore store, TypeRegistry types
             var stored = store.Find(EventShapes.Stored(type), ns, name) ?? throw ApiException.NotFound(type, name);
             var current = ClusterApi.Materialize(type, stored.Body);
             var wanted = change(current.Clone()).Clone();
-            CheckKind(type, wanted);
+            CheckKind(entry, wanted);
             CheckIdentity(type, ns, name, wanted, current);
             var next = Subresources.Combine(current, wanted, entry, subresource);
             KeepSystemFields(current, next);
             SchemaAdmission.Admit(entry, next, options);
+            MetadataRules.Check(type, next, current);
             if (subresource is null)
                 KindRules.BeforeUpdate(entry, next, current, new(store, clock));
             return Store(entry, ns, name, next, current, subresource, options);
@@ -101,10 +103,29 @@ internal sealed partial class ObjectWriter(ObjectStore store, TypeRegistry types
         }
     }
 
-    private static void CheckKind(ResourceType type, JsonObject body)
+    /// <summary>Custom resources are not replaced blindly, whatever was stored meanwhile.</summary>
+    private JsonObject RequireVersion(ResourceType type, string name, JsonObject body)
     {
+        if (types.Require(type).Custom && string.IsNullOrEmpty(body.Text("metadata", "resourceVersion")))
+        {
+            throw ApiException.Invalid(
+                type with { Kind = type.Plural }, name, [new("FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion")]);
+        }
+
+        return body;
+    }
+
+    private static void CheckKind(TypeEntry entry, JsonObject body)
+    {
+        var type = entry.Type;
         if (body.Text("kind") is { } kind && kind != type.Kind)
         {
+            if (entry.Custom)
+            {
+                throw ApiException.Invalid(
+                    type with { Kind = kind }, body.Text("metadata", "name") ?? "", [new("FieldValueInvalid", $"Invalid value: \"{kind}\": must be {type.Kind}", "kind")]);
+            }
+
             throw ApiException.BadRequest(
                 $"the kind in the data ({kind}) does not match the kind of the requested resource ({type.Kind})");
         }
@@ -140,7 +161,8 @@ internal sealed partial class ObjectWriter(ObjectStore store, TypeRegistry types
         if (name.Length > 253 || !pattern.IsMatch(name))
         {
             throw ApiException.Invalid(type, name, [new("FieldValueInvalid", $"Invalid value: \"{name}\": a lowercase RFC 1123 subdomain must "
-                + "consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character", "metadata.name")]);
+                + "consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character "
+                + @"(e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')", "metadata.name")]);
         }
 
         SetNamespace(type, ns, metadata);

@@ -44,9 +44,12 @@ internal static class Subresources
             ["kind"] = "Scale",
             ["apiVersion"] = "autoscaling/v1",
             ["metadata"] = new JsonObject(),
-            ["spec"] = new JsonObject { ["replicas"] = found.Whole(Path(entry, "specReplicasPath", ".spec.replicas")) ?? 0 },
+            ["spec"] = new JsonObject(),
             ["status"] = new JsonObject { ["replicas"] = found.Whole(Path(entry, "statusReplicasPath", ".status.replicas")) ?? 0 },
         };
+        // As in Kubernetes, wanting none is told by leaving the number out.
+        if (found.Whole(Path(entry, "specReplicasPath", ".spec.replicas")) is { } wanted and not 0)
+            scale["spec"]!["replicas"] = wanted;
         foreach (var field in (string[])["name", "namespace", "uid", "resourceVersion", "creationTimestamp"])
         {
             if (metadata.Field(field) is { } value)
@@ -62,7 +65,8 @@ internal static class Subresources
     public static JsonObject FromScale(TypeEntry entry, JsonObject found, JsonObject scale)
     {
         var next = found.Clone();
-        if (scale.Whole("spec", "replicas") is not { } replicas || replicas < 0)
+        var replicas = scale.Field("spec", "replicas") is null ? 0 : scale.Whole("spec", "replicas") ?? -1;
+        if (replicas < 0)
         {
             throw ApiException.Invalid(entry.Type, found.Text("metadata", "name") ?? "", [new(
                 "FieldValueInvalid", "Invalid value: must be a whole number greater than or equal to 0", "spec.replicas")]);

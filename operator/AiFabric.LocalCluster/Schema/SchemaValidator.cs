@@ -204,11 +204,12 @@ internal static class SchemaValidator
         private static void CheckText(Constraints rules, string text, string path, List<StatusCause> causes)
         {
             var length = text.EnumerateRunes().Count();
-            if (rules.MinLength is { } least && length < least)
-                Add(causes, "FieldValueInvalid", $"Invalid value: \"{text}\": {path} in body should be at least {least} chars long", path);
+            // A text's first fault is told alone, as real servers do.
             if (rules.MaxLength is { } most && length > most)
                 Add(causes, "FieldValueTooLong", $"Too long: may not be more than {most} bytes", path);
-            if (rules.Pattern is { } pattern && !Regex.IsMatch(text, pattern, RegexOptions.CultureInvariant, PatternTimeout))
+            else if (rules.MinLength is { } least && length < least)
+                Add(causes, "FieldValueInvalid", $"Invalid value: \"{text}\": {path} in body should be at least {least} chars long", path);
+            else if (rules.Pattern is { } pattern && !Regex.IsMatch(text, pattern, RegexOptions.CultureInvariant, PatternTimeout))
                 Add(causes, "FieldValueInvalid", $"Invalid value: \"{text}\": {path} in body should match '{pattern}'", path);
         }
     }

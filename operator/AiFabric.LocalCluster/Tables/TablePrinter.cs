@@ -56,8 +56,7 @@ internal static class TablePrinter
     {
         var type = declared.Text("type") ?? "string";
         var path = FieldPath.Parse(declared.Text("jsonPath") ?? ".");
-        // Kubernetes sends dates as readable ages, so the column is a string to the client.
-        return new(declared.Text("name") ?? "", type == "date" ? "string" : type, (int)(declared.Whole("priority") ?? 0), (found, now) => Cell(path.Find(found), type, now))
+        return new(declared.Text("name") ?? "", type, (int)(declared.Whole("priority") ?? 0), (found, now) => Cell(path.Find(found), type, now))
         {
             Format = declared.Text("format") ?? "",
             Description = declared.Text("description") ?? "",

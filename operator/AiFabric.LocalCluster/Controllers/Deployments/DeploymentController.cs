@@ -58,7 +58,7 @@ internal sealed class DeploymentController(IClusterApi api, EventRecorder events
 
         latest.Metadata.Generation = deployment.Metadata.Generation;
         V1DeploymentStatus status = RolloutStatus.Of(latest, goal, current, old, Now);
-        Api.WriteStatus(latest, status);
+        Api.WriteStatus(latest, RolloutStatus.Shown(status));
         return RolloutStatus.UntilDeadline(deployment, status, Now);
     }
 

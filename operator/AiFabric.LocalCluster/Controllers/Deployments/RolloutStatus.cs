@@ -30,6 +30,23 @@ internal static class RolloutStatus
         return status;
     }
 
+    /// <summary>The status as Kubernetes writes it: counts of zero are left out.</summary>
+    public static V1DeploymentStatus Shown(V1DeploymentStatus status)
+    {
+        static int? Some(int? count) => count == 0 ? null : count;
+        return new()
+        {
+            ObservedGeneration = status.ObservedGeneration,
+            Replicas = Some(status.Replicas),
+            UpdatedReplicas = Some(status.UpdatedReplicas),
+            ReadyReplicas = Some(status.ReadyReplicas),
+            AvailableReplicas = Some(status.AvailableReplicas),
+            UnavailableReplicas = Some(status.UnavailableReplicas),
+            CollisionCount = status.CollisionCount,
+            Conditions = status.Conditions,
+        };
+    }
+
     /// <summary>When the progress deadline strikes if nothing moves until then.</summary>
     public static TimeSpan? UntilDeadline(V1Deployment deployment, V1DeploymentStatus status, DateTimeOffset now)
     {

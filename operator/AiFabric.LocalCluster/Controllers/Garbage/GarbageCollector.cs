@@ -194,7 +194,10 @@ internal sealed class GarbageCollector(IClusterApi api, TimeProvider time, ILogg
     {
         JsonNode metadata = live["metadata"]!;
         JsonNode?[] kept = [.. ((JsonArray)metadata["ownerReferences"]!).Where(o => keep(o!["uid"]!.GetValue<string>())).Select(o => o!.DeepClone())];
-        metadata["ownerReferences"] = new JsonArray(kept);
+        if (kept.Length > 0)
+            metadata["ownerReferences"] = new JsonArray(kept);
+        else
+            ((JsonObject)metadata).Remove("ownerReferences");
         api.Update(item.Type, item.NamespaceOrNull, item.Name, live);
     }
 

@@ -55,7 +55,7 @@ internal sealed class EndpointsController(IClusterApi api, TimeProvider time, IL
             Labels = service.Metadata.Labels,
             OwnerReferences = [TypedApi.ControllerReference(service)],
         },
-        Subsets = [.. plan.Subsets],
+        Subsets = plan.Subsets.Count == 0 ? null : [.. plan.Subsets],
     };
 
     private void Write<T>(T wanted, params ReadOnlySpan<string> fields)

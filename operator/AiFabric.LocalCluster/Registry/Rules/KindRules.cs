@@ -25,9 +25,14 @@ internal static class KindRules
                 NamespaceRules.Prepare(made);
                 break;
             case "pods":
+                PodRules.CheckNew(entry.Type, made);
                 made["status"] = new JsonObject { ["phase"] = "Pending", ["qosClass"] = PodDefaults.QosClass(made) };
                 break;
+            case "secrets" or "configmaps":
+                DataRules.Check(entry.Type, made, null);
+                break;
             case "services":
+                ServiceRules.Check(entry.Type, made, null);
                 ServiceRules.Allocate(made, context.Store);
                 made["status"] = new JsonObject { ["loadBalancer"] = new JsonObject() };
                 break;
@@ -52,7 +57,11 @@ internal static class KindRules
         Defaults.Apply(entry.Type, next);
         switch (entry.Type.Resource)
         {
+            case "secrets" or "configmaps":
+                DataRules.Check(entry.Type, next, current);
+                break;
             case "services":
+                ServiceRules.Check(entry.Type, next, current);
                 ServiceRules.Keep(next, current);
                 ServiceRules.Allocate(next, context.Store);
                 break;

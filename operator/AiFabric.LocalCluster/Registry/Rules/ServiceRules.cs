@@ -10,6 +10,20 @@ namespace AiFabric.LocalCluster.Registry.Rules;
 /// </summary>
 internal static class ServiceRules
 {
+    /// <exception cref="ApiException">422: no ports though it has a cluster IP, or a cluster IP that would change.</exception>
+    public static void Check(ResourceType type, JsonObject next, JsonObject? current)
+    {
+        var name = next.Text("metadata", "name") ?? "";
+        var (kind, address) = (next.Text("spec", "type"), next.Text("spec", "clusterIP"));
+        if (kind != "ExternalName" && address != "None" && !Ports(next).Any())
+            throw ApiException.Invalid(type, name, [new("FieldValueRequired", "Required value", "spec.ports")]);
+        if (kind != "ExternalName" && current?.Text("spec", "clusterIP") is { Length: > 0 } before && !string.IsNullOrEmpty(address) && address != before)
+        {
+            throw ApiException.Invalid(
+                type, name, [new("FieldValueInvalid", $"Invalid value: [\"{address}\"]: may not change once set", "spec.clusterIPs[0]")]);
+        }
+    }
+
     public static void Allocate(JsonObject service, ObjectStore store)
     {
         var spec = service.Ensure("spec");

@@ -74,7 +74,7 @@ public sealed class HttpTests : IAsyncLifetime
     public async Task A_watch_starts_with_what_is_there_and_ends_with_its_timeout()
     {
         await PostAsync("/api/v1/namespaces/default/configmaps", """{"metadata":{"name":"a"}}""");
-        var lines = (await _client.GetStringAsync("/api/v1/configmaps?watch=true&timeoutSeconds=1&allowWatchBookmarks=true&sendInitialEvents=true"))
+        var lines = (await _client.GetStringAsync("/api/v1/configmaps?watch=true&timeoutSeconds=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"))
             .Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!).ToArray();
         Assert.Equal(["ADDED", "BOOKMARK"], lines.Select(line => line["type"]!.GetValue<string>()));
         Assert.Equal("true", lines[1]["object"]!["metadata"]!["annotations"]!["k8s.io/initial-events-end"]!.GetValue<string>());
