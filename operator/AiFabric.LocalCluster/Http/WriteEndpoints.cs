@@ -42,6 +42,8 @@ internal sealed class WriteEndpoints(ClusterApi api, ObjectWriter writer, Server
         {
             if (request.Text("fieldManager") is null)
                 throw ApiException.InvalidOption("PatchOptions", new("FieldValueRequired", "Required value: is required for apply patch", "fieldManager"));
+            if (patch.Text("apiVersion") is null || patch.Text("kind") is null)
+                throw ApiException.BadRequest("invalid object type: apiVersion and kind must be set in a configuration to apply");
             var (applied, created) = path.Subresource == "scale"
                 ? (ChangeScale(path, _ => Body(patch), options), false)
                 : apply.Apply(path.Entry, path.Namespace, path.Name!, Body(patch), path.Subresource, request.Flag("force"), options);

@@ -20,8 +20,6 @@ internal sealed class ServerSideApply(ObjectStore store, ObjectWriter writer, Ti
     {
         if (config.Items("metadata", "managedFields") is { Count: > 0 })
             throw ApiException.BadRequest("metadata.managedFields must be nil");
-        if (config.Text("apiVersion") is null || config.Text("kind") is null)
-            throw ApiException.BadRequest("invalid object type: apiVersion and kind must be set in a configuration to apply");
         var wanted = Reduce(entry, config, subresource);
         SchemaAdmission.Prune(entry, wanted, options);
         var owner = new Owner(options.FieldManager, "Apply", entry.Type.ApiVersion, subresource);

@@ -41,7 +41,7 @@ public sealed class ApplyTests : IDisposable
     {
         Apply("""{"spec":{"size":3}}""", "alice");
         var problem = Assert.Throws<ApiException>(() => Apply("""{"spec":{"size":4}}""", "bob"));
-        Assert.Equal("Apply failed with 1 conflict: conflict with \"alice\" using example.io/v1alpha1: .spec.size", problem.Message);
+        Assert.Equal("Apply failed with 1 conflict: conflict with \"alice\": .spec.size", problem.Message);
         var cause = problem.ToStatus().Items("details", "causes")!.Single();
         Assert.Equal(("FieldManagerConflict", ".spec.size"), (cause.Text("reason"), cause.Text("field")));
 
