@@ -45,6 +45,9 @@ internal static partial class Log
     [LoggerMessage(1123, LogLevel.Information, "{Job} ended and its time to live is over: deleting it")]
     public static partial void JobExpired(ILogger logger, NamespacedName job);
 
+    [LoggerMessage(1124, LogLevel.Error, "The gateways' routes could not be compared")]
+    public static partial void RoutesNotRead(ILogger logger, Exception exception);
+
     [LoggerMessage(1130, LogLevel.Information, "{Step} done for the webhooks' certificates in Secret {Secret}: the serving one holds until {Until}")]
     public static partial void CertificatesChanged(ILogger logger, CertificateStep step, string secret, DateTimeOffset until);
 

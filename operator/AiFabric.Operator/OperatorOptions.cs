@@ -79,6 +79,13 @@ internal sealed class OperatorOptions : IValidatableObject
     [Range(1, 3_600)]
     public int SteadySeconds { get; set; } = 5;
 
+    /// <summary>
+    /// Objects of a kind that are looked at in a second although nothing was heard of them. With more objects than fit into
+    /// <see cref="SteadySeconds"/> each one's turn comes later.
+    /// </summary>
+    [Range(1, 100_000)]
+    public int LooksPerSecond { get; set; } = 100;
+
     /// <summary>A ready pod that does not answer for so many seconds loses its training session to another.</summary>
     [Range(1, 3_600)]
     public int UnreachableSeconds { get; set; } = 15;
@@ -119,6 +126,13 @@ internal sealed class OperatorOptions : IValidatableObject
     /// <summary>Where jobs write by default.</summary>
     /// <exception cref="InvalidOperationException">The options were not validated.</exception>
     public StorageUri GetData() => StorageUri.TryParse(DataUri, out StorageUri? uri, out string? error) ? uri : throw new InvalidOperationException(error);
+
+    /// <summary>The time until an object's next look: as wanted, or when it is its turn among <paramref name="objects"/>.</summary>
+    public TimeSpan Paced(TimeSpan wanted, int objects)
+    {
+        TimeSpan turn = TimeSpan.FromSeconds((double)objects / LooksPerSecond);
+        return wanted > turn ? wanted : turn;
+    }
 
     /// <summary>What goes into every worker pod.</summary>
     /// <exception cref="InvalidOperationException">The options were not validated.</exception>

@@ -64,12 +64,12 @@ internal static class OperatorRegistration
 
     private static void AddControllers(IOperatorBuilder builder, int workers) => builder
         .AddController<ModelController, CoServedModel>(controller => controller.WithWorkers(workers)
-            .Owns<V1Deployment>().Owns<V1Service>().Owns<V1PodDisruptionBudget>(optional: true).WokenBy<DemandPoller>()
+            .Owns<V1Deployment>().Owns<V1Service>().Owns<V1PodDisruptionBudget>(optional: true).WokenBy<DemandPoller>().WokenBy<RouteWatch>()
             .Watches<V1Pod>((pod, _) => WorkerPods.ModelOf(pod) is { } model ? [model] : []))
         .AddController<AdapterController, Adapter>(controller => controller.WithWorkers(workers)
             .Watches<V1Pod>((pod, adapters) => WorkerPods.ModelOf(pod) is { } model ? Keys(adapters.OfModel(model)) : [])
             .Watches<CoServedModel>((model, adapters) => Keys(adapters.OfModel(NamespacedName.Of(model))))
-            .Watches<FinetuneJob>((job, adapters) => Keys(adapters.FromJob(NamespacedName.Of(job)))))
+            .Watches<FinetuneJob>((job, adapters) => Keys(adapters.FromJob(NamespacedName.Of(job)))).WokenBy<AdapterRouteWatch>())
         .AddController<FinetuneController, FinetuneJob>(controller => controller.WithWorkers(workers)
             .Watches<V1Pod>((pod, jobs) => WorkerPods.ModelOf(pod) is { } model ? Keys(jobs.OfModel(model)) : [])
             .Watches<CoServedModel>((model, jobs) => Keys(jobs.OfModel(NamespacedName.Of(model))))

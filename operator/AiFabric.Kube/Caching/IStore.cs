@@ -26,6 +26,13 @@ public interface IStore<T>
     /// <exception cref="ArgumentException">No index of that name was added.</exception>
     IReadOnlyList<T> ByIndex(string index, string value);
 
+    /// <summary>How many objects there are.</summary>
+    int Count { get; }
+
+    /// <summary>How many objects <see cref="ByIndex"/> would give.</summary>
+    /// <exception cref="ArgumentException">No index of that name was added.</exception>
+    int CountByIndex(string index, string value);
+
     /// <summary>The objects whose controller owner has this uid.</summary>
     IReadOnlyList<T> OwnedBy(string ownerUid) => ByIndex(Indexes.ControllerUid, ownerUid);
 }

@@ -65,6 +65,12 @@ public sealed class Informer<T> : IInformer<T>, IRunnable
     public IReadOnlyList<T> ByIndex(string index, string value) => _cache.ByIndex(index, value);
 
     /// <inheritdoc/>
+    public int Count => _cache.Count;
+
+    /// <inheritdoc/>
+    public int CountByIndex(string index, string value) => _cache.CountByIndex(index, value);
+
+    /// <inheritdoc/>
     public void AddIndex(string name, Func<T, IEnumerable<string>> values) => _cache.AddIndex(name, values);
 
     /// <inheritdoc/>

@@ -14,6 +14,15 @@ internal sealed class SharedCache<T>(ILogger logger)
     private readonly Store<T> _store = new();
     private readonly List<Subscription> _subscribers = [];
 
+    public int Count
+    {
+        get
+        {
+            lock (_read)
+                return _store.Keys.Count;
+        }
+    }
+
     public T? Get(NamespacedName key)
     {
         lock (_read)
@@ -30,6 +39,12 @@ internal sealed class SharedCache<T>(ILogger logger)
     {
         lock (_read)
             return _store.ByIndex(index, value);
+    }
+
+    public int CountByIndex(string index, string value)
+    {
+        lock (_read)
+            return _store.CountByIndex(index, value);
     }
 
     public void AddIndex(string name, Func<T, IEnumerable<string>> values)

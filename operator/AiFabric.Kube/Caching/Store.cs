@@ -22,12 +22,9 @@ internal sealed class Store<T>
 
     public IReadOnlyList<T> List(string? @namespace) => @namespace is null ? [.. _objects.Values] : ByIndex(Indexes.Namespace, @namespace);
 
-    public IReadOnlyList<T> ByIndex(string name, string value)
-    {
-        if (!_indexes.TryGetValue(name, out Index? index))
-            throw new ArgumentException($"There is no index '{name}' of {typeof(T).Name}; add it with AddIndex first.", nameof(name));
-        return index.Keys.TryGetValue(value, out HashSet<NamespacedName>? keys) ? [.. keys.Select(key => _objects[key])] : [];
-    }
+    public IReadOnlyList<T> ByIndex(string name, string value) => Find(name, value) is { } keys ? [.. keys.Select(key => _objects[key])] : [];
+
+    public int CountByIndex(string name, string value) => Find(name, value)?.Count ?? 0;
 
     public void AddIndex(string name, Func<T, IEnumerable<string>> values)
     {
@@ -57,6 +54,10 @@ internal sealed class Store<T>
             index.Remove(key, old);
         return old;
     }
+
+    private HashSet<NamespacedName>? Find(string name, string value) => _indexes.TryGetValue(name, out Index? index)
+        ? index.Keys.GetValueOrDefault(value)
+        : throw new ArgumentException($"There is no index '{name}' of {typeof(T).Name}; add it with AddIndex first.", nameof(name));
 
     private static IEnumerable<string> ControllerUid(T entity) =>
         entity.Metadata.OwnerReferences?.Where(owner => owner.Controller == true && owner.Uid is not null).Select(owner => owner.Uid) ?? [];

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text.Json.Nodes;
 using k8s;
 using k8s.Models;
 
@@ -30,14 +31,15 @@ internal sealed class EntityReconciler<TEntity>(
             return null;
         TEntity entity = cached.DeepCopy();
         return entity.Metadata.DeletionTimestamp is null
-            ? await controller.ReconcileAsync(await AttachAsync(entity), cancellationToken)
+            ? await controller.ReconcileAsync(await PrepareAsync(entity), cancellationToken)
             : await FinalizeAsync(entity, cancellationToken);
     }
 
-    private async Task<TEntity> AttachAsync(TEntity entity)
+    private async Task<TEntity> PrepareAsync(TEntity entity)
     {
         string[] missing = [.. finalizers.Select(f => f.Identifier).Where(id => entity.Metadata.Finalizers?.Contains(id) != true)];
-        return missing.Length == 0 ? entity : await writer.AttachAsync(entity, missing);
+        JsonObject? patch = controller.Prepare(entity);
+        return missing.Length == 0 && patch is null ? entity : await writer.AttachAsync(entity, missing, patch);
     }
 
     private async Task<ReconciliationResult<TEntity>?> FinalizeAsync(TEntity entity, CancellationToken cancellationToken)

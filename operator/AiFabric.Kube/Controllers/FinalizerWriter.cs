@@ -9,10 +9,15 @@ internal sealed class FinalizerWriter(IKubernetesClient client)
 {
     private const int Tries = 5;
 
+    /// <param name="entity">As cached.</param>
+    /// <param name="identifiers">The finalizers it lacks.</param>
+    /// <param name="more">A merge patch to send along; null for none.</param>
     /// <exception cref="KubernetesApiException">A conflict when the cache lagged behind: to be tried again later.</exception>
-    public Task<TEntity> AttachAsync<TEntity>(TEntity entity, IEnumerable<string> identifiers)
+    public Task<TEntity> AttachAsync<TEntity>(TEntity entity, IReadOnlyCollection<string> identifiers, JsonObject? more)
         where TEntity : class, IKubernetesObject<V1ObjectMeta> =>
-        WriteAsync(entity, [.. entity.Metadata.Finalizers ?? [], .. identifiers]);
+        identifiers.Count == 0 && more is not null
+            ? client.PatchAsync<TEntity>(entity.Metadata.Name, entity.Metadata.NamespaceProperty, more, CancellationToken.None)
+            : WriteAsync(entity, [.. entity.Metadata.Finalizers ?? [], .. identifiers], more);
 
     /// <returns>The object without the finalizer; null when it is gone.</returns>
     public async Task<TEntity?> DetachAsync<TEntity>(TEntity entity, string identifier)
@@ -41,17 +46,14 @@ internal sealed class FinalizerWriter(IKubernetesClient client)
         }
     }
 
-    private Task<TEntity> WriteAsync<TEntity>(TEntity entity, string[] finalizers)
+    private Task<TEntity> WriteAsync<TEntity>(TEntity entity, string[] finalizers, JsonObject? more = null)
         where TEntity : class, IKubernetesObject<V1ObjectMeta>
     {
-        var patch = new JsonObject
-        {
-            ["metadata"] = new JsonObject
-            {
-                ["finalizers"] = new JsonArray([.. finalizers.Select(name => (JsonNode)name)]),
-                ["resourceVersion"] = entity.Metadata.ResourceVersion,
-            },
-        };
+        JsonObject patch = more ?? [];
+        if (patch["metadata"] is not JsonObject metadata)
+            patch["metadata"] = metadata = [];
+        metadata["finalizers"] = new JsonArray([.. finalizers.Select(name => (JsonNode)name)]);
+        metadata["resourceVersion"] = entity.Metadata.ResourceVersion;
         return client.PatchAsync<TEntity>(entity.Metadata.Name, entity.Metadata.NamespaceProperty, patch, CancellationToken.None);
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using k8s;
 using k8s.Models;
 
@@ -16,6 +17,13 @@ public interface IEntityController<TEntity>
     /// <param name="entity">A private copy of the cached object; not yet marked for deletion.</param>
     /// <param name="cancellationToken">Signalled when the operator stops or is no longer the leader.</param>
     Task<ReconciliationResult<TEntity>> ReconcileAsync(TEntity entity, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Metadata that has to stand on the object before its reconciliation, as a merge patch; null when it does. Written together with the
+    /// finalizers, for every write costs the cluster. Must be pure.
+    /// </summary>
+    /// <param name="entity">The object as cached.</param>
+    JsonObject? Prepare(TEntity entity) => null;
 
     /// <summary>
     /// Called after the object is gone. For clearing local state only: it is not called for objects that vanish while no operator

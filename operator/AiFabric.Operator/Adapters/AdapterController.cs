@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using AiFabric.Crds.Adapters;
 using AiFabric.Kube;
 using AiFabric.Operator.Conditions;
@@ -8,7 +9,7 @@ namespace AiFabric.Operator.Adapters;
 
 /// <summary>Adapter → loaded on every ready replica of its model, status.</summary>
 internal sealed class AdapterController(
-    AdapterObserver observer, AdapterExecutor executor, IKubernetesClient client, StatusWriter statuses, IOptions<OperatorOptions> options,
+    AdapterObserver observer, AdapterExecutor executor, StatusWriter statuses, IStore<Adapter> adapters, IOptions<OperatorOptions> options,
     TimeProvider time) : IEntityController<Adapter>
 {
     /// <summary>A worker that refused is asked again after this time: files may have been put right meanwhile.</summary>
@@ -17,13 +18,6 @@ internal sealed class AdapterController(
     public async Task<ReconciliationResult<Adapter>> ReconcileAsync(Adapter entity, CancellationToken cancellationToken)
     {
         statuses.Freshen(entity);
-        if (AcceptedSpec.Noted(entity) is null)
-        {
-            AdapterStatus known = entity.Status;
-            entity = await client.PatchAsync<Adapter>(
-                entity.Metadata.Name, entity.Metadata.NamespaceProperty, AcceptedSpec.Patch(AdapterRules.All, entity), cancellationToken);
-            entity.Status = known;
-        }
         AdapterObservation observed = await observer.ObserveAsync(entity, cancellationToken);
         AdapterPlan plan = AdapterPlanner.Plan(observed);
         IReadOnlyList<AdapterOutcome> outcomes = await executor.ApplyAsync(NamespacedName.Of(entity), plan, cancellationToken);
@@ -32,6 +26,8 @@ internal sealed class AdapterController(
             entity, status, s => s.Conditions, [AdapterConditions.Failed], cancellationToken);
         return ReconciliationResult<Adapter>.Success(entity, NextLook(status));
     }
+
+    public JsonObject? Prepare(Adapter entity) => AcceptedSpec.Noted(entity) is null ? AcceptedSpec.Patch(AdapterRules.All, entity) : null;
 
     public Task<ReconciliationResult<Adapter>> DeletedAsync(Adapter entity, CancellationToken cancellationToken)
     {
@@ -45,9 +41,11 @@ internal sealed class AdapterController(
         bool failed = status.Conditions?.Any(condition => condition is { Type: AdapterConditions.Failed, Status: ConditionStatus.True }) == true;
         if (failed)
             return AfterRefusal;
-        // What waits for a gateway or a silent worker is told by no watch.
-        return reason is Reasons.NotRouted or Reasons.NoGateway or Reasons.GatewayUnreachable or Reasons.WorkerUnreachable
-            ? TimeSpan.FromMilliseconds(options.Value.PollMilliseconds)
-            : TimeSpan.FromSeconds(options.Value.SteadySeconds);
+        OperatorOptions settings = options.Value;
+        // Pods and routes are watched; a silent worker that answers again is told by nobody.
+        TimeSpan wanted = reason is Reasons.WorkerUnreachable
+            ? TimeSpan.FromMilliseconds(settings.PollMilliseconds)
+            : TimeSpan.FromSeconds(settings.SteadySeconds);
+        return settings.Paced(wanted, adapters.Count);
     }
 }

@@ -10,8 +10,9 @@ internal sealed record Transition(EventType Type, string Reason, string Message)
 internal static class Transitions
 {
     /// <summary>
-    /// One entry for each condition whose status or reason changed. A new condition that says nothing (False or Unknown, no warning) is
-    /// left out, and one reason is told once, however many conditions carry it.
+    /// What asks for attention, and of the rest the one thing that matters most. Every warning is told once, however many conditions carry its
+    /// reason. Of the conditions that flipped only the first is told, one that became true before one that ceased to be: the status has them
+    /// all, and an event costs the cluster as much as a status does. A new condition that is not true says nothing.
     /// </summary>
     /// <param name="before">The conditions as they were; null for none.</param>
     /// <param name="after">The conditions as they are.</param>
@@ -20,23 +21,22 @@ internal static class Transitions
         IEnumerable<V1Condition>? before, IEnumerable<V1Condition>? after, params string[] failureTypes)
     {
         Dictionary<string, V1Condition> known = (before ?? []).ToDictionary(condition => condition.Type);
-        var told = new List<Transition>();
+        var warnings = new List<Transition>();
+        Transition? good = null;
+        bool isGoodTrue = false;
         foreach (V1Condition condition in after ?? [])
         {
             known.TryGetValue(condition.Type, out V1Condition? old);
             if (old is not null && old.Status == condition.Status && old.Reason == condition.Reason)
                 continue;
             bool isTrue = condition.Status == ConditionStatus.True;
-            bool isWarning = (isTrue && failureTypes.Contains(condition.Type)) || (!isTrue && Reasons.IsWarning(condition.Reason));
-            if (old is null && !isTrue && !isWarning)
-                continue;
-            var transition = new Transition(isWarning ? EventType.Warning : EventType.Normal, condition.Reason, condition.Message);
-            int same = told.FindIndex(other => other.Reason == transition.Reason);
-            if (same < 0)
-                told.Add(transition);
-            else if (isWarning)
-                told[same] = transition; // Running is False because of it, but Failed says that it is bad.
+            var transition = new Transition(EventType.Normal, condition.Reason, condition.Message);
+            if ((isTrue && failureTypes.Contains(condition.Type)) || (!isTrue && Reasons.IsWarning(condition.Reason)))
+                warnings.Add(transition with { Type = EventType.Warning });
+            else if (old?.Status != condition.Status && (isTrue || old is not null) && (good is null || (isTrue && !isGoodTrue)))
+                (good, isGoodTrue) = (transition, isTrue);
         }
-        return told;
+        IEnumerable<Transition> told = warnings.DistinctBy(warning => warning.Reason);
+        return good is null || warnings.Exists(warning => warning.Reason == good.Reason) ? [.. told] : [good, .. told];
     }
 }

@@ -1,6 +1,8 @@
+using System.Text.Json.Nodes;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Kube;
 using AiFabric.Operator.Conditions;
+using AiFabric.Operator.Objects;
 using AiFabric.Operator.Validation;
 using Microsoft.Extensions.Options;
 
@@ -8,19 +10,12 @@ namespace AiFabric.Operator.Finetuning;
 
 /// <summary>FinetuneJob → a training session on a ready replica of its model, then an Adapter, status.</summary>
 internal sealed class FinetuneController(
-    FinetuneObserver observer, FinetuneExecutor executor, FinetuneMemory memory, IKubernetesClient client, StatusWriter statuses,
+    FinetuneObserver observer, FinetuneExecutor executor, FinetuneMemory memory, StatusWriter statuses, IStore<FinetuneJob> jobs,
     IOptions<OperatorOptions> options, TimeProvider time) : IEntityController<FinetuneJob>
 {
     public async Task<ReconciliationResult<FinetuneJob>> ReconcileAsync(FinetuneJob entity, CancellationToken cancellationToken)
     {
         statuses.Freshen(entity);
-        if (AcceptedSpec.Noted(entity) is null)
-        {
-            FinetuneJobStatus known = entity.Status;
-            entity = await client.PatchAsync<FinetuneJob>(
-                entity.Metadata.Name, entity.Metadata.NamespaceProperty, AcceptedSpec.Patch(FinetuneRules.All, entity), cancellationToken);
-            entity.Status = known;
-        }
         FinetuneTimes times = options.Value.GetFinetuneTimes();
         FinetuneObservation observed = await observer.ObserveAsync(entity, cancellationToken);
         FinetunePlan plan = FinetunePlanner.Plan(observed, times);
@@ -29,8 +24,11 @@ internal sealed class FinetuneController(
         FinetuneJobStatus status = FinetuneStatusBuilder.Build(observed with { Now = time.GetUtcNow() }, done);
         await statuses.WriteAsync<FinetuneJob, FinetuneJobSpec, FinetuneJobStatus>(
             entity, status, s => s.Conditions, [FinetuneJobConditions.Failed], cancellationToken);
-        return ReconciliationResult<FinetuneJob>.Success(entity, NextLook(entity, done, times));
+        return ReconciliationResult<FinetuneJob>.Success(
+            entity, NextLook(entity, done, times) is { } look ? options.Value.Paced(look, jobs.CountActive()) : null);
     }
+
+    public JsonObject? Prepare(FinetuneJob entity) => AcceptedSpec.Noted(entity) is null ? AcceptedSpec.Patch(FinetuneRules.All, entity) : null;
 
     public Task<ReconciliationResult<FinetuneJob>> DeletedAsync(FinetuneJob entity, CancellationToken cancellationToken)
     {

@@ -1,9 +1,11 @@
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.Common;
 using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Operator.Adapters;
 using AiFabric.Operator.Conditions;
 using AiFabric.Operator.Objects;
 using AiFabric.Operator.Storage;
+using AiFabric.Operator.Validation;
 using AiFabric.Operator.Workers;
 using AiFabric.Protocol.Control;
 using k8s.Models;
@@ -31,7 +33,7 @@ internal static class FinetunePublication
     private static Adapter Adapter(FinetuneObservation observed, WorkerPod pod, TrainingStatus session)
     {
         FinetuneJob job = observed.Job;
-        return new Adapter
+        var adapter = new Adapter
         {
             Metadata = new V1ObjectMeta
             {
@@ -42,6 +44,7 @@ internal static class FinetunePublication
                     [Labels.FinetuneJob] = job.Metadata.Name,
                     [Labels.AppManagedBy] = OwnedMetadata.ManagedBy,
                 },
+                Finalizers = [AdapterFinalizer.Name],
             },
             Spec = new AdapterSpec
             {
@@ -50,6 +53,9 @@ internal static class FinetunePublication
                 Digest = session.AdapterDigest,
             },
         };
+        // Born with what its controller would else write as its first two changes.
+        adapter.Metadata.Annotations = new Dictionary<string, string> { [AcceptedSpec.Annotation] = AcceptedSpec.Describe(AdapterRules.All, adapter) };
+        return adapter;
     }
 
     /// <summary>

@@ -9,8 +9,8 @@ namespace AiFabric.Operator.Models;
 
 /// <summary>CoServedModel → Secret, Deployment, Service, status.</summary>
 internal sealed class ModelController(
-    ModelObserver observer, ModelExecutor executor, BudgetExecutor budgets, ControlTokens tokens, StatusWriter statuses, IOptions<OperatorOptions> options,
-    TimeProvider time) : IEntityController<CoServedModel>
+    ModelObserver observer, ModelExecutor executor, BudgetExecutor budgets, ControlTokens tokens, StatusWriter statuses, IStore<CoServedModel> models,
+    IOptions<OperatorOptions> options, TimeProvider time) : IEntityController<CoServedModel>
 {
     public async Task<ReconciliationResult<CoServedModel>> ReconcileAsync(CoServedModel entity, CancellationToken cancellationToken)
     {
@@ -24,7 +24,8 @@ internal sealed class ModelController(
         CoServedModelStatus status = ModelStatusBuilder.Build(observed, plan, settings.PublicUrl, time.GetUtcNow());
         await statuses.WriteAsync<CoServedModel, CoServedModelSpec, CoServedModelStatus>(
             entity, status, s => s.Conditions, [], cancellationToken);
-        return ReconciliationResult<CoServedModel>.Success(entity, NextLook(status, settings));
+        // Pods, Deployments and routes are watched: this look is for what only the workers know.
+        return ReconciliationResult<CoServedModel>.Success(entity, settings.Paced(TimeSpan.FromSeconds(settings.SteadySeconds), models.Count));
     }
 
     public Task<ReconciliationResult<CoServedModel>> DeletedAsync(CoServedModel entity, CancellationToken cancellationToken)
@@ -33,14 +34,5 @@ internal sealed class ModelController(
         budgets.Forget(entity);
         tokens.Forget(entity.Metadata.NamespaceProperty, entity.Metadata.Name);
         return Task.FromResult(ReconciliationResult<CoServedModel>.Success(entity));
-    }
-
-    private static TimeSpan NextLook(CoServedModelStatus status, OperatorOptions settings)
-    {
-        string? reason = status.Conditions?.FirstOrDefault(condition => condition.Type == CoServedModelConditions.Ready)?.Reason;
-        // Pods are watched; the gateways' routes are not, so what waits for them is looked at often.
-        return reason is Reasons.NotRouted or Reasons.NoGateway or Reasons.GatewayUnreachable or Reasons.Loading or Reasons.RollingOut
-            ? TimeSpan.FromMilliseconds(settings.PollMilliseconds)
-            : TimeSpan.FromSeconds(settings.SteadySeconds);
     }
 }

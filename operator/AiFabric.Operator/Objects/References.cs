@@ -1,6 +1,7 @@
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Kube;
+using AiFabric.Operator.Finetuning;
 using k8s.Models;
 
 namespace AiFabric.Operator.Objects;
@@ -14,11 +15,14 @@ internal static class References
     private const string ByAdapter = "spec.output.adapterName";
     private const string ByJob = "spec.source.finetuneJobRef.name";
 
+    private const string IsActive = "active";
+
     public static IServiceCollection AddReferences(this IServiceCollection services) => services
         .AddInformerIndex<Adapter>(ByModel, adapter => Value(adapter.Metadata, adapter.Spec.ModelRef?.Name))
         .AddInformerIndex<Adapter>(ByJob, adapter => Value(adapter.Metadata, adapter.Spec.Source?.FinetuneJobRef?.Name))
         .AddInformerIndex<FinetuneJob>(ByModel, job => Value(job.Metadata, job.Spec.ModelRef?.Name))
-        .AddInformerIndex<FinetuneJob>(ByAdapter, job => Value(job.Metadata, job.Spec.Output?.AdapterName));
+        .AddInformerIndex<FinetuneJob>(ByAdapter, job => Value(job.Metadata, job.Spec.Output?.AdapterName))
+        .AddInformerIndex<FinetuneJob>(IsActive, job => FinetunePlanner.IsTerminal(job) ? [] : [IsActive]);
 
     /// <summary>The Adapters of a model.</summary>
     public static IReadOnlyList<Adapter> OfModel(this IStore<Adapter> adapters, NamespacedName model) => adapters.ByIndex(ByModel, model.ToString());
@@ -32,6 +36,9 @@ internal static class References
     /// <summary>The FinetuneJobs that make, or made, the Adapter of this name.</summary>
     public static IReadOnlyList<FinetuneJob> Making(this IStore<FinetuneJob> jobs, NamespacedName adapter) =>
         jobs.ByIndex(ByAdapter, adapter.ToString());
+
+    /// <summary>How many FinetuneJobs have not ended.</summary>
+    public static int CountActive(this IStore<FinetuneJob> jobs) => jobs.CountByIndex(IsActive, IsActive);
 
     private static IEnumerable<string> Value(V1ObjectMeta metadata, string? name) =>
         name is null ? [] : [new NamespacedName(metadata.NamespaceProperty, name).ToString()];

@@ -18,9 +18,15 @@ internal sealed class ControlTokens(IKubernetesClient client, IOptions<OperatorO
     /// <summary>Key of the token in the Secret's data.</summary>
     public const string Key = "token";
 
-    private static readonly TimeSpan RememberFor = TimeSpan.FromMinutes(1);
+    /// <summary>
+    /// A changed Secret is noticed after this time; a missing one keeps pods from starting, so that its model is not ready and
+    /// <see cref="RememberUnready"/> holds. A worker that refuses the token makes it read at once.
+    /// </summary>
+    private static readonly TimeSpan RememberReady = TimeSpan.FromMinutes(10);
 
-    private readonly ConcurrentDictionary<NamespacedName, (string Token, DateTimeOffset Until)> _known = new();
+    private static readonly TimeSpan RememberUnready = TimeSpan.FromMinutes(1);
+
+    private readonly ConcurrentDictionary<NamespacedName, (string Token, DateTimeOffset ReadAt)> _known = new();
 
     public static string SecretName(string model) => model + "-control";
 
@@ -28,36 +34,57 @@ internal sealed class ControlTokens(IKubernetesClient client, IOptions<OperatorO
     public static string Fingerprint(string token) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(token)))[..10];
 
     /// <summary>The token of a model's workers; null when there is no Secret (yet).</summary>
-    public async Task<string?> FindAsync(string @namespace, string model, CancellationToken cancellationToken)
-    {
-        var key = new NamespacedName(@namespace, SecretName(model));
-        if (_known.TryGetValue(key, out (string Token, DateTimeOffset Until) known) && known.Until > time.GetUtcNow())
-            return known.Token;
-        V1Secret? secret = await client.GetAsync<V1Secret>(key.Name, @namespace, cancellationToken);
-        if (Read(secret) is not { } token)
-        {
-            _known.TryRemove(key, out _);
-            return null;
-        }
-        return Remember(key, token);
-    }
+    public Task<string?> FindAsync(string @namespace, string model, CancellationToken cancellationToken) =>
+        FindAsync(new NamespacedName(@namespace, SecretName(model)), RememberReady, cancellationToken);
 
     /// <summary>The token of a model's workers, in a Secret that is made now if there is none.</summary>
     /// <exception cref="KubernetesApiException">The API server refused.</exception>
     public async Task<string> EnsureAsync(CoServedModel model, CancellationToken cancellationToken)
     {
-        if (await FindAsync(model.Metadata.NamespaceProperty, model.Metadata.Name, cancellationToken) is { } found)
+        var key = new NamespacedName(model.Metadata.NamespaceProperty, SecretName(model.Metadata.Name));
+        TimeSpan age = IsReady(model) ? RememberReady : RememberUnready;
+        // A model without a status was never looked at, so that there is hardly a Secret to be found: a read is saved.
+        bool isNew = model.Status?.ObservedGeneration is null && !_known.ContainsKey(key);
+        if (!isNew && await FindAsync(key, age, cancellationToken) is { } found)
             return found;
-        string token = options.Value.ControlToken ?? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var secret = new V1Secret
+        try
         {
-            Metadata = OwnedMetadata.For(model, SecretName(model.Metadata.Name), "control"),
-            Type = "Opaque",
-            Data = new Dictionary<string, byte[]> { [Key] = Encoding.UTF8.GetBytes(token) },
-        };
-        V1Secret applied = await client.ApplyAsync(secret, cancellationToken: cancellationToken);
-        return Remember(NamespacedName.Of(applied), Read(applied) ?? token);
+            V1Secret made = await client.CreateAsync(NewSecret(model), cancellationToken);
+            return Remember(key, Read(made) ?? string.Empty);
+        }
+        catch (KubernetesApiException e) when (e.IsAlreadyExists)
+        {
+            if (await FindAsync(key, age, cancellationToken) is { } other)
+                return other;
+            // It is there without a token: it gets one.
+            V1Secret applied = await client.ApplyAsync(NewSecret(model), cancellationToken: cancellationToken);
+            return Remember(key, Read(applied) ?? string.Empty);
+        }
     }
+
+    private static bool IsReady(CoServedModel model) =>
+        model.Status?.Conditions?.Any(condition => condition is { Type: CoServedModelConditions.Ready, Status: "True" }) == true;
+
+    private async Task<string?> FindAsync(NamespacedName key, TimeSpan age, CancellationToken cancellationToken)
+    {
+        if (_known.TryGetValue(key, out (string Token, DateTimeOffset ReadAt) known) && time.GetUtcNow() - known.ReadAt < age)
+            return known.Token;
+        V1Secret? secret = await client.GetAsync<V1Secret>(key.Name, key.Namespace, cancellationToken);
+        if (Read(secret) is { } token)
+            return Remember(key, token);
+        _known.TryRemove(key, out _);
+        return null;
+    }
+
+    private V1Secret NewSecret(CoServedModel model) => new()
+    {
+        Metadata = OwnedMetadata.For(model, SecretName(model.Metadata.Name), "control"),
+        Type = "Opaque",
+        Data = new Dictionary<string, byte[]>
+        {
+            [Key] = Encoding.UTF8.GetBytes(options.Value.ControlToken ?? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32))),
+        },
+    };
 
     /// <summary>Reads the Secret anew at the next use.</summary>
     public void Forget(string @namespace, string model) => _known.TryRemove(new NamespacedName(@namespace, SecretName(model)), out _);
@@ -67,7 +94,7 @@ internal sealed class ControlTokens(IKubernetesClient client, IOptions<OperatorO
 
     private string Remember(NamespacedName key, string token)
     {
-        _known[key] = (token, time.GetUtcNow() + RememberFor);
+        _known[key] = (token, time.GetUtcNow());
         return token;
     }
 }

@@ -238,6 +238,7 @@ public sealed class InformerTests : IAsyncDisposable
         Assert.Equal("b", Assert.Single(informer.List("other")).Metadata.Name);
         Assert.Equal(2, informer.List().Count);
         Assert.Empty(informer.List("third"));
+        Assert.Equal((2, 1, 0), (informer.Count, informer.CountByIndex(Indexes.Namespace, "ns"), informer.CountByIndex(Indexes.Namespace, "third")));
 
         _server.Remove<V1Pod>("b", "other");
         await HeardAsync("Deleted b");

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using AiFabric.Kube;
 using k8s.Models;
 using Microsoft.Extensions.DependencyInjection;
@@ -140,6 +141,21 @@ public sealed class OperatorTests : IAsyncDisposable
         await SeenAsync("reconcile a");
         _server.Remove<V1ConfigMap>("a", "ns");
         await SeenAsync("deleted a last");
+    }
+
+    [Fact]
+    public async Task What_must_stand_on_an_object_first_is_written_in_one_request_with_the_finalizers()
+    {
+        _server.Put(Config("a"));
+        _recorder.Prepare = config => config.Metadata.Annotations?.ContainsKey("noted") == true
+            ? null
+            : new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["noted"] = "yes" } } };
+        await StartAsync(finalizer: true);
+        await SeenAsync("reconcile a");
+        V1ConfigMap written = _server.Find<V1ConfigMap>("a", "ns")!;
+        Assert.Equal(["example.com/clean"], written.Metadata.Finalizers);
+        Assert.Equal("yes", written.Metadata.Annotations["noted"]);
+        Assert.Single(_server.Seen(request => request.Method == "PATCH"));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text.Json.Nodes;
 using AiFabric.Kube;
 using k8s.Models;
 
@@ -15,6 +16,8 @@ internal sealed class Recorder
         (config, _) => ReconciliationResult<V1ConfigMap>.Success(config);
 
     public Func<V1ConfigMap, ReconciliationResult<V1ConfigMap>> Final { get; set; } = config => ReconciliationResult<V1ConfigMap>.Success(config);
+
+    public Func<V1ConfigMap, JsonObject?> Prepare { get; set; } = _ => null;
 
     public Func<V1ConfigMap, Task> Gate { get; set; } = _ => Task.CompletedTask;
 
@@ -40,6 +43,8 @@ internal sealed class Recorder
 internal sealed class ConfigController(Recorder recorder) : IEntityController<V1ConfigMap>
 {
     public Task<ReconciliationResult<V1ConfigMap>> ReconcileAsync(V1ConfigMap entity, CancellationToken cancellationToken) => recorder.RunAsync(entity);
+
+    public JsonObject? Prepare(V1ConfigMap entity) => recorder.Prepare(entity);
 
     public Task<ReconciliationResult<V1ConfigMap>> DeletedAsync(V1ConfigMap entity, CancellationToken cancellationToken)
     {

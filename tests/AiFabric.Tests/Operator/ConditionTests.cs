@@ -57,6 +57,18 @@ public sealed class ConditionTests
     }
 
     [Fact]
+    public void Of_what_is_no_warning_only_the_first_that_became_true_is_told()
+    {
+        V1Condition[] before = [Condition("Running", "True", "InProgress"), Condition("Complete", "False", "InProgress"), Condition("Ready", "False", "Loading")];
+        V1Condition[] finished = [Condition("Running", "False", "Finished"), Condition("Complete", "True", "AdapterCreated"), Condition("Routed", "True", "Routed")];
+        Assert.Equal("AdapterCreated", Assert.Single(Transitions.Between(before, finished)).Reason);
+        Assert.Equal("Finished", Assert.Single(Transitions.Between(before, [finished[0]])).Reason);
+        // Still not ready, for another harmless reason; and a first status that says no more than that.
+        Assert.Empty(Transitions.Between(before, [Condition("Ready", "False", Reasons.NotRouted)]));
+        Assert.Empty(Transitions.Between(null, [Condition("Ready", "False", Reasons.NoPods)]));
+    }
+
+    [Fact]
     public void Nothing_is_told_when_only_the_message_changed() =>
         Assert.Empty(Transitions.Between([Condition("Ready", "False", "Loading", "0 of 2")], [Condition("Ready", "False", "Loading", "1 of 2")]));
 

@@ -65,9 +65,14 @@ internal sealed class ActorKubelet : IAsyncDisposable
         V1Pod pod = change.Object;
         if (change.Kind == StoreChangeKind.Deleted)
             Forget(pod.Metadata.Uid);
-        else if (pod.Metadata.DeletionTimestamp is not null || _seen.TryAdd(pod.Metadata.Uid, null))
+        else if (pod.Metadata.DeletionTimestamp is not null || _seen.TryAdd(pod.Metadata.Uid, null) || IsDue(pod))
             _started.Writer.TryWrite(pod.DeepCopy());
     }
+
+    /// <summary>Whether the pod's readiness gates hold by now, so that it is to be marked Ready.</summary>
+    private static bool IsDue(V1Pod pod) => PodReadiness.Holds(pod, "ContainersReady") && !PodReadiness.Holds(pod, "Ready") && GatesHold(pod);
+
+    private static bool GatesHold(V1Pod pod) => (pod.Spec.ReadinessGates ?? []).All(gate => PodReadiness.Holds(pod, gate.ConditionType));
 
     private void Forget(string uid)
     {
@@ -81,10 +86,12 @@ internal sealed class ActorKubelet : IAsyncDisposable
         {
             await foreach (V1Pod pod in _started.Reader.ReadAllAsync(_stop.Token))
             {
-                if (pod.Metadata.DeletionTimestamp is null)
+                if (pod.Metadata.DeletionTimestamp is not null)
+                    await TryAsync(() => EndAsync(pod));
+                else if (string.IsNullOrEmpty(pod.Status?.PodIP))
                     await TryAsync(() => StartAsync(pod));
                 else
-                    await TryAsync(() => EndAsync(pod));
+                    await TryAsync(() => ReportAsync(pod, pod.Status.PodIP, isReady: true));
             }
         }
         catch (OperationCanceledException)
@@ -119,14 +126,15 @@ internal sealed class ActorKubelet : IAsyncDisposable
     {
         DateTime now = TimeProvider.System.GetUtcNow().UtcDateTime;
         V1PodCondition Condition(string type, bool holds) => new() { Type = type, Status = holds ? "True" : "False", LastTransitionTime = now };
-        pod.Status = new V1PodStatus
+        bool isPodReady = isReady && GatesHold(pod);
+        var status = new V1PodStatus
         {
             Phase = "Running",
             HostIP = "127.0.0.1",
             PodIP = ip,
             PodIPs = [new V1PodIP { Ip = ip }],
             StartTime = now,
-            Conditions = [Condition("PodScheduled", true), Condition("Initialized", true), Condition("ContainersReady", isReady), Condition("Ready", isReady)],
+            Conditions = [Condition("PodScheduled", true), Condition("Initialized", true), Condition("ContainersReady", isReady), Condition("Ready", isPodReady)],
             ContainerStatuses =
             [
                 new V1ContainerStatus
@@ -141,7 +149,13 @@ internal sealed class ActorKubelet : IAsyncDisposable
                 },
             ],
         };
-        return _client.UpdateStatusAsync(pod, _stop.Token);
+        // As a kubelet's patch, an apply leaves conditions alone that others own: the readiness gate is the operator's.
+        var report = new V1Pod
+        {
+            Metadata = new V1ObjectMeta { Name = pod.Metadata.Name, NamespaceProperty = pod.Metadata.NamespaceProperty },
+            Status = status,
+        };
+        return _client.ApplyStatusAsync(report, "acting-kubelet", cancellationToken: _stop.Token);
     }
 
     private async Task TryAsync(Func<Task> work)
