@@ -6,7 +6,7 @@ namespace AiFabric.Kube;
 public sealed class KubeMetrics
 {
     // Workqueue: 10 ns to 10 s would be client-go's; below a millisecond nothing here is worth telling apart.
-    private static readonly double[] QueueSeconds = [.001, .005, .01, .05, .1, .5, 1, 5, 10, 60, 300, 1000];
+    private static readonly double[] QueueSeconds = [.001, .005, .01, .05, .1, .5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 1000];
     private static readonly double[] ReconcileSeconds = [.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60];
 
     /// <param name="registry">Where the metrics are collected; asking twice for one registry shares them.</param>

@@ -145,9 +145,11 @@ internal static class FinetunePlanner
         if (assigned is { Error: not null, Pod.Ready: true } && (observed.SilentSince is not { } since || observed.Now - since < times.Silence))
             return Wait(Reasons.WorkerUnreachable, assigned.Error, times.Poll) with { Pod = assigned.Pod };
         if (ReplicaChoice.Choose(observed) is not { } chosen)
-            return Wait(
-                Reasons.NoReadyReplica, $"CoServedModel {observed.Job.Spec.ModelRef.Name} has no ready replica that answers",
-                observed.Replicas.Count == 0 ? times.Steady : times.Poll); // Pods are watched; a silent one that answers again is told by nobody.
+        {
+            // Pods are watched; a silent one that answers again is told by nobody.
+            TimeSpan look = observed.Replicas.Count == 0 ? times.Steady : times.Poll;
+            return Wait(Reasons.NoReadyReplica, $"CoServedModel {observed.Job.Spec.ModelRef.Name} has no ready replica that answers", look);
+        }
         TrainingRequest? request = TrainingRequests.Make(observed.Job, observed.Data, chosen, out Check problem);
         return request is null
             ? new FinetunePlan(FinetuneStep.Wait) { Problem = problem, LookAgain = times.Steady }

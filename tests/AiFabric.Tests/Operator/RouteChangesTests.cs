@@ -102,5 +102,7 @@ public sealed class RouteChangesTests
             Asked++;
             return Error is { } error ? throw error : Task.FromResult(View);
         }
+
+        public Task<DemandView> AskDemandAsync(CancellationToken cancellationToken) => throw new NotSupportedException("routes alone are asked for");
     }
 }

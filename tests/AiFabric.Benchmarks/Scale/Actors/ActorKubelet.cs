@@ -122,19 +122,33 @@ internal sealed class ActorKubelet : IAsyncDisposable
             pod.Metadata.Name, pod.Metadata.NamespaceProperty, new DeleteQuery { Uid = pod.Metadata.Uid, GracePeriodSeconds = 0 }, _stop.Token);
     }
 
-    private Task<V1Pod> ReportAsync(V1Pod pod, string ip, bool isReady)
+    // As a kubelet's patch, an apply leaves conditions alone that others own: the readiness gate is the operator's.
+    private Task<V1Pod> ReportAsync(V1Pod pod, string ip, bool isReady) => _client.ApplyStatusAsync(
+        new V1Pod
+        {
+            Metadata = new V1ObjectMeta { Name = pod.Metadata.Name, NamespaceProperty = pod.Metadata.NamespaceProperty },
+            Status = Status(pod, ip, isReady),
+        },
+        "acting-kubelet", cancellationToken: _stop.Token);
+
+    private static V1PodStatus Status(V1Pod pod, string ip, bool isReady)
     {
         DateTime now = TimeProvider.System.GetUtcNow().UtcDateTime;
-        V1PodCondition Condition(string type, bool holds) => new() { Type = type, Status = holds ? "True" : "False", LastTransitionTime = now };
+        V1PodCondition Condition(string type, bool holds, string? reason = null) =>
+            new() { Type = type, Status = holds ? "True" : "False", Reason = reason, LastTransitionTime = now };
         bool isPodReady = isReady && GatesHold(pod);
-        var status = new V1PodStatus
+        return new V1PodStatus
         {
             Phase = "Running",
             HostIP = "127.0.0.1",
             PodIP = ip,
             PodIPs = [new V1PodIP { Ip = ip }],
             StartTime = now,
-            Conditions = [Condition("PodScheduled", true), Condition("Initialized", true), Condition("ContainersReady", isReady), Condition("Ready", isPodReady)],
+            Conditions =
+            [
+                Condition("PodScheduled", true), Condition("Initialized", true), Condition("ContainersReady", isReady),
+                Condition("Ready", isPodReady, isReady && !isPodReady ? "ReadinessGatesNotReady" : null),
+            ],
             ContainerStatuses =
             [
                 new V1ContainerStatus
@@ -149,13 +163,6 @@ internal sealed class ActorKubelet : IAsyncDisposable
                 },
             ],
         };
-        // As a kubelet's patch, an apply leaves conditions alone that others own: the readiness gate is the operator's.
-        var report = new V1Pod
-        {
-            Metadata = new V1ObjectMeta { Name = pod.Metadata.Name, NamespaceProperty = pod.Metadata.NamespaceProperty },
-            Status = status,
-        };
-        return _client.ApplyStatusAsync(report, "acting-kubelet", cancellationToken: _stop.Token);
     }
 
     private async Task TryAsync(Func<Task> work)
