@@ -1,6 +1,6 @@
 namespace AiFabric.Worker;
 
-/// <summary>All log messages of the worker. Ids: 1xx process, 2xx requests, 3xx control.</summary>
+/// <summary>All log messages of the worker. Ids: 1xx process, 2xx requests, 3xx control, 4xx storage.</summary>
 internal static partial class Log
 {
     [LoggerMessage(100, LogLevel.Information, "Serving {Model} on {Serving}, control on {Control}; loading {Uri}")]
@@ -41,4 +41,19 @@ internal static partial class Log
 
     [LoggerMessage(301, LogLevel.Information, "Adapter {Name} {Digest}: {Change}")]
     public static partial void Adapter(ILogger log, string name, string digest, string change);
+
+    [LoggerMessage(400, LogLevel.Information, "Downloading {Uri} at {Revision}: {Files} files, {Size}")]
+    public static partial void Downloading(ILogger log, string uri, string revision, int files, string size);
+
+    [LoggerMessage(401, LogLevel.Information, "Downloaded {Uri} as {Key} in {Seconds:F1} s")]
+    public static partial void Downloaded(ILogger log, string uri, string key, double seconds);
+
+    [LoggerMessage(402, LogLevel.Warning, "{Uri}: {Reason}; trying again in {Seconds:F0} s")]
+    public static partial void DownloadFailed(ILogger log, string uri, string reason, double seconds);
+
+    [LoggerMessage(403, LogLevel.Warning, "{Uri} cannot be asked what it stands for now ({Reason}); using what it was when last asked")]
+    public static partial void ServedFromCache(ILogger log, string uri, string reason);
+
+    [LoggerMessage(404, LogLevel.Information, "Removed {Key} ({Size}) from the model cache: not used for the longest time")]
+    public static partial void Evicted(ILogger log, string key, string size);
 }

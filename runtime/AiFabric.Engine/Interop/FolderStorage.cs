@@ -29,15 +29,24 @@ public static partial class FolderStorage
         {
             Directory.CreateDirectory(temporary);
             write(temporary);
-            Flush(temporary);
-            Replace(temporary, folder);
-            Flush(parent);
+            Publish(temporary, folder);
         }
         finally
         {
             if (Directory.Exists(temporary))
                 Directory.Delete(temporary, recursive: true);
         }
+    }
+
+    /// <summary>Flushes a finished folder's entries to disk and moves it to its place, in one step. A folder already there is replaced, and then removed.</summary>
+    /// <param name="finished">Its files are flushed.</param>
+    /// <param name="folder">The place, on the same file system.</param>
+    /// <exception cref="IOException">The place cannot be written. What was there before stays.</exception>
+    public static void Publish(string finished, string folder)
+    {
+        Flush(finished);
+        Replace(finished, folder);
+        Flush(Path.GetDirectoryName(folder) ?? folder);
     }
 
     /// <summary>How the names of unfinished folders begin.</summary>

@@ -16,6 +16,9 @@ internal sealed class OptionReader(ParseResult parsed, Func<string, string?> env
         return environment(VariableOf(option)) is { Length: > 0 } variable ? variable : null;
     }
 
+    /// <summary>Looks a variable up.</summary>
+    public Func<string, string?> Environment => environment;
+
     /// <summary>What is read from the environment alone: a secret on the command line is seen by all who list processes.</summary>
     public string? Secret(string variable) => environment(variable) is { Length: > 0 } value ? value : null;
 
@@ -31,6 +34,15 @@ internal sealed class OptionReader(ParseResult parsed, Func<string, string?> env
         return int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) && value >= min && value <= max
             ? value
             : throw new UsageException($"{option} is '{text}'; it must be an integer from {min} to {max}.");
+    }
+
+    public long? OptionalBytes(string option, long min)
+    {
+        if (Text(option) is not { } text)
+            return null;
+        return long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long value) && value >= min
+            ? value
+            : throw new UsageException($"{option} is '{text}'; it must be a number of bytes, at least {min}.");
     }
 
     public TimeSpan? Milliseconds(string option)

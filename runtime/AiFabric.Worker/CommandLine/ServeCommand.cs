@@ -8,7 +8,10 @@ internal static class ServeCommand
 {
     private static readonly (string Name, string Description)[] Known =
     [
-        ("--model", "URI of the Hugging Face model folder: file:///models/demo. Required."),
+        ("--model", "URI of the Hugging Face model folder: file:///models/demo, hf://org/name[@revision], s3://bucket/prefix, oci://registry/repository:tag, https://host/model.tar.gz. Required."),
+        ("--revision", "Revision of the model: a branch, tag or commit of hf://, a tag or digest of oci://, a checksum sha256:… of https://. Default: what the URI says, else the newest."),
+        ("--model-cache", "Folder for what is downloaded; workers of one machine may share it. Default: aifabric-models in the folder for temporary files."),
+        ("--model-cache-bytes", "What that folder may take; what was not used for the longest time goes. Default: all of its disk."),
         ("--served-name", "Name in OpenAI's model field. Required."),
         ("--host", "Address to listen on. Default 127.0.0.1; 0.0.0.0 for all."),
         ("--port", "Serving port: OpenAI endpoints, health, metrics. Default 8000; 0 takes a free one."),
@@ -47,6 +50,9 @@ internal static class ServeCommand
         var options = new ServeOptions
         {
             Model = reader.RequiredText("--model"),
+            Revision = reader.Text("--revision"),
+            ModelCacheBytes = reader.OptionalBytes("--model-cache-bytes", 1 << 20),
+            Environment = reader.Environment,
             ServedName = reader.RequiredText("--served-name"),
             Host = reader.Text("--host") ?? "127.0.0.1",
             Port = reader.Integer("--port", 8000, 0, 65535),
@@ -70,6 +76,8 @@ internal static class ServeCommand
             DrainTimeout = TimeSpan.FromSeconds(reader.Integer("--drain-seconds", 25, 0, 86_400)),
             MaxBodyBytes = reader.Integer("--max-body-bytes", 4 << 20, 1024, 1 << 30),
         };
+        if (reader.Text("--model-cache") is { } cache)
+            options = options with { ModelCache = cache };
         if (options.ServedName.Contains(':', StringComparison.Ordinal) || options.ServedName.Any(char.IsWhiteSpace))
             throw new UsageException($"--served-name is '{options.ServedName}'; it may hold no space and no ':', which separates model and adapter.");
         if (options.Port == options.ControlPort && options.Port != 0)

@@ -8,6 +8,21 @@ internal sealed record ServeOptions
     /// <summary>Where the Hugging Face folder lies.</summary>
     public required string Model { get; init; }
 
+    /// <summary>Branch, tag, commit or digest of the model, as its scheme knows them; null for the newest.</summary>
+    public string? Revision { get; init; }
+
+    /// <summary>Folder for what is downloaded.</summary>
+    public string ModelCache { get; init; } = Path.Combine(Path.GetTempPath(), "aifabric-models");
+
+    /// <summary>What <see cref="ModelCache"/> may take; null for all that the disk has.</summary>
+    public long? ModelCacheBytes { get; init; }
+
+    /// <summary>The wait after the first failed download; doubles with each further one.</summary>
+    public TimeSpan DownloadRetry { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Looks up a variable: stores take endpoints and credentials from the environment.</summary>
+    public Func<string, string?> Environment { get; init; } = System.Environment.GetEnvironmentVariable;
+
     /// <summary>Name in OpenAI's model field.</summary>
     public required string ServedName { get; init; }
 

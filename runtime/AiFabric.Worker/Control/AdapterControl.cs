@@ -9,7 +9,7 @@ using AiFabric.Worker.Storage;
 namespace AiFabric.Worker.Control;
 
 /// <summary>Loads and unloads adapters.</summary>
-internal sealed partial class AdapterControl(WorkerState state, ILogger log)
+internal sealed partial class AdapterControl(WorkerState state, ModelStore store, ILogger log)
 {
     public AdapterList List() => new() { Adapters = state.Model.Backend.Adapters };
 
@@ -20,9 +20,10 @@ internal sealed partial class AdapterControl(WorkerState state, ILogger log)
             throw ApiException.Invalid("name", $"is '{name}'; it must be up to 253 letters, digits, '-', '_' and '.', and begin with a letter or digit.");
         try
         {
-            string folder = StorageUri.ToExistingFolder(request.Uri);
             bool known = List().Adapters.Any(a => a.Name == name && a.Digest == request.Digest);
-            var status = await state.Model.Backend.LoadAdapterAsync(name, folder, request.Digest, cancellationToken);
+            var model = state.Model;
+            var status = await store.UseFolderAsync(
+                request.Uri, folder => model.Backend.LoadAdapterAsync(name, folder, request.Digest, cancellationToken), cancellationToken);
             if (!known)
                 Log.Adapter(log, name, status.Digest, "loaded");
             return status;
@@ -30,6 +31,10 @@ internal sealed partial class AdapterControl(WorkerState state, ILogger log)
         catch (StorageException e)
         {
             throw new ApiException(400, e.Message, "uri", "invalid_uri");
+        }
+        catch (DownloadException e)
+        {
+            throw DownloadError.Of("uri", e);
         }
         catch (CheckpointException e)
         {

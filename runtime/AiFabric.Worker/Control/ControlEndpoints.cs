@@ -2,16 +2,15 @@ using System.Text.Json.Serialization.Metadata;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Control;
 using AiFabric.Worker.Errors;
-using AiFabric.Worker.Hosting;
 
 namespace AiFabric.Worker.Control;
 
 /// <summary>The routes of the control port.</summary>
 internal static class ControlEndpoints
 {
-    public static void Map(IEndpointRouteBuilder routes, WorkerState state, TrainingRegistry training, AdapterControl adapters)
+    public static void Map(IEndpointRouteBuilder routes, LoadReporter load, TrainingRegistry training, AdapterControl adapters)
     {
-        routes.MapGet("/control/load", context => AnswerAsync(context, Load(state, training), ControlJson.Default.LoadReport));
+        routes.MapGet("/control/load", context => AnswerAsync(context, load.Report(), ControlJson.Default.LoadReport));
 
         routes.MapGet("/control/training", context => AnswerAsync(context, new TrainingList { Sessions = training.List() }, ControlJson.Default.TrainingList));
         routes.MapGet("/control/training/{uid}", context => AnswerAsync(context, training.Get(Name(context, "uid")), ControlJson.Default.TrainingStatus));
@@ -37,25 +36,6 @@ internal static class ControlEndpoints
             await adapters.UnloadAsync(Name(context, "name"), context.RequestAborted);
             context.Response.StatusCode = StatusCodes.Status204NoContent;
         });
-    }
-
-    private static LoadReport Load(WorkerState state, TrainingRegistry training)
-    {
-        var model = state.Model;
-        var load = model.Backend.Load;
-        return new LoadReport
-        {
-            Model = model.Name,
-            ModelDigest = model.Backend.Digest,
-            RunningRequests = load.Running,
-            QueuedRequests = load.Queued,
-            QueuedPromptTokens = load.QueuedPromptTokens,
-            TotalKvBlocks = load.TotalBlocks,
-            FreeKvBlocks = load.FreeBlocks,
-            Adapters = [.. model.Backend.Adapters.Select(a => a.Name)],
-            Training = training.List(),
-            TpotAttainment = load.TpotAttainment,
-        };
     }
 
     private static async Task<T> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type) =>

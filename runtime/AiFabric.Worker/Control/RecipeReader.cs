@@ -10,6 +10,17 @@ namespace AiFabric.Worker.Control;
 /// <summary>Turns a training request into the engine's recipe: URIs become paths, names become enums. Ranges are the session's to check.</summary>
 internal static class RecipeReader
 {
+    /// <summary>The request with its data on this machine: what is remote is downloaded.</summary>
+    /// <exception cref="ApiException">400 naming the field; 503 when the data cannot be had now.</exception>
+    public static async Task<TrainingRequest> FetchAsync(TrainingRequest request, ModelStore store, CancellationToken cancellationToken) => request with
+    {
+        Dataset = request.Dataset with
+        {
+            Uri = await FetchAsync("dataset.uri", request.Dataset.Uri, store, cancellationToken),
+            EvalUri = request.Dataset.EvalUri is { } evalUri ? await FetchAsync("dataset.evalUri", evalUri, store, cancellationToken) : null,
+        },
+    };
+
     /// <exception cref="ApiException">400 naming the field.</exception>
     public static TrainingRecipe Read(TrainingRequest request, string baseModelName)
     {
@@ -38,6 +49,24 @@ internal static class RecipeReader
             CheckpointRetain = request.CheckpointRetain,
             OutputFolder = PathOf("outputUri", request.OutputUri),
         };
+    }
+
+    private static async Task<string> FetchAsync(string field, string uri, ModelStore store, CancellationToken cancellationToken)
+    {
+        if (!StorageUri.IsRemote(uri))
+            return uri;
+        try
+        {
+            return StorageUri.FromPath(await store.FileAsync(uri, cancellationToken));
+        }
+        catch (StorageException e)
+        {
+            throw new ApiException(400, $"'{field}': {e.Message}", field, "invalid_uri");
+        }
+        catch (DownloadException e)
+        {
+            throw DownloadError.Of(field, e);
+        }
     }
 
     private static string PathOf(string field, string uri)

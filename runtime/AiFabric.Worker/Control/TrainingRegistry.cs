@@ -4,11 +4,12 @@ using AiFabric.Protocol.Control;
 using AiFabric.Worker.Backend;
 using AiFabric.Worker.CommandLine;
 using AiFabric.Worker.Errors;
+using AiFabric.Worker.Storage;
 
 namespace AiFabric.Worker.Control;
 
 /// <summary>The training sessions of this process. A restarted worker knows none: whoever wants one puts it again, and it resumes from its checkpoint.</summary>
-internal sealed class TrainingRegistry(ServeOptions options, ILogger log) : IDisposable
+internal sealed class TrainingRegistry(ServeOptions options, ModelStore store, ILogger log) : IDisposable
 {
     /// <summary>Sessions known at the same time; each holds an optimizer's state.</summary>
     public const int MaxSessions = 32;
@@ -34,13 +35,15 @@ internal sealed class TrainingRegistry(ServeOptions options, ILogger log) : IDis
     /// <exception cref="ApiException">400: bad request; 409: known with another recipe, or too many; 503: not ready.</exception>
     public async Task<TrainingStatus> PutAsync(string uid, TrainingRequest request, CancellationToken cancellationToken)
     {
+        // Before the gate: a download must not keep other sessions waiting.
+        var local = sessions.ContainsKey(uid) ? request : await RecipeReader.FetchAsync(request, store, cancellationToken);
         await gate.WaitAsync(cancellationToken);
         try
         {
             if (stopped)
                 throw ApiException.ShuttingDown();
             if (!sessions.TryGetValue(uid, out var session))
-                return Start(uid, request);
+                return Start(uid, request, local);
             if (session.Recipe != RecipeOf(request))
                 throw new ApiException(409, $"Training session '{uid}' is known with another recipe; delete it first, or keep the recipe and change only 'suspend'.", code: "recipe_changed");
             if (session.Suspended != request.Suspend)
@@ -95,7 +98,7 @@ internal sealed class TrainingRegistry(ServeOptions options, ILogger log) : IDis
 
     public void Dispose() => gate.Dispose();
 
-    private TrainingStatus Start(string uid, TrainingRequest request)
+    private TrainingStatus Start(string uid, TrainingRequest request, TrainingRequest local)
     {
         if (Volatile.Read(ref backend) is not { } model)
             throw new ApiException(503, "The server is not ready: the model is being loaded.", code: "not_ready");
@@ -103,7 +106,7 @@ internal sealed class TrainingRegistry(ServeOptions options, ILogger log) : IDis
             throw new ApiException(409, "This worker keeps finetuning out (--max-finetune-tokens 0).", code: "finetuning_disabled");
         if (sessions.Count >= MaxSessions)
             throw new ApiException(409, $"This worker knows {sessions.Count} sessions, as many as it takes; delete one.", code: "too_many_sessions");
-        var session = new Session(request.Job, RecipeOf(request), model.StartTraining(RecipeReader.Read(request, options.ServedName), request.Suspend)) { Suspended = request.Suspend };
+        var session = new Session(request.Job, RecipeOf(request), model.StartTraining(RecipeReader.Read(local, options.ServedName), request.Suspend)) { Suspended = request.Suspend };
         sessions = new Dictionary<string, Session>(sessions) { [uid] = session };
         Log.Training(log, uid, request.Job, request.Suspend ? "accepted, suspended" : "accepted");
         return session.Status(uid);

@@ -4,6 +4,7 @@ using AiFabric.Worker.CommandLine;
 using AiFabric.Worker.Control;
 using AiFabric.Worker.Errors;
 using AiFabric.Worker.Serving;
+using AiFabric.Worker.Storage;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace AiFabric.Worker.Hosting;
@@ -19,6 +20,8 @@ internal sealed class WorkerHost : IAsyncDisposable
     private readonly WebApplication serving;
     private readonly WebApplication control;
     private readonly TrainingRegistry training;
+    private readonly ModelStore store;
+    private readonly LoadingProgress progress = new();
     private readonly ILogger log;
     private readonly CancellationTokenSource stopLoading = new();
     private readonly TimeProvider time;
@@ -33,7 +36,8 @@ internal sealed class WorkerHost : IAsyncDisposable
         Metrics = new WorkerMetrics(options.ServedName, options.TtftObjective);
         serving = BuildServing();
         log = serving.Services.GetRequiredService<ILoggerFactory>().CreateLogger("AiFabric.Worker");
-        training = new TrainingRegistry(options, log);
+        store = new ModelStore(new ModelStoreOptions(options.ModelCache, options.ModelCacheBytes, options.DownloadRetry), options.Environment, time, log);
+        training = new TrainingRegistry(options, store, log);
         control = BuildControl(token);
     }
 
@@ -118,6 +122,7 @@ internal sealed class WorkerHost : IAsyncDisposable
         await serving.DisposeAsync();
         await control.DisposeAsync();
         training.Dispose();
+        store.Dispose();
         stopLoading.Dispose();
         state.Dispose();
     }
@@ -128,7 +133,10 @@ internal sealed class WorkerHost : IAsyncDisposable
         IModelBackend? backend = null;
         try
         {
-            backend = await loader(options, time, serving.Services.GetRequiredService<ILoggerFactory>(), stopLoading.Token);
+            var local = StorageUri.IsRemote(options.Model)
+                ? options with { Model = StorageUri.FromPath(await store.DownloadModelAsync(options.Model, options.Revision, progress, stopLoading.Token)) }
+                : options;
+            backend = await loader(local, time, serving.Services.GetRequiredService<ILoggerFactory>(), stopLoading.Token);
             var model = new ServedModel(options.ServedName, backend, time);
             Metrics.Attach(backend.Metrics);
             await WarmUp.RunAsync(backend, stopLoading.Token);
@@ -171,7 +179,7 @@ internal sealed class WorkerHost : IAsyncDisposable
         var app = CreateBuilder(options.ControlPort, options.MaxBodyBytes).Build();
         Use(app, "control");
         app.Use(token.GuardAsync);
-        ControlEndpoints.Map(app, state, training, new AdapterControl(state, log));
+        ControlEndpoints.Map(app, new LoadReporter(options.ServedName, state, progress, training), training, new AdapterControl(state, store, log));
         return app;
     }
 

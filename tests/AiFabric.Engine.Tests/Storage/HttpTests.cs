@@ -1,0 +1,164 @@
+using System.Formats.Tar;
+using System.IO.Compression;
+using System.Security.Cryptography;
+using Xunit;
+
+namespace AiFabric.Engine.Tests.Storage;
+
+public sealed class HttpTests : IDisposable
+{
+    private readonly StoreBench bench = new();
+    private readonly ModelFolder model = new();
+    private readonly TemporaryFolder work = new();
+
+    [Theory]
+    [InlineData("model.tar", true)]
+    [InlineData("model.tar.gz", false)]
+    [InlineData("model.tgz", true)]
+    [InlineData("model.zip", false)]
+    public async Task An_archive_is_unpacked_with_or_without_a_folder_around(string name, bool folder)
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        web.Files["/a/" + name] = Pack(name, folder);
+        StoreBench.AssertSame(model.Path, await bench.DownloadAsync(new Uri(web.Url, "/a/" + name).AbsoluteUri));
+    }
+
+    [Fact]
+    public async Task A_folder_is_read_by_its_list_of_checksums()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        foreach (string file in Directory.GetFiles(model.Path))
+            web.Files["/m/" + Path.GetFileName(file)] = await File.ReadAllBytesAsync(file);
+        web.Files["/m/SHA256SUMS"] = System.Text.Encoding.UTF8.GetBytes(string.Concat(Directory.GetFiles(model.Path)
+            .Select(file => $"{Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file)))}  ./{Path.GetFileName(file)}\n")));
+        StoreBench.AssertSame(model.Path, await bench.DownloadAsync(new Uri(web.Url, "/m/").AbsoluteUri));
+    }
+
+    [Fact]
+    public async Task A_revision_is_the_checksum_that_an_archive_must_have()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        byte[] archive = web.Files["/model.zip"] = Pack("model.zip", false);
+        string uri = new Uri(web.Url, "/model.zip").AbsoluteUri;
+        StoreBench.AssertSame(model.Path, await bench.DownloadAsync(uri, "sha256:" + Convert.ToHexStringLower(SHA256.HashData(archive))));
+        await using var store = new Stop(bench, uri, "sha256:" + new string('a', 64));
+        Assert.Contains("checksum sha256:aaaa", await bench.FailureAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_file_that_changed_half_way_is_fetched_from_the_start()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        web.Files["/model.tar"] = Pack("model.tar", false);
+        using var other = new ModelFolder(seed: 2);
+        byte[] changed = Pack("other.tar", false, other.Path);
+        int asked = 0;
+        web.Before = context =>
+        {
+            if (context.Request.Method == "GET" && Interlocked.Increment(ref asked) == 2)
+                web.Files["/model.tar"] = changed;
+            return Task.FromResult(false);
+        };
+        web.Cut(times: 1, afterBytes: 500_000);
+        // The second answer is another content of the same size; no checksum tells, but If-Range does.
+        StoreBench.AssertSame(other.Path, await bench.DownloadAsync(new Uri(web.Url, "/model.tar").AbsoluteUri));
+        Assert.NotEqual("", web.Seen.Last().Range);
+    }
+
+    [Fact]
+    public async Task Credentials_are_sent_and_a_refusal_names_the_variables()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        web.Files["/model.zip"] = Pack("model.zip", false);
+        web.Before = context =>
+        {
+            bool refused = context.Request.Headers.Authorization != "Basic " + Convert.ToBase64String("ann:pass word"u8);
+            if (refused)
+                context.Response.StatusCode = 403;
+            return Task.FromResult(refused);
+        };
+        string uri = new Uri(web.Url, "/model.zip").AbsoluteUri;
+        await using (new Stop(bench, uri, null))
+            Assert.Contains("answered 403: Forbidden; set HTTP_BEARER_TOKEN, or HTTP_USERNAME and HTTP_PASSWORD,", await bench.FailureAsync(), StringComparison.Ordinal);
+        (bench.Environment["HTTP_USERNAME"], bench.Environment["HTTP_PASSWORD"]) = ("ann", "pass word");
+        StoreBench.AssertSame(model.Path, await bench.DownloadAsync(uri));
+    }
+
+    [Theory]
+    [InlineData("../evil", "'../evil' is refused")]
+    [InlineData("/etc/evil", "'/etc/evil' is refused")]
+    [InlineData("a/../../evil", "is refused")]
+    public async Task An_archive_cannot_write_outside_of_its_folder(string entry, string message)
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        using var tar = new MemoryStream();
+        await using (var writer = new TarWriter(tar, TarEntryFormat.Ustar, leaveOpen: true))
+            await writer.WriteEntryAsync(new UstarTarEntry(TarEntryType.RegularFile, entry) { DataStream = new MemoryStream([1]) });
+        web.Files["/evil.tar"] = tar.ToArray();
+        await using var store = new Stop(bench, new Uri(web.Url, "/evil.tar").AbsoluteUri, null);
+        Assert.Contains(message, await bench.FailureAsync(), StringComparison.Ordinal);
+        Assert.Empty(bench.CachedKeys);
+    }
+
+    [Fact]
+    public async Task An_archive_with_a_link_is_refused()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        using var tar = new MemoryStream();
+        await using (var writer = new TarWriter(tar, TarEntryFormat.Pax, leaveOpen: true))
+            await writer.WriteEntryAsync(new PaxTarEntry(TarEntryType.SymbolicLink, "model.safetensors") { LinkName = "/etc/passwd" });
+        web.Files["/link.tar"] = tar.ToArray();
+        await using var store = new Stop(bench, new Uri(web.Url, "/link.tar").AbsoluteUri, null);
+        Assert.Contains("'model.safetensors' is a SymbolicLink; only files and folders are taken", await bench.FailureAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_cut_archive_is_told()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        web.Files["/model.zip"] = Pack("model.zip", false)[..1_000_000];
+        await using var store = new Stop(bench, new Uri(web.Url, "/model.zip").AbsoluteUri, null);
+        Assert.Contains("model.zip is no valid Zip archive", await bench.FailureAsync(), StringComparison.Ordinal);
+    }
+
+    public void Dispose()
+    {
+        bench.Dispose();
+        model.Dispose();
+        work.Dispose();
+    }
+
+    private byte[] Pack(string name, bool folder, string? source = null)
+    {
+        string target = work.File(name);
+        string from = source ?? model.Path;
+        if (name.EndsWith(".zip", StringComparison.Ordinal))
+        {
+            ZipFile.CreateFromDirectory(from, target, CompressionLevel.Fastest, folder);
+            return File.ReadAllBytes(target);
+        }
+        TarFile.CreateFromDirectory(from, target, folder);
+        if (name.EndsWith(".tar", StringComparison.Ordinal))
+            return File.ReadAllBytes(target);
+        using var packed = new MemoryStream();
+        using (var gzip = new GZipStream(packed, CompressionLevel.Fastest))
+            gzip.Write(File.ReadAllBytes(target));
+        return packed.ToArray();
+    }
+
+    /// <summary>A download that is going to fail, and is stopped at the end of the test.</summary>
+    private sealed class Stop : IAsyncDisposable
+    {
+        private readonly CancellationTokenSource source = new();
+        private readonly Task<string> download;
+
+        public Stop(StoreBench bench, string uri, string? revision) => download = bench.NewStore().DownloadModelAsync(uri, revision, bench.Progress, source.Token);
+
+        public async ValueTask DisposeAsync()
+        {
+            await source.CancelAsync();
+            await ((Task)download).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            source.Dispose();
+        }
+    }
+}
