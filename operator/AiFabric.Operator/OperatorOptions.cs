@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using AiFabric.Operator.Finetuning;
 using AiFabric.Operator.Models;
 using AiFabric.Operator.Storage;
+using AiFabric.Operator.Validation;
 using AiFabric.Operator.Webhooks;
 using k8s.Models;
 
@@ -40,6 +41,9 @@ internal sealed class OperatorOptions : IValidatableObject
     /// </summary>
     [Required]
     public string DataUri { get; set; } = "file:///var/lib/aifabric";
+
+    /// <summary>Where workers keep what they download.</summary>
+    public ModelCacheOptions ModelCache { get; init; } = new();
 
     /// <summary>The one namespace to look at; null for all.</summary>
     public string? Namespace { get; set; }
@@ -138,6 +142,7 @@ internal sealed class OperatorOptions : IValidatableObject
     /// <exception cref="InvalidOperationException">The options were not validated.</exception>
     public PodSettings GetPodSettings() => new(WorkerImage, [.. WorkerCommand], WorkerEnvironment.AsReadOnly(), GetData())
     {
+        Cache = ModelCache,
         Restricted = RestrictedPods,
         Template = ReadTemplate() is (var template, null) ? template : throw new InvalidOperationException(_template?.Error),
     };
@@ -149,10 +154,12 @@ internal sealed class OperatorOptions : IValidatableObject
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
-        if (!StorageUri.TryParse(DataUri, out _, out string? error))
+        if (UriRule.BrokenTarget(DataUri) is { } error)
             yield return new ValidationResult($"Operator:DataUri: {error}", [nameof(DataUri)]);
         if (ReadTemplate().Error is { } wrong)
             yield return new ValidationResult($"Operator:WorkerTemplateFile {wrong}", [nameof(WorkerTemplateFile)]);
+        foreach (ValidationResult broken in ModelCache.Validate())
+            yield return broken;
         string[] terms = GatewaySelector.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         if (terms.Length == 0 || terms.Any(term => term.Split('=', 2) is not { Length: 2 } pair || pair[0].Length == 0 || pair[0].EndsWith('!')))
             yield return new ValidationResult($"Operator:GatewaySelector '{GatewaySelector}' must be key=value[,key=value]", [nameof(GatewaySelector)]);

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using AiFabric.Crds.Abstractions;
+using AiFabric.Crds.Adapters;
 using AiFabric.Crds.Common;
 using k8s.Models;
 
@@ -53,14 +54,17 @@ public sealed class CoServedModelSpec
 public sealed class ModelSource
 {
     [Required]
-    [Description("Hugging Face folder with config.json, model.safetensors and tokenizer.json: file://, pvc:// (hf://, s3://, oci:// and http(s):// later).")]
+    [Description("Hugging Face folder with config.json, model.safetensors and tokenizer.json: file:///path, pvc://claim/path, hf://org/name[@revision], s3://bucket/prefix, oci://registry/repository[:tag|@digest] or http(s):// (an archive, or a folder with SHA256SUMS).")]
     [Length(1, 2048)]
     [Pattern("^(file|pvc|hf|s3|oci|https?)://.+")]
     public string Uri { get; set; } = string.Empty;
 
-    [Description("Revision of the weights, such as a commit or a digest. Changing it rolls the replicas.")]
+    [Description("Revision of the weights: branch, tag or commit of hf://, tag or digest of oci://, checksum sha256:... of http(s)://. Changing it rolls the replicas.")]
     [Length(1, 128)]
     public string? Revision { get; set; }
+
+    [Description("Secret in the model's namespace with what the store asks for: HF_TOKEN, AWS_ACCESS_KEY_ID, OCI_USERNAME and others become the worker's environment.")]
+    public LocalReference? CredentialsSecretRef { get; set; }
 
     [Description("Name in OpenAI's model field. Default: the resource's name.")]
     [Length(1, 253)]

@@ -28,7 +28,7 @@ internal static class AdapterPlanner
         {
             if (replica.Error is { } silence)
                 settled.Add(new(replica.Pod, Check.Fail(Reasons.WorkerUnreachable, silence)));
-            else if (uri.FileUri(replica.Pod.Spec, writable: false) is not { } file)
+            else if (uri.WorkerUri(replica.Pod.Spec, writable: false) is not { } file)
                 settled.Add(new(replica.Pod, NotMounted(replica, uri)));
             else if (IsLoaded(replica, new AdapterRequest { Uri = file, Digest = digest }))
                 settled.Add(new(replica.Pod, Check.Pass));

@@ -64,7 +64,7 @@ internal static class FinetunePublication
     private static string? Source(FinetuneObservation observed, WorkerPod pod, TrainingStatus session)
     {
         StorageUri? declared = FinetunePaths.Output(observed.Job, observed.Data);
-        string? sent = declared?.FileUri(pod.Spec, writable: false);
+        string? sent = declared?.WorkerUri(pod.Spec, writable: false);
         if (declared is null || sent is null || session.AdapterUri is not { } made)
             return session.AdapterUri ?? declared?.ToString();
         if (made.TrimEnd('/') == sent)

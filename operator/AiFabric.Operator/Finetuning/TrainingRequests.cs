@@ -87,7 +87,7 @@ internal static class TrainingRequests
 
         public string Resolve(StorageUri? uri, bool writable)
         {
-            string? file = uri?.FileUri(pod.Spec, writable);
+            string? file = uri?.WorkerUri(pod.Spec, writable);
             if (file is null && Problem.Holds)
             {
                 Problem = Check.Fail(

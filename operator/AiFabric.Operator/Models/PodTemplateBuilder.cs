@@ -23,6 +23,9 @@ internal sealed record PodSettings(
 
     /// <summary>The administrator's template: over the operator's own, under every model's.</summary>
     public V1PodTemplateSpec? Template { get; init; }
+
+    /// <summary>Where workers keep what they download.</summary>
+    public ModelCacheOptions Cache { get; init; } = new();
 }
 
 /// <summary>Makes the pod template of a model's workers. Pure: one spec, one template.</summary>
@@ -73,6 +76,7 @@ internal static class PodTemplateBuilder
             },
             Spec = PodSpec(model, settings),
         };
+        ModelDownload.AddTo(template.Spec, model.Spec.Model, settings.Cache);
         if (settings.Template is { } administrators)
             template = TemplateMerge.Over(TemplateMerge.Over(template, administrators), OnlyResources(model));
         if (model.Spec.Template is { } user)
@@ -228,12 +232,12 @@ internal static class PodTemplateBuilder
     {
         if (weights?.Claim is null)
             return weights?.ToString() ?? model.Spec.Model.Uri;
-        return weights.FileUri(model.Spec.Template?.Spec, writable: false)
+        return weights.WorkerUri(model.Spec.Template?.Spec, writable: false)
             ?? $"file://{StorageUri.ClaimMountRoot}/{weights.Claim}/{weights.Path}".TrimEnd('/');
     }
 
     private static bool UserMounts(CoServedModel model, string claim) =>
-        StorageUri.TryParse($"pvc://{claim}", out StorageUri? uri, out _) && uri.FileUri(model.Spec.Template?.Spec, writable: false) is not null;
+        StorageUri.TryParse($"pvc://{claim}", out StorageUri? uri, out _) && uri.WorkerUri(model.Spec.Template?.Spec, writable: false) is not null;
 
     /// <summary>A volume's name is a label, while a claim's name may have dots and 253 characters.</summary>
     private static string VolumeName(string claim)

@@ -17,8 +17,8 @@ internal static class FinetuneRules
             new("spec.modelRef.name", job => Names.IsSubdomain(job.Spec.ModelRef.Name) ? null : "must be the name of a CoServedModel"),
             new("spec.dataset.uri", job => UriRule.Broken(job.Spec.Dataset.Uri)),
             new("spec.dataset.evalUri", job => UriRule.BrokenIfSet(job.Spec.Dataset.EvalUri)),
-            new("spec.checkpoint.uri", job => UriRule.BrokenIfSet(job.Spec.Checkpoint?.Uri)),
-            new("spec.output.uri", job => UriRule.BrokenIfSet(job.Spec.Output.Uri)),
+            new("spec.checkpoint.uri", job => UriRule.BrokenTarget(job.Spec.Checkpoint?.Uri)),
+            new("spec.output.uri", job => UriRule.BrokenTarget(job.Spec.Output.Uri)),
             new("spec.output.adapterName", job => Names.IsSubdomain(job.Spec.Output.AdapterName) && !job.Spec.Output.AdapterName.Contains('.')
                 ? null
                 : "must have at most 63 of a-z, 0-9 and '-'"),

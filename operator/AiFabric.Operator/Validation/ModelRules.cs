@@ -15,6 +15,10 @@ internal static class ModelRules
                 ? null
                 : "must start with a letter and have at most 63 of a-z, 0-9 and '-', for a Service and labels carry it"),
             new("spec.model.uri", model => UriRule.Broken(model.Spec.Model.Uri)),
+            new("spec.model.revision", model => BrokenRevision(model.Spec.Model)),
+            new("spec.model.credentialsSecretRef.name", model => model.Spec.Model.CredentialsSecretRef is not { } secret || Names.IsSubdomain(secret.Name)
+                ? null
+                : "must be the name of a Secret"),
             new(
                 "spec.replicas", model => model.Spec is { Replicas: not null, Scaling: not null } ? "set replicas or scaling, not both" : null,
                 CelMessage: "set replicas or scaling, not both"),
@@ -37,6 +41,14 @@ internal static class ModelRules
                 : null),
         ],
         []);
+
+    private static string? BrokenRevision(ModelSource source)
+    {
+        string[] parts = source.Uri.StartsWith("hf://", StringComparison.Ordinal) ? source.Uri.Split('@', 2) : [];
+        return parts.Length < 2 || source.Revision is null || parts[1].Split('/')[0] == source.Revision
+            ? null
+            : $"is '{source.Revision}', yet spec.model.uri names '{parts[1].Split('/')[0]}': set one of them";
+    }
 
     private static V1Container? Worker(CoServedModel model) =>
         model.Spec.Template?.Spec?.Containers?.FirstOrDefault(container => container.Name == WorkerPod.ContainerName);
@@ -65,6 +77,11 @@ internal static class ModelRules
 internal static class UriRule
 {
     public static string? Broken(string? uri) => StorageUri.TryParse(uri, out _, out string? error) ? null : error;
+
+    /// <summary>For what workers write.</summary>
+    public static string? BrokenTarget(string? uri) => uri is null ? null : !StorageUri.TryParse(uri, out StorageUri? parsed, out string? error)
+        ? error
+        : parsed.IsRemote ? $"'{uri}' can only be read, not written: use file:// or pvc://" : null;
 
     public static string? BrokenIfSet(string? uri) => uri is null ? null : Broken(uri);
 }

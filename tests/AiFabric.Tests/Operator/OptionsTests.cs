@@ -14,7 +14,12 @@ public sealed class OptionsTests
     {
         (string Named, OperatorOptions Options)[] table =
         [
-            ("DataUri", new() { DataUri = "s3://bucket" }),
+            ("DataUri", new() { DataUri = "ftp://bucket" }),
+            ("DataUri", new() { DataUri = "hf://org/name" }),
+            ("ModelCache", new() { ModelCache = new() { HostPath = "/a", ClaimName = "b" } }),
+            ("HostPath", new() { ModelCache = new() { HostPath = "a" } }),
+            ("ClaimName", new() { ModelCache = new() { ClaimName = "A_B" } }),
+            ("SizeLimit", new() { ModelCache = new() { SizeLimit = "much" } }),
             ("GatewaySelector", new() { GatewaySelector = "app!=x" }),
             ("GatewaySelector", new() { GatewaySelector = "," }),
             ("no http(s) URL", new() { ListenUrl = "localhost:1" }),

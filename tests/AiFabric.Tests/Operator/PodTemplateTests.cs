@@ -1,3 +1,4 @@
+using AiFabric.Crds.Adapters;
 using AiFabric.Crds.Common;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Operator.Models;
@@ -35,6 +36,38 @@ public sealed class PodTemplateTests
             File.WriteAllText(path, text);
         }
         Assert.Equal(File.ReadAllText(path), text);
+    }
+
+    [Fact]
+    public void A_model_that_is_downloaded_gets_a_cache_a_revision_credentials_and_time()
+    {
+        CoServedModel model = Make.Model(spec => spec.Model = new ModelSource
+        {
+            Uri = "hf://org/name",
+            Revision = "v1",
+            CredentialsSecretRef = new LocalReference { Name = "hub" },
+        });
+        V1PodSpec pod = PodTemplateBuilder.Build(model, Make.Settings with { Cache = new() { SizeLimit = "2Gi" } }, "t").Spec;
+        V1Container worker = pod.Containers[0];
+        Assert.Equal("hf://org/name", worker.Args[2]);
+        Assert.Equal(["--revision", "v1", "--model-cache", ModelDownload.MountPath, "--model-cache-bytes", "2147483648"], worker.Args.TakeLast(6));
+        Assert.Equal("hub", Assert.Single(worker.EnvFrom).SecretRef.Name);
+        Assert.Equal("2Gi", Assert.Single(pod.Volumes).EmptyDir.SizeLimit.ToString());
+        Assert.Equal(ModelDownload.MountPath, Assert.Single(worker.VolumeMounts).MountPath);
+        Assert.Equal(86_400, worker.StartupProbe.FailureThreshold * worker.StartupProbe.PeriodSeconds);
+    }
+
+    [Theory]
+    [InlineData("/data/models", null, "/data/models")]
+    [InlineData(null, "models", ModelDownload.MountPath)]
+    public void A_lasting_cache_is_mounted_for_every_model(string? hostPath, string? claim, string mountPath)
+    {
+        PodSettings settings = Make.Settings with { Cache = new() { HostPath = hostPath, ClaimName = claim } };
+        V1PodSpec pod = PodTemplateBuilder.Build(Make.Model(), settings, "t").Spec;
+        V1Volume volume = Assert.Single(pod.Volumes);
+        Assert.Equal((hostPath, claim), (volume.HostPath?.Path, volume.PersistentVolumeClaim?.ClaimName));
+        Assert.Equal(mountPath, Assert.Single(pod.Containers[0].VolumeMounts).MountPath);
+        Assert.Equal(["--model-cache", mountPath], pod.Containers[0].Args.TakeLast(2));
     }
 
     [Fact]

@@ -12,6 +12,9 @@ public sealed class StorageUriTests
     [InlineData("pvc://weights/llama/8b", "pvc://weights/llama/8b")]
     [InlineData("pvc://weights", "pvc://weights")]
     [InlineData("pvc://weights/", "pvc://weights")]
+    [InlineData("hf://org/name@v1", "hf://org/name@v1")]
+    [InlineData("hf://datasets/org/name/train.jsonl", "hf://datasets/org/name/train.jsonl")]
+    [InlineData("https://host/model/", "https://host/model/")]
     public void A_place_that_works_now_is_read(string text, string canonical) => Assert.Equal(canonical, Make.Uri(text).ToString());
 
     [Theory]
@@ -20,8 +23,11 @@ public sealed class StorageUriTests
     [InlineData("file://models/demo", "three slashes")]
     [InlineData("file:///models/../etc", "'..'")]
     [InlineData("pvc://Bad_Claim/x", "PersistentVolumeClaim")]
-    [InlineData("hf://org/model", "'hf' is not supported yet")]
-    [InlineData("s3://bucket/key", "'s3' is not supported yet")]
+    [InlineData("ftp://host/model", "scheme 'ftp' is not supported: use file://, pvc://, hf://")]
+    [InlineData("hf://model", "names no repository: write hf://org/name")]
+    [InlineData("https:///model", "names no host")]
+    [InlineData("https://ann:secret@host/model.zip", "must not hold credentials")]
+    [InlineData("https://host/my model.zip", "must not contain spaces")]
     public void A_place_that_does_not_is_refused_with_a_reason(string text, string reason)
     {
         Assert.False(StorageUri.TryParse(text, out _, out string? error));
@@ -41,6 +47,8 @@ public sealed class StorageUriTests
     [InlineData("pvc://scratch/out", true, "file:///scratch/out")]
     [InlineData("pvc://other/out", false, null)]
     [InlineData("file:///any", true, "file:///any")]
+    [InlineData("hf://org/name", false, "hf://org/name")]
+    [InlineData("hf://org/name", true, null)]
     public void A_claim_is_a_file_where_the_worker_mounts_it(string text, bool writable, string? file)
     {
         var pod = new V1PodSpec
@@ -60,7 +68,7 @@ public sealed class StorageUriTests
             ],
             Volumes = [Volume("weights"), Volume("scratch"), Volume("other")],
         };
-        Assert.Equal(file, Make.Uri(text).FileUri(pod, writable));
+        Assert.Equal(file, Make.Uri(text).WorkerUri(pod, writable));
     }
 
     private static V1Volume Volume(string claim) =>

@@ -19,6 +19,8 @@ public sealed class ValidationTests
         ("metadata.name", model => model.Metadata.Name = new string('a', 64)),
         ("spec.model.uri", model => model.Spec.Model.Uri = "s3://bucket/model"),
         ("spec.replicas", model => (model.Spec.Replicas, model.Spec.Scaling) = (1, new ScalingSpec { MaxReplicas = 2 })),
+        ("spec.model.revision", model => (model.Spec.Model.Uri, model.Spec.Model.Revision) = ("hf://org/name@v1", "v2")),
+        ("spec.model.credentialsSecretRef.name", model => model.Spec.Model.CredentialsSecretRef = new LocalReference { Name = "Not A Name" }),
         ("spec.scaling", model => model.Spec.Scaling = new ScalingSpec { MinReplicas = 3, MaxReplicas = 2 }),
         ("spec.template.metadata.labels", model => Template(model).Metadata.Labels = new Dictionary<string, string> { ["aifabric.io/model"] = "other" }),
         ("spec.template.metadata.annotations", model =>
@@ -36,7 +38,7 @@ public sealed class ValidationTests
         ("spec.modelRef.name", adapter => adapter.Spec.ModelRef.Name = "Not A Name"),
         ("spec.source", adapter => adapter.Spec.Source.Uri = null),
         ("spec.source", adapter => adapter.Spec.Source.FinetuneJobRef = new LocalReference { Name = "job" }),
-        ("spec.source.uri", adapter => adapter.Spec.Source.Uri = "oci://registry/adapter"),
+        ("spec.source.uri", adapter => adapter.Spec.Source.Uri = "hf://adapter"),
         ("spec.digest", adapter => adapter.Spec.Digest = "sha256:ABC"),
     ];
 
@@ -44,7 +46,7 @@ public sealed class ValidationTests
     [
         ("metadata.name", job => job.Metadata.Name = new string('a', 64)),
         ("spec.modelRef.name", job => job.Spec.ModelRef.Name = string.Empty),
-        ("spec.dataset.uri", job => job.Spec.Dataset.Uri = "https://example.org/data.jsonl"),
+        ("spec.dataset.uri", job => job.Spec.Dataset.Uri = "https:///data.jsonl"),
         ("spec.dataset.evalUri", job => job.Spec.Dataset.EvalUri = "relative/path"),
         ("spec.checkpoint.uri", job => job.Spec.Checkpoint = new() { Uri = "s3://bucket" }),
         ("spec.output.uri", job => job.Spec.Output.Uri = "hf://org/repo"),
@@ -71,6 +73,7 @@ public sealed class ValidationTests
     {
         Assert.Empty(ModelRules.All.Check(Make.Model(spec => spec.Scaling = new ScalingSpec { MinReplicas = 2, MaxReplicas = 2 })));
         Assert.Empty(ModelRules.All.Check(Make.Model(spec => spec.Model.Uri = "pvc://weights/llama")));
+        Assert.Empty(ModelRules.All.Check(Make.Model(spec => spec.Model = new ModelSource { Uri = "hf://org/name@v1", Revision = "v1" })));
         Assert.Empty(AdapterRules.All.Check(Make.Adapter()));
         Assert.Empty(FinetuneRules.All.Check(Make.Job(spec =>
         {
