@@ -11,16 +11,14 @@ internal static partial class Names
     /// <summary>A DNS label that starts with a letter: the name of a Service, and fit for a label's value.</summary>
     public static bool IsServiceName(string text) => text.Length is > 0 and <= 63 && ServiceName().IsMatch(text);
 
-<<<<<<< HEAD
     /// <summary>A DNS label: fit for a label's value and one part of a host name.</summary>
     public static bool IsLabel(string text) => text.Length is > 0 and <= 63 && !text.Contains('.') && Subdomain().IsMatch(text);
-=======
+
     /// <summary>A place on the Hugging Face hub: <c>[datasets/]org/name[@revision][/path]</c>.</summary>
     public static bool IsHubPath(string text) => HubPath().IsMatch(text);
 
     [GeneratedRegex("^(datasets/)?[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*(@[^/@]+)?(/.*)?$")]
     private static partial Regex HubPath();
->>>>>>> 8fb2a49 (Operator: models over hf:// and http(s)://: cache, revision, credentials and time for the download)
 
     [GeneratedRegex("^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")]
     private static partial Regex Subdomain();
