@@ -43,7 +43,7 @@ internal static class OperatorRegistration
         services.AddSingleton(_ => new OperatorMetrics(Metrics.DefaultRegistry));
         services.AddReferences();
         services.AddSingleton<ControlTokens>();
-        services.AddSingleton<WorkerPods>();
+        services.AddSingleton<WorkerPods>().AddSingleton<LoadingReports>();
         services.AddSingleton<StatusWriter>();
         services.AddSingleton<FinetuneMemory>();
         // Control requests bound themselves: a PUT may take longer than a GET.

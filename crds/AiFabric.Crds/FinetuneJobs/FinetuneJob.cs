@@ -90,7 +90,7 @@ public sealed class LoraHyperparameters
 public sealed class DatasetSpec
 {
     [Required]
-    [Description("JSONL file: file:// or pvc://.")]
+    [Description("JSONL file: file://, pvc://, hf://, s3://, oci:// or http(s)://.")]
     [Length(1, 2048)]
     [Pattern("^(file|pvc|hf|s3|oci|https?)://.+")]
     public string Uri { get; set; } = string.Empty;

@@ -19,6 +19,9 @@ public sealed record FabricPaths(string Root)
     /// <summary>Adapters and checkpoints.</summary>
     public string Data => Path.Combine(Root, "data");
 
+    /// <summary>Models that were downloaded; they stay when the fabric goes down.</summary>
+    public string Models => Path.Combine(Root, "models");
+
     public string Log => Path.Combine(Root, "fabric.log");
 
     private string PidFile => Path.Combine(Root, "supervisor.pid");

@@ -101,6 +101,7 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
                 .Replace("{VERSION}", version, StringComparison.Ordinal)
                 .Replace("{KUBECONFIG}", paths.Kubeconfig, StringComparison.Ordinal)
                 .Replace("{DATA}", paths.Data, StringComparison.Ordinal)
+                .Replace("{MODELS}", paths.Models, StringComparison.Ordinal)
                 .Replace("{GATEWAY_PORT}", gatewayPort.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
             foreach (JsonObject entity in Manifests.Parse(text, name))
                 yield return entity;

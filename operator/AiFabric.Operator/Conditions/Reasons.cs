@@ -19,6 +19,8 @@ internal static class Reasons
     public const string Unschedulable = "Unschedulable";
     public const string OutOfMemory = "OOMKilled";
     public const string Loading = "Loading";
+    public const string Downloading = "Downloading";
+    public const string DownloadFailed = "DownloadFailed";
     public const string Loaded = "Loaded";
     public const string RollingOut = "RollingOut";
     public const string AllReplicasReady = "AllReplicasReady";
@@ -66,7 +68,7 @@ internal static class Reasons
 
     private static readonly HashSet<string> Warnings =
     [
-        InvalidSpec, NameTaken, PodsRefused, ModelLoadFailed, CrashLoopBackOff, ImagePullBackOff, Unschedulable, OutOfMemory, NoGateway, GatewayUnreachable,
+        InvalidSpec, NameTaken, PodsRefused, ModelLoadFailed, DownloadFailed, CrashLoopBackOff, ImagePullBackOff, Unschedulable, OutOfMemory, NoGateway, GatewayUnreachable,
         ObjectiveMissed, JobFailed, TooManyAdapters, InvalidAdapter, WorkerUnreachable, VolumeNotMounted, Rejected, AdapterNameTaken,
         FinetuningForbidden, RankTooLarge, BackOff, BackoffLimitExceeded, DeadlineExceeded,
     ];

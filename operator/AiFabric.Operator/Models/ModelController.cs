@@ -9,8 +9,8 @@ namespace AiFabric.Operator.Models;
 
 /// <summary>CoServedModel → Secret, Deployment, Service, status.</summary>
 internal sealed class ModelController(
-    ModelObserver observer, ModelExecutor executor, BudgetExecutor budgets, ControlTokens tokens, StatusWriter statuses, IStore<CoServedModel> models,
-    IOptions<OperatorOptions> options, TimeProvider time) : IEntityController<CoServedModel>
+    ModelObserver observer, LoadingReports loadings, ModelExecutor executor, BudgetExecutor budgets, ControlTokens tokens, StatusWriter statuses,
+    IStore<CoServedModel> models, IOptions<OperatorOptions> options, TimeProvider time) : IEntityController<CoServedModel>
 {
     public async Task<ReconciliationResult<CoServedModel>> ReconcileAsync(CoServedModel entity, CancellationToken cancellationToken)
     {
@@ -31,6 +31,7 @@ internal sealed class ModelController(
     public Task<ReconciliationResult<CoServedModel>> DeletedAsync(CoServedModel entity, CancellationToken cancellationToken)
     {
         statuses.Forget(entity);
+        loadings.Forget(entity);
         budgets.Forget(entity);
         tokens.Forget(entity.Metadata.NamespaceProperty, entity.Metadata.Name);
         return Task.FromResult(ReconciliationResult<CoServedModel>.Success(entity));

@@ -32,6 +32,9 @@ internal sealed record ModelObservation
     /// <summary>What ready pods said of themselves, by pod uid; one that did not answer is missing.</summary>
     public IReadOnlyDictionary<string, LoadReport> Loads { get; init; } = new Dictionary<string, LoadReport>();
 
+    /// <summary>How far pods are that are not ready, by pod uid; one that says nothing is missing.</summary>
+    public IReadOnlyDictionary<string, ModelLoading> Loadings { get; init; } = new Dictionary<string, ModelLoading>();
+
     public GatewayView Gateways { get; init; } = GatewayView.None;
 
     /// <summary>What decides the replicas; null when the model has no <c>scaling</c>.</summary>

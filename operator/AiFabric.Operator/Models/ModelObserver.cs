@@ -15,7 +15,7 @@ namespace AiFabric.Operator.Models;
 internal sealed class ModelObserver(
     WorkerPods pods, IStore<V1Deployment> deployments, IStore<V1Service> services, IInformer<V1PodDisruptionBudget> budgets,
     IStore<Adapter> adapters, IStore<FinetuneJob> jobs,
-    IWorkerClient workers, IGatewayDirectory gateways, ScaleBook scales)
+    IWorkerClient workers, LoadingReports loadings, IGatewayDirectory gateways, ScaleBook scales)
 {
     public async Task<ModelObservation> ObserveAsync(CoServedModel model, string tokenFingerprint, CancellationToken cancellationToken)
     {
@@ -34,6 +34,7 @@ internal sealed class ModelObserver(
             BudgetsServed = budgets.IsServed,
             Pods = mine,
             Loads = loads.Where(load => load.Load is not null).ToDictionary(load => load.Uid, load => load.Load!), // Filtered just before.
+            Loadings = await loadings.AskAsync(model, mine, cancellationToken),
             Gateways = await routes,
             Scale = model.Spec.Scaling is null ? null : scales.Input(model, await gateways.AskDemandAsync(cancellationToken)),
             Adapters = adapters.OfModel(NamespacedName.Of(model)).Select(adapter => adapter.Metadata.Name).ToHashSet(),

@@ -117,10 +117,8 @@ internal static class ModelStatusBuilder
                 return Creation();
             if (Updated.Count(pod => pod.Ready) >= Plan.Replicas)
                 return Check.Pass;
-            PodProblem? problem = Updated.Select(pod => pod.Problem).FirstOrDefault(candidate => candidate is not null);
-            return problem is null
-                ? Check.Fail(Reasons.Loading, $"{Updated.Count(pod => pod.Ready)} of {Count(Plan.Replicas, "replica", "replicas")} loaded")
-                : Check.Fail(problem.Reason, problem.Message);
+            return LoadingChecks.Of(Updated, Observed.Loadings)
+                ?? Check.Fail(Reasons.Loading, $"{Updated.Count(pod => pod.Ready)} of {Count(Plan.Replicas, "replica", "replicas")} loaded");
         }
 
         /// <summary>Why there is no pod: the Deployment knows when the API server refuses them (quota, admission).</summary>

@@ -17,6 +17,18 @@ internal static partial class Names
     /// <summary>A place on the Hugging Face hub: <c>[datasets/]org/name[@revision][/path]</c>.</summary>
     public static bool IsHubPath(string text) => HubPath().IsMatch(text);
 
+    /// <summary>A bucket's name, also in the forms that older servers allow.</summary>
+    public static bool IsBucket(string text) => Bucket().IsMatch(text);
+
+    /// <summary>An artifact of an OCI registry: <c>registry/repository[:tag][@sha256:...]</c>.</summary>
+    public static bool IsArtifact(string text) => Artifact().IsMatch(text);
+
+    [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]{1,62}$")]
+    private static partial Regex Bucket();
+
+    [GeneratedRegex("^[^/]+(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?$")]
+    private static partial Regex Artifact();
+
     [GeneratedRegex("^(datasets/)?[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*(@[^/@]+)?(/.*)?$")]
     private static partial Regex HubPath();
 

@@ -16,7 +16,7 @@ internal sealed record StorageUri
     public const string ClaimMountRoot = "/mnt/pvc";
 
     /// <summary>Schemes that workers download.</summary>
-    private static readonly string[] RemoteSchemes = ["hf", "http", "https"];
+    private static readonly string[] RemoteSchemes = ["hf", "s3", "oci", "http", "https"];
 
     private static readonly string Supported = $"use {string.Join(", ", new[] { FileScheme, ClaimScheme }.Concat(RemoteSchemes).Select(scheme => scheme + "://"))}";
 
@@ -97,6 +97,8 @@ internal sealed record StorageUri
             "http" or "https" when authority.Contains('@', StringComparison.Ordinal) =>
                 "a URL must not hold credentials: put HTTP_USERNAME and HTTP_PASSWORD into a Secret and name it in spec.model.credentialsSecretRef",
             "http" or "https" => authority.Length > 0 ? null : $"'{text}' names no host",
+            "s3" => Names.IsBucket(authority) ? null : $"'{text}' names no bucket: write s3://bucket/prefix",
+            "oci" => Names.IsArtifact(rest) ? null : $"'{text}' names no artifact: write oci://registry/repository:tag or oci://registry/repository@sha256:...",
             _ => Names.IsHubPath(rest) ? null : $"'{text}' names no repository: write hf://org/name or hf://org/name@revision",
         };
         return error is null ? (new StorageUri(scheme, null, rest), null) : (null, error);

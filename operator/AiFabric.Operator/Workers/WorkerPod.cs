@@ -40,6 +40,9 @@ internal sealed record WorkerPod
 
     public bool Terminating { get; init; }
 
+    /// <summary>The worker's process runs, ready or not.</summary>
+    public bool Running { get; init; }
+
     /// <summary>Restarts of the worker: with the uid it names one process.</summary>
     public int Restarts { get; init; }
 
@@ -69,6 +72,7 @@ internal sealed record WorkerPod
             Gated = pod.Spec?.ReadinessGates?.Any(gate => gate.ConditionType == PodConditions.Routable) == true,
             Routable = PodReadiness.Holds(pod, PodConditions.Routable),
             Terminating = terminating,
+            Running = !terminating && worker?.State?.Running is not null,
             Restarts = worker?.RestartCount ?? 0,
             Problem = ready || terminating ? null : FindProblem(pod, worker),
             Spec = pod.Spec,

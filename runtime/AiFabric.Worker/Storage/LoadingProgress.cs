@@ -19,8 +19,15 @@ internal sealed class LoadingProgress
         }
     }
 
-    /// <summary>The server is asked what there is.</summary>
-    public void Resolving() => Set(new ModelLoading { State = LoadingState.Resolving });
+    /// <summary>The server is asked what there is. After a failure that goes on being told until something comes.</summary>
+    public void Resolving()
+    {
+        lock (gate)
+        {
+            if (current.State != LoadingState.Failed)
+                Set(new ModelLoading { State = LoadingState.Resolving });
+        }
+    }
 
     public void Downloading(long totalBytes) => Set(new ModelLoading { State = LoadingState.Downloading, TotalBytes = totalBytes });
 

@@ -4,7 +4,7 @@ namespace AiFabric.Worker.Storage;
 internal static class StorageUri
 {
     /// <summary>Schemes that are read through the cache; <c>file</c> alone is read in place and written.</summary>
-    private static readonly string[] RemoteSchemes = ["hf", "http", "https"];
+    private static readonly string[] RemoteSchemes = ["hf", "s3", "oci", "http", "https"];
 
     /// <summary>What stands before <c>://</c>, in lower case; empty when there is none.</summary>
     public static string SchemeOf(string uri) => uri.IndexOf("://", StringComparison.Ordinal) is var colon and > 0 ? uri[..colon].ToLowerInvariant() : "";

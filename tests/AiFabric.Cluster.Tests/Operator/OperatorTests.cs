@@ -73,7 +73,7 @@ public abstract class OperatorTests : IAsyncLifetime
     [Fact]
     public async Task A_spec_that_the_schema_lets_pass_is_refused_with_the_field_named()
     {
-        await _fabric.CreateModelAsync(change: spec => spec.Model.Uri = "s3://bucket/model");
+        await _fabric.CreateModelAsync(change: spec => spec.Model.Uri = "s3:///model");
         V1Condition ready = await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "False", Reasons.InvalidSpec);
         Assert.StartsWith("spec.model.uri", ready.Message, StringComparison.Ordinal);
         Assert.Null(await _fabric.Client.GetAsync<V1Deployment>("demo", _fabric.Space));

@@ -52,8 +52,8 @@ public sealed class PodTemplateTests
         Assert.Equal("hf://org/name", worker.Args[2]);
         Assert.Equal(["--revision", "v1", "--model-cache", ModelDownload.MountPath, "--model-cache-bytes", "2147483648"], worker.Args.TakeLast(6));
         Assert.Equal("hub", Assert.Single(worker.EnvFrom).SecretRef.Name);
-        Assert.Equal("2Gi", Assert.Single(pod.Volumes).EmptyDir.SizeLimit.ToString());
-        Assert.Equal(ModelDownload.MountPath, Assert.Single(worker.VolumeMounts).MountPath);
+        Assert.Equal("2Gi", pod.Volumes.Single(volume => volume.Name == ModelDownload.VolumeName).EmptyDir.SizeLimit.ToString());
+        Assert.Equal(ModelDownload.MountPath, MountOfCache(worker).MountPath);
         Assert.Equal(86_400, worker.StartupProbe.FailureThreshold * worker.StartupProbe.PeriodSeconds);
     }
 
@@ -64,9 +64,9 @@ public sealed class PodTemplateTests
     {
         PodSettings settings = Make.Settings with { Cache = new() { HostPath = hostPath, ClaimName = claim } };
         V1PodSpec pod = PodTemplateBuilder.Build(Make.Model(), settings, "t").Spec;
-        V1Volume volume = Assert.Single(pod.Volumes);
+        V1Volume volume = pod.Volumes.Single(candidate => candidate.Name == ModelDownload.VolumeName);
         Assert.Equal((hostPath, claim), (volume.HostPath?.Path, volume.PersistentVolumeClaim?.ClaimName));
-        Assert.Equal(mountPath, Assert.Single(pod.Containers[0].VolumeMounts).MountPath);
+        Assert.Equal(mountPath, MountOfCache(pod.Containers[0]).MountPath);
         Assert.Equal(["--model-cache", mountPath], pod.Containers[0].Args.TakeLast(2));
     }
 
@@ -150,6 +150,8 @@ public sealed class PodTemplateTests
 
     private static V1ResourceRequirements Limits(params (string Name, string Amount)[] limits) =>
         new() { Limits = limits.ToDictionary(limit => limit.Name, limit => new ResourceQuantity(limit.Amount)) };
+
+    private static V1VolumeMount MountOfCache(V1Container worker) => worker.VolumeMounts.Single(mount => mount.Name == ModelDownload.VolumeName);
 
     private static string Revision(CoServedModel model, string token = "t") =>
         PodTemplateBuilder.Build(model, Make.Settings, token).Metadata.Labels[Labels.Revision];

@@ -15,6 +15,8 @@ public sealed class StorageUriTests
     [InlineData("hf://org/name@v1", "hf://org/name@v1")]
     [InlineData("hf://datasets/org/name/train.jsonl", "hf://datasets/org/name/train.jsonl")]
     [InlineData("https://host/model/", "https://host/model/")]
+    [InlineData("s3://bucket/models/tiny", "s3://bucket/models/tiny")]
+    [InlineData("oci://localhost:5000/team/model:v1", "oci://localhost:5000/team/model:v1")]
     public void A_place_that_works_now_is_read(string text, string canonical) => Assert.Equal(canonical, Make.Uri(text).ToString());
 
     [Theory]
@@ -25,6 +27,9 @@ public sealed class StorageUriTests
     [InlineData("pvc://Bad_Claim/x", "PersistentVolumeClaim")]
     [InlineData("ftp://host/model", "scheme 'ftp' is not supported: use file://, pvc://, hf://")]
     [InlineData("hf://model", "names no repository: write hf://org/name")]
+    [InlineData("s3:///prefix", "names no bucket")]
+    [InlineData("oci://registry.example", "names no artifact")]
+    [InlineData("oci://registry.example/Model:v1", "names no artifact")]
     [InlineData("https:///model", "names no host")]
     [InlineData("https://ann:secret@host/model.zip", "must not hold credentials")]
     [InlineData("https://host/my model.zip", "must not contain spaces")]

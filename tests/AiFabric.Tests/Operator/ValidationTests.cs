@@ -17,7 +17,7 @@ public sealed class ValidationTests
         ("metadata.name", model => model.Metadata.Name = "9lives"),
         ("metadata.name", model => model.Metadata.Name = "dotted.name"),
         ("metadata.name", model => model.Metadata.Name = new string('a', 64)),
-        ("spec.model.uri", model => model.Spec.Model.Uri = "s3://bucket/model"),
+        ("spec.model.uri", model => model.Spec.Model.Uri = "s3:///model"),
         ("spec.replicas", model => (model.Spec.Replicas, model.Spec.Scaling) = (1, new ScalingSpec { MaxReplicas = 2 })),
         ("spec.model.revision", model => (model.Spec.Model.Uri, model.Spec.Model.Revision) = ("hf://org/name@v1", "v2")),
         ("spec.model.credentialsSecretRef.name", model => model.Spec.Model.CredentialsSecretRef = new LocalReference { Name = "Not A Name" }),

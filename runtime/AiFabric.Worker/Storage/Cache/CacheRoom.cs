@@ -1,4 +1,5 @@
 using System.Globalization;
+using AiFabric.Protocol;
 using AiFabric.Worker.Storage.Transfer;
 
 namespace AiFabric.Worker.Storage.Cache;

@@ -1,4 +1,5 @@
 using AiFabric.Engine.Interop;
+using AiFabric.Protocol;
 using AiFabric.Worker.Storage.Transfer;
 
 namespace AiFabric.Worker.Storage.Cache;

@@ -1,3 +1,5 @@
+using AiFabric.Protocol;
+
 namespace AiFabric.Worker.Storage.Transfer;
 
 /// <summary>Says of an error of the file system what it means for a download.</summary>

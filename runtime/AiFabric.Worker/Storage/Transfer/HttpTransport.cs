@@ -74,9 +74,13 @@ internal sealed class HttpTransport : IDisposable
     /// <param name="credentials">Names of the variables that would let it in, for the message of a refusal.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="DownloadException">There is no answer, or a bad one.</exception>
-    public async Task<HttpResponseMessage> SendExpectingSuccessAsync(RemoteRequest request, string credentials, CancellationToken cancellationToken)
+    public async Task<HttpResponseMessage> SendExpectingSuccessAsync(RemoteRequest request, string credentials, CancellationToken cancellationToken) =>
+        await ExpectSuccessAsync(request, await SendAsync(request, cancellationToken), credentials, cancellationToken);
+
+    /// <summary>Hands an answer with a good status back.</summary>
+    /// <exception cref="DownloadException">The status is a bad one.</exception>
+    public async Task<HttpResponseMessage> ExpectSuccessAsync(RemoteRequest request, HttpResponseMessage response, string credentials, CancellationToken cancellationToken)
     {
-        var response = await SendAsync(request, cancellationToken);
         if (response.IsSuccessStatusCode || (!request.Follow && IsRedirect(response)))
             return response;
         using (response)
@@ -85,9 +89,13 @@ internal sealed class HttpTransport : IDisposable
 
     /// <summary>Opens a file's bytes: the rest from the offset on when the server can, else all.</summary>
     /// <exception cref="DownloadException">See <see cref="SendExpectingSuccessAsync"/>; or the content is another one by now.</exception>
-    public async Task<RemoteContent> OpenAsync(RemoteRequest request, string credentials, CancellationToken cancellationToken)
+    public async Task<RemoteContent> OpenAsync(RemoteRequest request, string credentials, CancellationToken cancellationToken) =>
+        await ContentAsync(request, await SendExpectingSuccessAsync(request, credentials, cancellationToken), cancellationToken);
+
+    /// <summary>The bytes of a good answer.</summary>
+    /// <exception cref="DownloadException">They are not those that were asked for.</exception>
+    public static async Task<RemoteContent> ContentAsync(RemoteRequest request, HttpResponseMessage response, CancellationToken cancellationToken)
     {
-        var response = await SendExpectingSuccessAsync(request, credentials, cancellationToken);
         try
         {
             bool partial = response.StatusCode == HttpStatusCode.PartialContent;

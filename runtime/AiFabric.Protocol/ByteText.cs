@@ -1,9 +1,9 @@
 using System.Globalization;
 
-namespace AiFabric.Worker.Storage;
+namespace AiFabric.Protocol;
 
 /// <summary>Sizes for people.</summary>
-internal static class ByteText
+public static class ByteText
 {
     private static readonly string[] Units = ["B", "KiB", "MiB", "GiB", "TiB"];
 

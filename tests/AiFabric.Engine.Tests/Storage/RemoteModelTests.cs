@@ -1,0 +1,147 @@
+using System.Net.Http.Json;
+using AiFabric.Engine.Tests.Worker;
+using AiFabric.Protocol;
+using AiFabric.Protocol.Control;
+using AiFabric.Worker.Backend;
+using AiFabric.Worker.CommandLine;
+using Xunit;
+
+namespace AiFabric.Engine.Tests.Storage;
+
+/// <summary>Real workers whose models, adapters and data lie on servers.</summary>
+public sealed class RemoteModelTests : IDisposable
+{
+    private readonly TinyServedModel model = new();
+    private readonly TemporaryFolder folder = new();
+    private readonly Dictionary<string, string> environment = [];
+
+    [Fact]
+    public async Task A_model_is_served_from_the_hub()
+    {
+        await using var hub = await HubAsync("org/tiny", model.Path);
+        await ServesAsync("hf://org/tiny@v1");
+    }
+
+    [Fact]
+    public async Task A_model_is_served_from_S3()
+    {
+        await using var s3 = await FakeS3.StartAsync("models", "tiny/", model.Path);
+        environment["AWS_ENDPOINT_URL"] = s3.Web.Url.AbsoluteUri;
+        (environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]) = ("AKIATEST", "secret");
+        await ServesAsync("s3://models/tiny");
+    }
+
+    [Fact]
+    public async Task A_model_is_served_from_a_registry()
+    {
+        await using var registry = await FakeRegistry.StartAsync();
+        registry.Push("v1", [.. Directory.GetFiles(model.Path).Select(file => (
+            "application/octet-stream", File.ReadAllBytes(file), (Dictionary<string, string>?)new Dictionary<string, string> { ["org.opencontainers.image.title"] = Path.GetFileName(file) }))]);
+        await ServesAsync($"oci://{registry.Authority}/{FakeRegistry.Repository}:v1");
+    }
+
+    [Fact]
+    public async Task A_model_is_served_from_a_web_server()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        string archive = folder.File("tiny.zip");
+        await System.IO.Compression.ZipFile.CreateFromDirectoryAsync(model.Path, archive);
+        web.Files["/tiny.zip"] = await File.ReadAllBytesAsync(archive);
+        await ServesAsync(new Uri(web.Url, "/tiny.zip").AbsoluteUri);
+    }
+
+    [Fact]
+    public async Task The_control_port_says_how_far_the_download_is()
+    {
+        await using var hub = await HubAsync("org/tiny", model.Path);
+        var held = new TaskCompletionSource();
+        hub.Content.HoldAtHalf = held.Task;
+        await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("hf://org/tiny"), waitUntilLoaded: false);
+        ModelLoading? loading = null;
+        long weights = new FileInfo(model.WeightsFile).Length;
+        await RunningWorker.EventuallyAsync(async () => (loading = (await LoadAsync(worker)).Loading)?.DownloadedBytes >= weights / 2, "half of the weights");
+        Assert.Equal(LoadingState.Downloading, loading!.State); // Awaited above.
+        Assert.Equal(Directory.GetFiles(model.Path).Sum(file => new FileInfo(file).Length), loading.TotalBytes);
+        Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, (await worker.Serving.GetAsync("/ready")).StatusCode);
+        held.SetResult();
+        await worker.Host.Loaded;
+        Assert.Null((await LoadAsync(worker)).Loading);
+    }
+
+    [Fact]
+    public async Task A_failed_download_is_told_on_the_control_port_and_the_worker_lives_on()
+    {
+        await using var hub = await HubAsync("org/tiny", model.Path);
+        hub.Token = "hf_right";
+        await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("hf://org/tiny"), waitUntilLoaded: false);
+        await RunningWorker.EventuallyAsync(async () => (await LoadAsync(worker)).Loading is { State: LoadingState.Failed } failed
+            && failed.Message!.Contains("401", StringComparison.Ordinal) && failed.Message.Contains("HF_TOKEN", StringComparison.Ordinal), "the refusal"); // Failed has a message.
+        Assert.False(worker.Host.Loaded.IsCompleted);
+        hub.Token = null;
+        await worker.Host.Loaded;
+    }
+
+    [Fact]
+    public async Task An_adapter_and_data_come_from_servers_too()
+    {
+        EngineServingTests.SaveAdapter(folder.File("poet"), model.Config);
+        await using var hub = await HubAsync("org/poet", folder.File("poet"));
+        await using var web = await FakeWebServer.StartAsync();
+        web.Files["/train.jsonl"] = System.Text.Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 40).Select(i => $"{{\"text\": \"line {i} of it\"}}\n")));
+        await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("file://" + model.Path));
+        using var put = await worker.Control.PutAsJsonAsync("/control/adapters/poet", new AdapterRequest { Uri = "hf://org/poet" }, ControlJson.Default.AdapterRequest);
+        Assert.True(put.IsSuccessStatusCode, await put.Content.ReadAsStringAsync());
+        var training = new TrainingRequest
+        {
+            Job = "job",
+            Dataset = new TrainingDataset { Uri = new Uri(web.Url, "/train.jsonl").AbsoluteUri },
+            Hyperparameters = new TrainingHyperparameters { MaxSteps = 1, BatchSize = 1, SequenceLength = 16 },
+            Lora = new TrainingLora { Rank = 2, Alpha = 4 },
+            CheckpointUri = "file://" + folder.File("checkpoints"),
+            OutputUri = "file://" + folder.File("output"),
+        };
+        using var started = await worker.Control.PutAsJsonAsync("/control/training/u1", training, ControlJson.Default.TrainingRequest);
+        Assert.True(started.IsSuccessStatusCode, await started.Content.ReadAsStringAsync());
+        await RunningWorker.EventuallyAsync(
+            async () => (await worker.Control.GetFromJsonAsync("/control/training/u1", ControlJson.Default.TrainingStatus))!.State == TrainingState.Succeeded, "the job's end"); // Never null.
+        training = training with { Dataset = new TrainingDataset { Uri = new Uri(web.Url, "/none.jsonl").AbsoluteUri } };
+        using var refused = await worker.Control.PutAsJsonAsync("/control/training/u2", training, ControlJson.Default.TrainingRequest);
+        Assert.Equal(System.Net.HttpStatusCode.BadRequest, refused.StatusCode);
+        Assert.Contains("'dataset.uri': ", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    public void Dispose()
+    {
+        model.Dispose();
+        folder.Dispose();
+    }
+
+    private async Task<FakeHub> HubAsync(string repository, string source)
+    {
+        var hub = await FakeHub.StartAsync(repository, source);
+        environment["HF_ENDPOINT"] = hub.Hub.Url.AbsoluteUri;
+        return hub;
+    }
+
+    private ServeOptions Options(string uri) => model.Options with
+    {
+        Model = uri,
+        ModelCache = folder.File("cache"),
+        DownloadRetry = TimeSpan.FromMilliseconds(20),
+        Environment = environment.GetValueOrDefault,
+    };
+
+    private async Task ServesAsync(string uri)
+    {
+        string expected;
+        await using (var local = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("file://" + model.Path)))
+            expected = (await LoadAsync(local)).ModelDigest!; // It is loaded.
+        await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options(uri));
+        Assert.Equal(expected, (await LoadAsync(worker)).ModelDigest);
+        var answer = await worker.PostJsonAsync("/v1/completions", new { model = "demo", prompt = "Hello", max_tokens = 4, ignore_eos = true });
+        Assert.Equal(4, answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32());
+    }
+
+    private static async Task<LoadReport> LoadAsync(RunningWorker worker) =>
+        (await worker.Control.GetFromJsonAsync("/control/load", ControlJson.Default.LoadReport))!; // Never null.
+}
