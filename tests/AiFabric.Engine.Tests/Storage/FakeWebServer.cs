@@ -50,7 +50,7 @@ internal sealed class FakeWebServer : IAsyncDisposable
     /// <summary>Breaks the next <paramref name="times"/> connections after so many bytes of a body.</summary>
     public void Cut(int times, long afterBytes) => (cuts, cutAfter) = (times, afterBytes);
 
-    public static string TagOf(byte[] content) => $"\"{Convert.ToHexStringLower(MD5.HashData(content))}\"";
+    public static string TagOf(byte[] content) => $"\"{Convert.ToHexStringLower(SHA256.HashData(content))[..32]}\"";
 
     public async ValueTask DisposeAsync() => await app.DisposeAsync();
 
