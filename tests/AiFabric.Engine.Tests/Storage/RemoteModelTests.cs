@@ -107,7 +107,7 @@ public sealed class RemoteModelTests : IDisposable
         training = training with { Dataset = new TrainingDataset { Uri = new Uri(web.Url, "/none.jsonl").AbsoluteUri } };
         using var refused = await worker.Control.PutAsJsonAsync("/control/training/u2", training, ControlJson.Default.TrainingRequest);
         Assert.Equal(System.Net.HttpStatusCode.BadRequest, refused.StatusCode);
-        Assert.Contains("'dataset.uri': ", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("answered 404", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     public void Dispose()

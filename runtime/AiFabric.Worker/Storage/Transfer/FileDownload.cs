@@ -78,6 +78,11 @@ internal sealed class FileDownload(IRemoteSource source, ResiliencePipeline retr
             await CopyAsync(content, file, part, cancellationToken);
             return true;
         }
+        catch (DownloadException e) when (e.IsContentWrong)
+        {
+            Drop(part);
+            throw;
+        }
         catch (DownloadException e) when (e.IsRetryable && LengthOf(part) > before)
         {
             return false;
@@ -121,6 +126,11 @@ internal sealed class FileDownload(IRemoteSource source, ResiliencePipeline retr
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
             throw new DownloadException($"{file.Path}: the connection broke: {e.Message}", retryable: true, e);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // A protocol's library checks what it can on its own: S3's compares an ETag that is an MD5.
+            throw new DownloadException($"{file.Path}: {e.Message}", retryable: true, e) { IsContentWrong = true };
         }
     }
 
