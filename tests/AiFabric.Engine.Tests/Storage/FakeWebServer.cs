@@ -50,8 +50,8 @@ internal sealed class FakeWebServer : IAsyncDisposable
     /// <summary>Breaks the next <paramref name="times"/> connections after so many bytes of a body.</summary>
     public void Cut(int times, long afterBytes) => (cuts, cutAfter) = (times, afterBytes);
 
-    /// <summary>No tag of 32 digits: S3's clients take that for an MD5.</summary>
-    public static string TagOf(byte[] content) => $"\"{Convert.ToHexStringLower(SHA256.HashData(content))[..40]}\"";
+    /// <summary>Shaped like S3's tags of objects sent in parts, for S3's client takes all others for an MD5 and compares.</summary>
+    public static string TagOf(byte[] content) => $"\"{Convert.ToHexStringLower(SHA256.HashData(content))[..32]}-1\"";
 
     public async ValueTask DisposeAsync() => await app.DisposeAsync();
 
