@@ -26,7 +26,7 @@ internal sealed class CacheLayout
             foreach (string folder in (string[])[Models, IncomingRoot, Locks, Refs])
                 Directory.CreateDirectory(folder);
             // A folder that exists may yet belong to somebody else.
-            using var probe = File.Open(RoomLock, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
+            using var probe = File.Create(Path.Combine(Locks, $"probe-{Guid.NewGuid():N}"), 1, FileOptions.DeleteOnClose);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
