@@ -132,7 +132,7 @@ public sealed class ControlTests : IAsyncLifetime
 
     [Theory]
     [InlineData("poet", "{\"uri\":\"file:///no/such/folder\"}", 400)]
-    [InlineData("poet", "{\"uri\":\"oci://registry/poet\"}", 400)]
+    [InlineData("poet", "{\"uri\":\"ftp://registry/poet\"}", 400)]
     [InlineData("poet", "{\"uri\":\"file:///tmp\",\"digest\":\"sha256:other\"}", 409)]
     [InlineData("-poet", "{\"uri\":\"file:///tmp\"}", 400)]
     [InlineData("poet", "{}", 400)]
