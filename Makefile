@@ -28,7 +28,7 @@ test: ## Pure tests and engine tests
 test-cluster: ## Tests on API servers, processes and real clients
 	tests/run.sh AiFabric.Cluster.Tests
 
-e2e: ## Tests on a real Kubernetes control plane and real nodes (root, Debian 12)
+e2e: images ## Tests on a real Kubernetes control plane and real nodes (root, Debian 12)
 	SUITE=e2e tests/run.sh AiFabric.Cluster.Tests
 
 bench-operator: ## 500, 1000 and 2000 models and jobs on a real API server: docs/benchmarks/operator.md

@@ -1,0 +1,166 @@
+using System.Diagnostics;
+using AiFabric.Cluster.Tests.RealCluster;
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Kube;
+using k8s.Models;
+using Xunit;
+
+namespace AiFabric.Cluster.Tests.EndToEnd.OnNodes;
+
+/// <summary>
+/// What a platform engineer does on a cluster, with Helm and kubectl: install the chart, apply the samples, chat from a pod, finetune while the
+/// model serves, chat with the adapter, uninstall. Each step waits for what it brings about.
+/// </summary>
+public sealed class Journey
+{
+    public const string Space = "aifabric-system";
+
+    private const string Claim = "aifabric-data";
+    private readonly ControlPlane _plane;
+    private readonly Transcript _transcript;
+
+    private Journey(ControlPlane plane, Transcript transcript) => (_plane, _transcript) = (plane, transcript);
+
+    /// <summary>Nodes that ran workers of the scaled model.</summary>
+    public IReadOnlyList<string> WorkerNodes { get; private set; } = [];
+
+    /// <summary>What the pods printed that chatted: with the model, then with the adapter (several pods).</summary>
+    public IReadOnlyList<string> Chats { get; private set; } = [];
+
+    /// <summary><c>kubectl get csm,ftj -A</c> when all was done.</summary>
+    public string Resources { get; private set; } = "";
+
+    /// <summary>The same after <c>helm uninstall</c>, and what is left of the release's namespace.</summary>
+    public string ResourcesAfterUninstall { get; private set; } = "";
+
+    public string PodsAfterUninstall { get; private set; } = "";
+
+    /// <summary>Permissions of operator and gateway.</summary>
+    public IReadOnlyList<Grant> Grants { get; private set; } = [];
+
+    /// <summary>All requests of the API server from its start to the uninstallation.</summary>
+    public IReadOnlyList<AuditEvent> Requests { get; private set; } = [];
+
+    public static async Task<Journey> MakeAsync(ControlPlane plane, Transcript transcript)
+    {
+        var journey = new Journey(plane, transcript);
+        var clock = Stopwatch.StartNew();
+        await journey.InstallAsync();
+        await journey.ServeAsync();
+        await journey.FinetuneAsync();
+        await journey.ShowAsync();
+        await journey.UninstallAsync();
+        transcript.Add("time", $"{clock.Elapsed.TotalSeconds:F0} s from helm install to helm uninstall");
+        return journey;
+    }
+
+    private async Task InstallAsync()
+    {
+        await KubectlAsync("get nodes");
+        await ApplyAsync(Volume(Directory.CreateDirectory(Path.Combine(_plane.Folder, "data")).FullName));
+        // The 1.20 core's OpenAPI document, which Helm would validate against, does not know x-kubernetes-validations. The server does.
+        await HelmAsync(
+            $"install aifabric charts/aifabric --namespace {Space} --create-namespace --wait --timeout 5m --disable-openapi-validation "
+            + $"--set data.uri=pvc://{Claim}");
+        await KubectlAsync($"get pods -n {Space} -o wide");
+    }
+
+    private async Task ServeAsync()
+    {
+        await KubectlAsync("apply -f samples/kubernetes/model.yaml");
+        await KubectlAsync("wait --for=condition=Ready csm/demo --timeout=300s");
+        await KubectlAsync("scale csm/demo --replicas=2");
+        await FabricFixture.UntilAsync(
+            async () => await _plane.Client.GetAsync<CoServedModel>("demo", "default") is { Status.ReadyReplicas: 2 },
+            () => "two ready replicas of demo", seconds: 300);
+        IReadOnlyList<V1Pod> pods = await _plane.Client.ListAsync<V1Pod>("default", labelSelector: "aifabric.io/model=demo");
+        WorkerNodes = [.. pods.Select(pod => pod.Spec.NodeName)];
+        Chats = [await ChatAsync("chat-base", "demo")];
+    }
+
+    private async Task FinetuneAsync()
+    {
+        await KubectlAsync("apply -f samples/kubernetes/finetune.yaml");
+        await KubectlAsync("wait --for=condition=Complete ftj/jargon --timeout=300s");
+        await KubectlAsync("wait --for=condition=Ready adp/jargon --timeout=120s");
+        Chats = [.. Chats, await ChatAsync("chat", "demo:jargon"), await ChatAsync("chat-again", "demo:jargon")];
+    }
+
+    private async Task ShowAsync()
+    {
+        await KubectlAsync("get pods -A -o wide");
+        Resources = await KubectlAsync("get csm,ftj -A");
+        await KubectlAsync("get adp -A");
+        foreach (string account in new[] { "operator", "gateway" })
+            await KubectlAsync($"auth can-i --list -n {Space} --as=system:serviceaccount:{Space}:aifabric-{account}");
+        Grants = await Grant.OfAccountsAsync(_plane.Client, Space);
+    }
+
+    private async Task UninstallAsync()
+    {
+        await HelmAsync($"uninstall aifabric --namespace {Space} --wait");
+        Requests = AuditEvent.Read(_plane.AuditLog);
+        ResourcesAfterUninstall = await KubectlAsync("get csm,ftj,adp -A");
+        PodsAfterUninstall = await KubectlAsync($"get deployments -n {Space}");
+    }
+
+    /// <summary>Runs the sample chat.yaml as a pod. This cluster has no DNS and no registry: the Service's address and a local image stand in.</summary>
+    private async Task<string> ChatAsync(string name, string model)
+    {
+        var service = await _plane.Client.GetAsync<V1Service>("aifabric-gateway", Space);
+        string sample = await File.ReadAllTextAsync(Path.Combine(ControlPlane.Repository, "samples", "kubernetes", "chat.yaml"));
+        await ApplyAsync(sample.Replace("name: chat\nspec", $"name: {name}\nspec", StringComparison.Ordinal)
+            .Replace("\"demo:jargon\"", $"\"{model}\"", StringComparison.Ordinal)
+            .Replace("busybox:1.37", "docker.io/local/busybox:1", StringComparison.Ordinal)
+            .Replace("aifabric-gateway.aifabric-system", service!.Spec.ClusterIP, StringComparison.Ordinal)); // Helm waited for it.
+        await KubectlAsync($"wait --for=condition=complete job/{name} --timeout=120s");
+        return await KubectlAsync($"logs job/{name}");
+    }
+
+    private async Task ApplyAsync(string yaml) => _transcript.Add("kubectl apply -f -", await _plane.KubectlAsync(["apply", "-f", "-"], yaml));
+
+    private async Task<string> KubectlAsync(string arguments)
+    {
+        string[] words = [.. arguments.Split(' ').Select(word => word.StartsWith("samples/", StringComparison.Ordinal) ? Path.Combine(ControlPlane.Repository, word) : word)];
+        string answer = await _plane.KubectlAsync(words);
+        _transcript.Add("kubectl " + arguments, answer);
+        return answer;
+    }
+
+    private async Task HelmAsync(string arguments)
+    {
+        string[] words = [.. arguments.Split(' ').Select(word => word.StartsWith("charts/", StringComparison.Ordinal) ? Path.Combine(ControlPlane.Repository, word) : word)];
+        Said said = await Shell.TryAsync("helm", words, _plane.ClientEnvironment(), seconds: 400);
+        _transcript.Add("helm " + arguments, said.Text);
+        Assert.True(said.ExitCode == 0, $"helm {arguments}: {said.Text}{(said.ExitCode == 0 ? "" : await KubectlAsync("describe pods -A"))}");
+    }
+
+    /// <summary>A volume that both nodes see, for both are this machine; on a cluster a file share takes its place.</summary>
+    private static string Volume(string folder)
+    {
+        File.SetUnixFileMode(folder, (UnixFileMode)0b111_111_111); // The workers' user writes to it.
+        return $$"""
+            apiVersion: v1
+            kind: PersistentVolume
+            metadata:
+              name: {{Claim}}
+            spec:
+              capacity: {storage: 1Gi}
+              accessModes: [ReadWriteMany]
+              storageClassName: ""
+              hostPath:
+                path: {{folder}}
+            ---
+            apiVersion: v1
+            kind: PersistentVolumeClaim
+            metadata:
+              name: {{Claim}}
+              namespace: default
+            spec:
+              accessModes: [ReadWriteMany]
+              storageClassName: ""
+              volumeName: {{Claim}}
+              resources: {requests: {storage: 1Gi}}
+            """;
+    }
+}
