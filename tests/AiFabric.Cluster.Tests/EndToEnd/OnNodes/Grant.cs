@@ -35,9 +35,9 @@ public sealed record Grant(string Account, string Space, string Group, string Re
         return [.. grants.Distinct()];
     }
 
-    /// <summary>Whether a request is one that this grant allows.</summary>
-    public bool Allows(AuditEvent request) =>
-        Verb == request.Verb && Group == request.Group && (Space.Length == 0 || Space == request.Namespace) && (Name.Length == 0 || Name == request.Name)
+    /// <summary>Whether a request is one that needs this grant. A server-side apply that makes the object (201) needs create beside patch.</summary>
+    public bool IsNeededBy(AuditEvent request) =>
+        (Verb == request.Verb || (Verb, request.Verb, request.Code) == ("create", "patch", 201)) && Group == request.Group && (Space.Length == 0 || Space == request.Namespace) && (Name.Length == 0 || Name == request.Name)
         && Resource == (request.Subresource.Length == 0 ? request.Resource : $"{request.Resource}/{request.Subresource}");
 
     public override string ToString() =>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using AiFabric.Cluster.Tests.RealCluster;
 using AiFabric.Crds.CoServedModels;
+using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Kube;
 using k8s.Models;
 using Xunit;
@@ -48,6 +49,7 @@ public sealed class Journey
         await journey.InstallAsync();
         await journey.ServeAsync();
         await journey.FinetuneAsync();
+        await journey.DeleteAsync();
         await journey.ShowAsync();
         await journey.UninstallAsync();
         transcript.Add("time", $"{clock.Elapsed.TotalSeconds:F0} s from helm install to helm uninstall");
@@ -84,6 +86,35 @@ public sealed class Journey
         await KubectlAsync("wait --for=condition=Complete ftj/jargon --timeout=300s");
         await KubectlAsync("wait --for=condition=Ready adp/jargon --timeout=120s");
         Chats = [.. Chats, await ChatAsync("chat", "demo:jargon"), await ChatAsync("chat-again", "demo:jargon")];
+    }
+
+    /// <summary>An adapter that a user deletes, and a failed job that goes by itself.</summary>
+    private async Task DeleteAsync()
+    {
+        await ApplyAsync("""
+            apiVersion: aifabric.io/v1alpha1
+            kind: Adapter
+            metadata:
+              name: copy
+            spec:
+              modelRef: {name: demo}
+              source: {finetuneJobRef: {name: jargon}}
+            ---
+            apiVersion: aifabric.io/v1alpha1
+            kind: FinetuneJob
+            metadata:
+              name: broken
+            spec:
+              modelRef: {name: demo}
+              dataset: {uri: "file:///no/such/file.jsonl", format: Text}
+              output: {adapterName: broken}
+              backoffLimit: 0
+              ttlSecondsAfterFinished: 0
+            """);
+        await KubectlAsync("wait --for=condition=Ready adp/copy --timeout=120s");
+        await KubectlAsync("delete adp/copy");
+        await FabricFixture.UntilAsync(
+            async () => await _plane.Client.GetAsync<FinetuneJob>("broken", "default") is null, () => "the failed job's end", seconds: 120);
     }
 
     private async Task ShowAsync()
@@ -160,7 +191,8 @@ public sealed class Journey
               accessModes: [ReadWriteMany]
               storageClassName: ""
               volumeName: {{Claim}}
-              resources: {requests: {storage: 1Gi}}
+              resources:
+                requests: {storage: 1Gi}
             """;
     }
 }
