@@ -24,9 +24,7 @@ image() {
   [ "$megabytes" -lt "$limit" ] || { echo "the image of $name is over its limit" >&2; exit 1; }
 }
 
-images/publish.sh AiFabric.Operator aifabric-operator "$work/operator"
-images/publish.sh AiFabric.Gateway aifabric-gateway "$work/gateway"
-images/publish.sh AiFabric.Worker aifabric-worker "$work/worker" cpu
+images/publish.sh all "$work"
 
 # The demo model and the samples' data, so that samples/kubernetes works on any cluster.
 rm -rf "$work/content"

@@ -130,9 +130,12 @@ public sealed class Journey
     private async Task UninstallAsync()
     {
         await HelmAsync($"uninstall aifabric --namespace {Space} --wait");
+        // Helm waits for the deployments alone. A watch is in the audit log once it ended.
+        await FabricFixture.UntilAsync(
+            async () => (await _plane.Client.ListAsync<V1Pod>(Space)).Count == 0, () => $"the pods of {Space} to be gone", seconds: 120);
         Requests = AuditEvent.Read(_plane.AuditLog);
         ResourcesAfterUninstall = await KubectlAsync("get csm,ftj,adp -A");
-        PodsAfterUninstall = await KubectlAsync($"get deployments -n {Space}");
+        PodsAfterUninstall = await KubectlAsync($"get deployments,services,pods -n {Space}");
     }
 
     /// <summary>Runs the sample chat.yaml as a pod. This cluster has no DNS and no registry: the Service's address and a local image stand in.</summary>
@@ -145,7 +148,10 @@ public sealed class Journey
             .Replace("busybox:1.37", "docker.io/local/busybox:1", StringComparison.Ordinal)
             .Replace("aifabric-gateway.aifabric-system", service!.Spec.ClusterIP, StringComparison.Ordinal)); // Helm waited for it.
         await KubectlAsync($"wait --for=condition=complete job/{name} --timeout=120s");
-        return await KubectlAsync($"logs job/{name}");
+        string said = await _plane.KubectlAsync(["logs", $"job/{name}"]);
+        string[] events = said.Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+        _transcript.Add($"kubectl logs job/{name}", string.Join('\n', [.. events.Take(3), $"... ({events.Length} events)", .. events.TakeLast(2)]));
+        return said;
     }
 
     private async Task ApplyAsync(string yaml) => _transcript.Add("kubectl apply -f -", await _plane.KubectlAsync(["apply", "-f", "-"], yaml));

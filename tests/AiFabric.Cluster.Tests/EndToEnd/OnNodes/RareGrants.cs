@@ -5,8 +5,15 @@ internal static class RareGrants
 {
     public sealed record Rare(string Account, string Group, string Resource, string Verb, string File, string Words, string When);
 
+    private const string NoBudgets = "the cluster of these tests has no policy/v1";
+
     public static IReadOnlyList<Rare> All { get; } =
     [
+        new("aifabric-operator", "policy", "poddisruptionbudgets", "list", "operator/AiFabric.Operator/OperatorRegistration.cs", "V1PodDisruptionBudget", NoBudgets),
+        new("aifabric-operator", "policy", "poddisruptionbudgets", "watch", "operator/AiFabric.Operator/OperatorRegistration.cs", "V1PodDisruptionBudget", NoBudgets),
+        new("aifabric-operator", "policy", "poddisruptionbudgets", "create", "operator/AiFabric.Operator/Models/BudgetExecutor.cs", "client.ApplyAsync(", NoBudgets),
+        new("aifabric-operator", "policy", "poddisruptionbudgets", "patch", "operator/AiFabric.Operator/Models/BudgetExecutor.cs", "client.ApplyAsync(", NoBudgets),
+        new("aifabric-operator", "policy", "poddisruptionbudgets", "delete", "operator/AiFabric.Operator/Models/BudgetExecutor.cs", "client.DeleteAsync(", NoBudgets),
         new("aifabric-operator", "aifabric.io", "coservedmodels/finalizers", "update", "operator/AiFabric.Operator/Objects/OwnedMetadata.cs", "BlockOwnerDeletion",
             "asked for by OwnerReferencesPermissionEnforcement (OpenShift), on behalf of the owner references we set"),
     ];
