@@ -39,8 +39,11 @@ public sealed class Journey
     /// <summary>Permissions of operator and gateway.</summary>
     public IReadOnlyList<Grant> Grants { get; private set; } = [];
 
-    /// <summary>All requests of the API server from its start to the uninstallation.</summary>
+    /// <summary>All requests of the API server from its start to the end of operator and gateway.</summary>
     public IReadOnlyList<AuditEvent> Requests { get; private set; } = [];
+
+    /// <summary>Those before the uninstallation, which takes the roles away first.</summary>
+    public IReadOnlyList<AuditEvent> RequestsWhileInstalled { get; private set; } = [];
 
     public static async Task<Journey> MakeAsync(ControlPlane plane, Transcript transcript)
     {
@@ -129,6 +132,7 @@ public sealed class Journey
 
     private async Task UninstallAsync()
     {
+        RequestsWhileInstalled = AuditEvent.Read(_plane.AuditLog);
         await HelmAsync($"uninstall aifabric --namespace {Space} --wait");
         // Helm waits for the deployments alone. A watch is in the audit log once it ended.
         await FabricFixture.UntilAsync(
