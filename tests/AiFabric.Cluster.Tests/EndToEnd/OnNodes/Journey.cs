@@ -2,7 +2,6 @@ using System.Diagnostics;
 using AiFabric.Cluster.Tests.RealCluster;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
-using AiFabric.Kube;
 using k8s.Models;
 using Xunit;
 
@@ -179,7 +178,8 @@ public sealed class Journey
     /// <summary>A volume that both nodes see, for both are this machine; on a cluster a file share takes its place.</summary>
     private static string Volume(string folder)
     {
-        File.SetUnixFileMode(folder, (UnixFileMode)0b111_111_111); // The workers' user writes to it.
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(folder, (UnixFileMode)0b111_111_111); // The workers' user writes to it.
         return $$"""
             apiVersion: v1
             kind: PersistentVolume
