@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace AiFabric.Cluster.Tests.RealCluster;
 
 /// <summary>One request as the API server's audit log tells it.</summary>
-/// <param name="User">Who asked, such as <c>system:serviceaccount:aifabric-system:aifabric-operator</c>.</param>
+/// <param name="User">Who asked, such as <c>system:serviceaccount:aifabric-system:aifabric-operator</c>; empty when that was not proved (401).</param>
 /// <param name="Verb">As in RBAC rules: get, list, watch, create, update, patch, delete, deletecollection.</param>
 /// <param name="Group">API group; empty for the core group.</param>
 /// <param name="Resource">Plural name; empty for a request that is for no resource.</param>
@@ -31,7 +31,7 @@ public sealed record AuditEvent(
         bool forResource = root.TryGetProperty("objectRef", out JsonElement about);
         string About(string field) => forResource && about.TryGetProperty(field, out JsonElement value) ? value.GetString() ?? "" : "";
         return new AuditEvent(
-            root.GetProperty("user").GetProperty("username").GetString() ?? "",
+            root.GetProperty("user").TryGetProperty("username", out JsonElement user) ? user.GetString() ?? "" : "",
             root.GetProperty("verb").GetString() ?? "",
             About("apiGroup"), About("resource"), About("subresource"), About("namespace"), About("name"),
             root.GetProperty("requestURI").GetString() ?? "",
