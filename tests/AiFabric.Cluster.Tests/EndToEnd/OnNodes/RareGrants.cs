@@ -14,6 +14,10 @@ internal static class RareGrants
         new("aifabric-operator", "policy", "poddisruptionbudgets", "create", "operator/AiFabric.Operator/Models/BudgetExecutor.cs", "client.ApplyAsync(", NoBudgets),
         new("aifabric-operator", "policy", "poddisruptionbudgets", "patch", "operator/AiFabric.Operator/Models/BudgetExecutor.cs", "client.ApplyAsync(", NoBudgets),
         new("aifabric-operator", "policy", "poddisruptionbudgets", "delete", "operator/AiFabric.Operator/Models/BudgetExecutor.cs", "client.DeleteAsync(", NoBudgets),
+        new("aifabric-operator", "", "secrets", "get", "operator/AiFabric.Operator/Workers/ControlTokens.cs", "client.GetAsync<V1Secret>(",
+            "a control token is read anew after minutes, and by an operator that did not make it"),
+        new("aifabric-operator", "", "secrets", "patch", "operator/AiFabric.Operator/Workers/ControlTokens.cs", "client.ApplyAsync(NewSecret(",
+            "a Secret that is there without a token gets one"),
         new("aifabric-operator", "aifabric.io", "coservedmodels/finalizers", "update", "operator/AiFabric.Operator/Objects/OwnedMetadata.cs", "BlockOwnerDeletion",
             "asked for by OwnerReferencesPermissionEnforcement (OpenShift), on behalf of the owner references we set"),
     ];
