@@ -63,10 +63,10 @@ public sealed class StreamingTests(GatewayBench bench)
     [Fact]
     public async Task When_every_worker_dies_the_client_is_told_to_try_again()
     {
-        await using FakeWorker one = await FakeWorker.StartAsync("doomed", Scripts.Die), two = await FakeWorker.StartAsync("doomed", Scripts.Die);
-        await bench.ServeAsync("doomed", one, two);
+        await using FakeWorker one = await FakeWorker.StartAsync("mortal", Scripts.Die), two = await FakeWorker.StartAsync("mortal", Scripts.Die);
+        await bench.ServeAsync("mortal", one, two);
 
-        using HttpResponseMessage answer = await bench.Http.AskAsync("doomed");
+        using HttpResponseMessage answer = await bench.Http.AskAsync("mortal");
 
         await Asking.RefusedAsync(answer, HttpStatusCode.BadGateway, "worker_unreachable");
         Assert.NotNull(answer.Headers.RetryAfter);

@@ -100,6 +100,7 @@ internal sealed class Fabric : IAsyncDisposable
             ["Operator:UnreachableSeconds"] = "2",
             ["Operator:RetrySeconds"] = "1",
             ["Operator:DataUri"] = "file:///data",
+            ["Operator:WorkerTemplateFile"] = Path.Combine(AppContext.BaseDirectory, "Operator", "fake-kubelet.yaml"),
             ["Operator:Namespace"] = Space,
             ["Operator:GatewayUrls:0"] = _gateway!.Urls.First(),
         });
