@@ -126,11 +126,12 @@ public sealed class TrainingTests : IDisposable
         var plan = new TrainingPlan(Steps: 6, CooldownSteps: 3, Windows: 2, WindowTokens: 16, MatrixRate: 0.02, VectorRate: 0.01, Seed: 5);
         long before = Tensor.TotalCount;
 
+        // One worker: two add their gradients in either order, and what that rounds away the optimizer makes large again.
         var whole = new Trainer(plan, Tiny, text, text, folder.File("whole"));
-        whole.Run(ScalarType.Float32, workers: 2, stopAfter: null);
+        whole.Run(ScalarType.Float32, workers: 1, stopAfter: null);
         var broken = new Trainer(plan, Tiny, text, text, folder.File("broken"));
-        broken.Run(ScalarType.Float32, workers: 2, stopAfter: 3);
-        broken.Run(ScalarType.Float32, workers: 2, stopAfter: null);
+        broken.Run(ScalarType.Float32, workers: 1, stopAfter: 3);
+        broken.Run(ScalarType.Float32, workers: 1, stopAfter: null);
 
         Assert.Equal(before, Tensor.TotalCount);
         using var first = SafetensorsFile.Open(whole.CheckpointPath);
