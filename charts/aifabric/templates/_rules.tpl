@@ -49,6 +49,13 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
+{{- if include "aifabric.hasWebhooks" . }}
+# The operator's certificate authority goes into these two alone.
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [validatingwebhookconfigurations, mutatingwebhookconfigurations]
+  resourceNames: [{{ include "aifabric.clusterName" . }}]
+  verbs: [get, patch]
+{{- end }}
 {{- end }}
 
 {{- define "aifabric.gatewayRules" -}}
@@ -96,11 +103,11 @@ subjects:
   resourceNames: [aifabric-operator]
   verbs: [get, update]
 {{- if include "aifabric.hasWebhooks" . }}
-# The webhooks' certificate; creation is allowed above.
+# The webhooks' certificate; to get and create Secrets is allowed above.
 - apiGroups: [""]
   resources: [secrets]
   resourceNames: [{{ include "aifabric.fullname" . }}-webhooks]
-  verbs: [get, update]
+  verbs: [update]
 {{- end }}
 {{- end }}
 

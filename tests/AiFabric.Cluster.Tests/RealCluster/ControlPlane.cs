@@ -43,7 +43,8 @@ public sealed class ControlPlane : IAsyncDisposable
 
     private static string Scripts => Path.Combine(Repository, "tests", "AiFabric.Cluster.Tests", "kubernetes");
 
-    private static string Binaries => Environment.GetEnvironmentVariable("K8S_BIN") ?? Path.Combine(
+    /// <summary>Where the binaries of Kubernetes and Helm are.</summary>
+    internal static string Binaries => Environment.GetEnvironmentVariable("K8S_BIN") ?? Path.Combine(
         Environment.GetEnvironmentVariable("K8S_CACHE") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache", "aifabric", "kubernetes"),
         "bin");
 

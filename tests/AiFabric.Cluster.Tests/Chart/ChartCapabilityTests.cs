@@ -1,0 +1,54 @@
+using Xunit;
+
+namespace AiFabric.Cluster.Tests.Chart;
+
+/// <summary>What the cluster knows decides what is rendered; what it lacks is left out, and the notes say so.</summary>
+[Trait("Suite", "e2e")]
+public sealed class ChartCapabilityTests
+{
+    private const string Monitoring = "monitoring.coreos.com/v1";
+
+    [Theory]
+    [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
+    public async Task Monitors_alerts_and_dashboards_come_with_the_prometheus_operator(string version)
+    {
+        var helm = new Helm(version);
+        Assert.Equal(0, Monitors(await helm.TemplateAsync()));
+        Assert.Equal(7, Monitors(await helm.TemplateAsync("--api-versions", Monitoring)));
+        Assert.Equal(0, Monitors(await helm.TemplateAsync("--api-versions", Monitoring, "--set",
+            "monitoring.podMonitors.enabled=false,monitoring.rules.enabled=false,monitoring.dashboards.enabled=false")));
+        Assert.Equal(4, Monitors(await helm.TemplateAsync("--set", "monitoring.podMonitors.enabled=true,monitoring.rules.enabled=true")));
+    }
+
+    [Theory]
+    [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
+    public async Task Alerts_can_be_left_out_by_name(string version)
+    {
+        IReadOnlyList<Rendered> objects = await new Helm(version).TemplateAsync(
+            "--set", "monitoring.rules.enabled=true,monitoring.rules.disabled={AiFabricStreamsLost}");
+        string rules = Assert.Single(objects, document => document.Kind == "PrometheusRule").Text;
+        Assert.DoesNotContain("AiFabricStreamsLost", rules, StringComparison.Ordinal);
+        Assert.Contains("{{ $labels.controller }}", rules, StringComparison.Ordinal); // Prometheus' own templates stay.
+    }
+
+    [Theory]
+    [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
+    public async Task A_cluster_older_than_the_oldest_supported_is_refused(string version)
+    {
+        string said = await new Helm(version).RunAsync(["template", "aifabric", Helm.Chart, "--kube-version", "1.19.0"], exitCode: 1);
+        Assert.Contains("1.19.0", said, StringComparison.Ordinal);
+        await new Helm(version).TemplateAsync("--kube-version", "1.20.0");
+    }
+
+    [Theory]
+    [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
+    public async Task A_single_replica_gets_no_disruption_budget_that_would_block_every_drain(string version)
+    {
+        IReadOnlyList<Rendered> objects = await new Helm(version).TemplateAsync("--set", "operator.replicas=1");
+        Assert.Equal("aifabric-gateway", Assert.Single(objects, document => document.Kind == "PodDisruptionBudget").Name);
+        Assert.Equal("policy/v1", objects.Single(document => document.Kind == "PodDisruptionBudget").At("apiVersion"));
+    }
+
+    private static int Monitors(IReadOnlyList<Rendered> objects) => objects.Count(document =>
+        document.Kind is "PodMonitor" or "PrometheusRule" || document.Name.Contains("-dashboard-", StringComparison.Ordinal));
+}

@@ -1,0 +1,66 @@
+using AiFabric.Cluster.Tests.RealCluster;
+using AiFabric.Gateway;
+using AiFabric.Operator;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using Xunit;
+using YamlDotNet.RepresentationModel;
+
+namespace AiFabric.Cluster.Tests.Chart;
+
+/// <summary>The chart sets only what operator and gateway know, to values that they take.</summary>
+[Trait("Suite", "e2e")]
+public sealed class ChartSettingsTests
+{
+    [Theory]
+    [InlineData("default")]
+    [InlineData("namespaced")]
+    [InlineData("everything")]
+    public async Task Operator_takes_all_its_settings(string name)
+    {
+        Dictionary<string, string?> settings = await SettingsAsync(name, "operator");
+        IConfiguration configuration = new ConfigurationBuilder().AddInMemoryCollection(settings).Build();
+        using ServiceProvider services = new ServiceCollection().AddSingleton(configuration).AddLogging().AddAiFabricOperator(configuration).BuildServiceProvider();
+        OperatorOptions options = services.GetRequiredService<IOptions<OperatorOptions>>().Value; // Throws for what is unknown or wrong.
+        Assert.True(options.LeaderElection);
+        Assert.Equal(("aifabric-system", 8081), (options.GatewayNamespace, options.GatewayPort));
+        Assert.Equal(name == "namespaced" ? "aifabric-system" : null, options.Namespace);
+    }
+
+    [Theory]
+    [InlineData("default")]
+    [InlineData("namespaced")]
+    [InlineData("everything")]
+    public async Task Gateway_knows_all_its_settings(string name)
+    {
+        string[] known = [.. typeof(GatewayOptions).GetProperties().Select(property => property.Name)];
+        Dictionary<string, string?> settings = await SettingsAsync(name, "gateway");
+        Assert.Contains("Gateway:InternalListen", settings.Keys);
+        Assert.All(settings.Keys.Where(key => key.StartsWith("Gateway:", StringComparison.Ordinal)), key => Assert.Contains(key["Gateway:".Length..], known));
+    }
+
+    [Fact]
+    public async Task Operator_looks_for_gateways_by_the_labels_that_gateway_pods_carry()
+    {
+        IReadOnlyList<Rendered> objects = await new Helm("3.17").TemplateAsync("--set", "nameOverride=fabric,fullnameOverride=f");
+        string selector = (await SettingsAsync("everything", "operator"))["Operator:GatewaySelector"]!; // The chart always sets it.
+        Assert.Contains("app.kubernetes.io/component=gateway", selector, StringComparison.Ordinal);
+        Rendered gateway = objects.Single(document => document is { Kind: "Deployment", Name: "f-gateway" });
+        Rendered operators = objects.Single(document => document is { Kind: "Deployment", Name: "f-operator" });
+        foreach (string pair in Environment(operators)["Operator:GatewaySelector"]!.Split(','))
+            Assert.Equal(pair.Split('=')[1], gateway.At("spec", "template", "metadata", "labels", pair.Split('=')[0]));
+    }
+
+    private static async Task<Dictionary<string, string?>> SettingsAsync(string name, string component)
+    {
+        string values = Path.Combine(ControlPlane.Repository, "tests", "golden", "chart", name + ".values.yaml");
+        IReadOnlyList<Rendered> objects = await new Helm("3.17").TemplateAsync("--values", values);
+        return Environment(objects.Single(document => document.Kind == "Deployment" && document.Name.EndsWith("-" + component, StringComparison.Ordinal)));
+    }
+
+    private static Dictionary<string, string?> Environment(Rendered deployment) =>
+        ((YamlSequenceNode)deployment.Node("spec", "template", "spec", "containers", 0, "env")!).Children.Cast<YamlMappingNode>() // There is always some.
+            .Where(variable => variable["name"].ToString().Contains("__", StringComparison.Ordinal))
+            .ToDictionary(variable => variable["name"].ToString().Replace("__", ":", StringComparison.Ordinal), variable => (string?)variable["value"].ToString());
+}

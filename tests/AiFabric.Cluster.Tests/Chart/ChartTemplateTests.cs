@@ -1,0 +1,74 @@
+using AiFabric.Cluster.Tests.RealCluster;
+using Xunit;
+using YamlDotNet.RepresentationModel;
+
+namespace AiFabric.Cluster.Tests.Chart;
+
+/// <summary>What the chart renders, the same with both Helms.</summary>
+[Trait("Suite", "e2e")]
+public sealed class ChartTemplateTests
+{
+    private static readonly string Golden = Path.Combine(ControlPlane.Repository, "tests", "golden", "chart");
+
+    public static TheoryData<string, string> Goldens => new MatrixTheoryData<string, string>(["3.17", "4.1"], ["default", "namespaced", "everything"]);
+
+    [Theory]
+    [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
+    public async Task Lint_finds_nothing(string version)
+    {
+        string said = await new Helm(version).RunAsync(["lint", "--strict", Helm.Chart]);
+        Assert.Contains("0 chart(s) failed", said, StringComparison.Ordinal);
+        Assert.DoesNotContain("[WARNING]", said, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Goldens))]
+    public async Task Objects_are_those_of_the_golden_file(string version, string name)
+    {
+        IReadOnlyList<Rendered> objects = await new Helm(version).TemplateAsync("--values", Path.Combine(Golden, name + ".values.yaml"));
+        string text = string.Join("---\n", objects.Select(document => document.Text)), path = Path.Combine(Golden, name + ".yaml");
+        if (Environment.GetEnvironmentVariable("AIFABRIC_UPDATE_GOLDEN") == "1")
+            await File.WriteAllTextAsync(path, text, TestContext.Current.CancellationToken);
+        Assert.Equal(await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken), text);
+    }
+
+    [Theory]
+    [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
+    public async Task Pods_keep_to_the_restricted_standard(string version)
+    {
+        foreach (Rendered deployment in (await new Helm(version).TemplateAsync()).Where(document => document.Kind == "Deployment"))
+        {
+            object[] pod = ["spec", "template", "spec"], container = [.. pod, "containers", 0, "securityContext"];
+            Assert.Equal("true", deployment.At([.. pod, "securityContext", "runAsNonRoot"]));
+            Assert.Equal("RuntimeDefault", deployment.At([.. pod, "securityContext", "seccompProfile", "type"]));
+            Assert.Equal("false", deployment.At([.. container, "allowPrivilegeEscalation"]));
+            Assert.Equal("true", deployment.At([.. container, "readOnlyRootFilesystem"]));
+            Assert.Equal("ALL", deployment.At([.. container, "capabilities", "drop", 0]));
+            Assert.All(((YamlSequenceNode)deployment.Node([.. pod, "volumes"])!).Children, // There is always /tmp.
+                volume => Assert.DoesNotContain("hostPath", ((YamlMappingNode)volume).Children.Keys.Select(key => key.ToString())));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
+    public async Task Namespaced_mode_renders_nothing_outside_of_the_namespace(string version)
+    {
+        IReadOnlyList<Rendered> objects = await new Helm(version).TemplateAsync("--set", "scope=namespace,webhooks.enabled=auto");
+        Assert.Contains(objects, document => document.Kind == "Role");
+        Assert.All(objects, document => Assert.Equal("aifabric-system", document.At("metadata", "namespace")));
+    }
+
+    [Theory]
+    [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
+    public async Task Dashboards_are_carried_as_they_are(string version)
+    {
+        IReadOnlyList<Rendered> objects = await new Helm(version).TemplateAsync("--set", "monitoring.dashboards.enabled=true");
+        foreach (string file in Directory.GetFiles(Path.Combine(Helm.Chart, "dashboards")))
+        {
+            string name = Path.GetFileName(file);
+            Rendered map = Assert.Single(objects, document => document.Name == "aifabric-dashboard-" + Path.GetFileNameWithoutExtension(file));
+            Assert.Equal((await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken)).Trim(), map.At("data", name)?.Trim());
+            Assert.Equal("1", map.At("metadata", "labels", "grafana_dashboard"));
+        }
+    }
+}
