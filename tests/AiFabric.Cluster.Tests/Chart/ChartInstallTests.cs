@@ -80,7 +80,7 @@ public sealed class ChartInstallTests(ChartCluster cluster) : IAsyncLifetime
     {
         await cluster.Plane.KubectlAsync(["create", "namespace", "tenant"]);
         await cluster.Plane.KubectlAsync(["create", "serviceaccount", "tenant-admin", "--namespace", "tenant"]);
-        // The built-in role admin: no Role may grant more than its author has, so it holds the custom resources by the chart's aggregated roles.
+        // No Role may grant more than its author holds: beyond the built-in role admin the author needs what the operator does.
         await cluster.Plane.KubectlAsync(["apply", "-f", "-"], TenantRights);
         await new Helm("4.1").RunAsync(
             cluster.Plane,
@@ -118,7 +118,7 @@ public sealed class ChartInstallTests(ChartCluster cluster) : IAsyncLifetime
         Assert.Equal((replicas, replicas), (deployment.Spec.Replicas, deployment.Status.ReadyReplicas));
     }
 
-    private Task CreateModelAsync(string name) => Client.CreateAsync(new CoServedModel
+    private async Task CreateModelAsync(string name) => await Client.CreateAsync(new CoServedModel
     {
         Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "default" },
         Spec = new CoServedModelSpec { Model = new ModelSource { Uri = "file:///models/demo" }, Replicas = 1 },
@@ -128,7 +128,7 @@ public sealed class ChartInstallTests(ChartCluster cluster) : IAsyncLifetime
         (await Client.GetAsync<V1CustomResourceDefinition>("adapters.aifabric.io"))!.Spec.Versions[0].Schema.OpenAPIV3Schema.Description;
 
     /// <summary>Writes the caBundle of the validating webhooks as the operator does.</summary>
-    private Task TrustAsync(string authority) => Client.ApplyAsync(
+    private async Task TrustAsync(string authority) => await Client.ApplyAsync(
         new V1ValidatingWebhookConfiguration
         {
             Metadata = new V1ObjectMeta { Name = Release },

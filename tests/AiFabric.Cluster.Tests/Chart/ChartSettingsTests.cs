@@ -20,12 +20,16 @@ public sealed class ChartSettingsTests
     public async Task Operator_takes_all_its_settings(string name)
     {
         Dictionary<string, string?> settings = await SettingsAsync(name, "operator");
+        using var folder = new TempFolder();
+        if (settings.ContainsKey("Operator:WorkerTemplateFile"))
+            settings["Operator:WorkerTemplateFile"] = await folder.WriteAsync(await WorkerTemplateAsync(name));
         IConfiguration configuration = new ConfigurationBuilder().AddInMemoryCollection(settings).Build();
         using ServiceProvider services = new ServiceCollection().AddSingleton(configuration).AddLogging().AddAiFabricOperator(configuration).BuildServiceProvider();
         OperatorOptions options = services.GetRequiredService<IOptions<OperatorOptions>>().Value; // Throws for what is unknown or wrong.
         Assert.True(options.LeaderElection);
         Assert.Equal(("aifabric-system", 8081), (options.GatewayNamespace, options.GatewayPort));
         Assert.Equal(name == "namespaced" ? "aifabric-system" : null, options.Namespace);
+        Assert.Equal(name == "everything", settings.ContainsKey("Operator:WorkerTemplateFile"));
     }
 
     [Theory]
@@ -52,15 +56,31 @@ public sealed class ChartSettingsTests
             Assert.Equal(pair.Split('=')[1], gateway.At("spec", "template", "metadata", "labels", pair.Split('=')[0]));
     }
 
-    private static async Task<Dictionary<string, string?>> SettingsAsync(string name, string component)
-    {
-        string values = Path.Combine(ControlPlane.Repository, "tests", "golden", "chart", name + ".values.yaml");
-        IReadOnlyList<Rendered> objects = await new Helm("3.17").TemplateAsync("--values", values);
-        return Environment(objects.Single(document => document.Kind == "Deployment" && document.Name.EndsWith("-" + component, StringComparison.Ordinal)));
-    }
+    private static async Task<Dictionary<string, string?>> SettingsAsync(string name, string component) => Environment(
+        (await ObjectsAsync(name)).Single(document => document.Kind == "Deployment" && document.Name.EndsWith("-" + component, StringComparison.Ordinal)));
+
+    private static async Task<string> WorkerTemplateAsync(string name) =>
+        (await ObjectsAsync(name)).Single(document => document.Name.EndsWith("-worker-template", StringComparison.Ordinal)).At("data", "template.yaml")!; // Rendered.
+
+    private static Task<IReadOnlyList<Rendered>> ObjectsAsync(string name) =>
+        new Helm("3.17").TemplateAsync("--values", Path.Combine(ControlPlane.Repository, "tests", "golden", "chart", name + ".values.yaml"));
 
     private static Dictionary<string, string?> Environment(Rendered deployment) =>
         ((YamlSequenceNode)deployment.Node("spec", "template", "spec", "containers", 0, "env")!).Children.Cast<YamlMappingNode>() // There is always some.
             .Where(variable => variable["name"].ToString().Contains("__", StringComparison.Ordinal))
             .ToDictionary(variable => variable["name"].ToString().Replace("__", ":", StringComparison.Ordinal), variable => (string?)variable["value"].ToString());
+
+    private sealed class TempFolder : IDisposable
+    {
+        private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("aifabric-chart-");
+
+        public async Task<string> WriteAsync(string text)
+        {
+            string path = Path.Combine(_folder.FullName, "template.yaml");
+            await File.WriteAllTextAsync(path, text);
+            return path;
+        }
+
+        public void Dispose() => _folder.Delete(recursive: true);
+    }
 }
