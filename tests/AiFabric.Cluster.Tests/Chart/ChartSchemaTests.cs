@@ -17,6 +17,7 @@ public sealed class ChartSchemaTests
         ("operator.resources.limits.memory=lots", "memory"),
         ("scope=everywhere", "scope"),
         ("data.uri=/var/lib", "uri"),
+        ("modelCache.sizeLimit=lots", "sizeLimit"),
         ("gateway.service.type=Ingress", "type"),
         ("gateway.service.port=70000", "port"),
         ("gateway.publicUrl=example.com", "publicUrl"),
@@ -48,6 +49,8 @@ public sealed class ChartSchemaTests
     [InlineData("4.1", "webhooks.enabled=true,scope=namespace", "webhooks.enabled")]
     [InlineData("3.17", "gateway.httpRoute.enabled=true", "gateway.httpRoute.parentRefs")]
     [InlineData("4.1", "gateway.httpRoute.enabled=true", "gateway.httpRoute.parentRefs")]
+    [InlineData("3.17", "modelCache.hostPath=/models,modelCache.claimName=models", "modelCache")]
+    [InlineData("4.1", "modelCache.hostPath=/models,modelCache.claimName=models", "modelCache")]
     [InlineData("3.17", "operator.serviceAccount.create=false", "operator.serviceAccount.name")]
     [InlineData("4.1", "operator.serviceAccount.create=false", "operator.serviceAccount.name")]
     public async Task Values_that_do_not_go_together_are_refused_with_a_way_out(string version, string set, string names)

@@ -23,11 +23,17 @@
 - {name: {{ printf "Operator__WorkerEnvironment__%s" $name | quote }}, value: {{ include "aifabric.text" $value | quote }}}
 {{- end }}
 - {name: Operator__DataUri, value: {{ .Values.data.uri | quote }}}
+{{- if and .Values.modelCache.hostPath .Values.modelCache.claimName }}
+{{- fail "modelCache: set hostPath or claimName, not both" }}
+{{- end }}
 {{- with .Values.modelCache.hostPath }}
 - {name: Operator__ModelCache__HostPath, value: {{ . | quote }}}
 {{- end }}
 {{- with .Values.modelCache.claimName }}
 - {name: Operator__ModelCache__ClaimName, value: {{ . | quote }}}
+{{- end }}
+{{- with .Values.modelCache.sizeLimit }}
+- {name: Operator__ModelCache__SizeLimit, value: {{ . | quote }}}
 {{- end }}
 {{- if include "aifabric.workerTemplate" . | fromYaml }}
 - {name: Operator__WorkerTemplateFile, value: /etc/aifabric/worker/template.yaml}

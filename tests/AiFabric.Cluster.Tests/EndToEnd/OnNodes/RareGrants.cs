@@ -18,6 +18,8 @@ internal static class RareGrants
             "a control token is read anew after minutes, and by an operator that did not make it"),
         new("aifabric-operator", "", "secrets", "patch", "operator/AiFabric.Operator/Workers/ControlTokens.cs", "client.ApplyAsync(NewSecret(",
             "a Secret that is there without a token gets one"),
+        new("aifabric-operator", "", "secrets", "update", "operator/AiFabric.Operator/Webhooks/Certificates/CertificateKeeper.cs", "client.UpdateAsync(found",
+            "the webhooks' certificate is renewed after months"),
         new("aifabric-operator", "aifabric.io", "coservedmodels/finalizers", "update", "operator/AiFabric.Operator/Objects/OwnedMetadata.cs", "BlockOwnerDeletion",
             "asked for by OwnerReferencesPermissionEnforcement (OpenShift), on behalf of the owner references we set"),
     ];
