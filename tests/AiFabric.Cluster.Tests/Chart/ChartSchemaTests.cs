@@ -18,6 +18,8 @@ public sealed class ChartSchemaTests
         ("scope=everywhere", "scope"),
         ("data.uri=/var/lib", "uri"),
         ("modelCache.sizeLimit=lots", "sizeLimit"),
+        ("gateway.hold.seconds=-1", "seconds"),
+        ("gateway.hold.requests=0", "requests"),
         ("gateway.service.type=Ingress", "type"),
         ("gateway.service.port=70000", "port"),
         ("gateway.publicUrl=example.com", "publicUrl"),

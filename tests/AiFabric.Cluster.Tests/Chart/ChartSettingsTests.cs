@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using AiFabric.Cluster.Tests.RealCluster;
 using AiFabric.Gateway;
 using AiFabric.Operator;
@@ -36,12 +37,15 @@ public sealed class ChartSettingsTests
     [InlineData("default")]
     [InlineData("namespaced")]
     [InlineData("everything")]
-    public async Task Gateway_knows_all_its_settings(string name)
+    public async Task Gateway_takes_all_its_settings(string name)
     {
         string[] known = [.. typeof(GatewayOptions).GetProperties().Select(property => property.Name)];
         Dictionary<string, string?> settings = await SettingsAsync(name, "gateway");
         Assert.Contains("Gateway:InternalListen", settings.Keys);
         Assert.All(settings.Keys.Where(key => key.StartsWith("Gateway:", StringComparison.Ordinal)), key => Assert.Contains(key["Gateway:".Length..], known));
+        GatewayOptions options = new ConfigurationBuilder().AddInMemoryCollection(settings).Build().GetSection(GatewayOptions.Section).Get<GatewayOptions>()!; // There are some.
+        Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
+        Assert.Equal(name == "everything" ? (20, 4096) : (50, 1024), (options.HoldSeconds, options.HeldRequests));
     }
 
     [Fact]

@@ -112,10 +112,23 @@ public sealed class ControlPlane : IAsyncDisposable
         _nodes = null;
     }
 
+    /// <summary>
+    /// Gives the custom-resource server the address of a webhook's Service, which it looks up by name: there is no DNS here. It notices within 5 s.
+    /// Only with nodes does anything answer at the address.
+    /// </summary>
+    public async Task NameServiceAsync(string @namespace, string name)
+    {
+        V1Service service = await Client.GetAsync<V1Service>(name, @namespace) ?? throw new InvalidOperationException($"there is no Service {@namespace}/{name}");
+        await File.AppendAllTextAsync(Path.Combine(Folder, "hosts"), $"{service.Spec.ClusterIP} {name}.{@namespace}.svc\n");
+    }
+
     /// <summary>Runs kubectl as administrator.</summary>
     /// <returns>What it printed on both outputs.</returns>
     public Task<string> KubectlAsync(IEnumerable<string> arguments, string? input = null, int exitCode = 0) =>
         Shell.RunAsync("kubectl", arguments, ClientEnvironment(), input, exitCode);
+
+    /// <summary>The same, whatever it ends with.</summary>
+    internal Task<Said> TryKubectlAsync(IEnumerable<string> arguments) => Shell.TryAsync("kubectl", arguments, ClientEnvironment());
 
     /// <summary>What kubectl and Helm need to reach this control plane as administrator, with a home of their own.</summary>
     public IReadOnlyDictionary<string, string?> ClientEnvironment() => new Dictionary<string, string?>
@@ -170,7 +183,7 @@ public sealed class ControlPlane : IAsyncDisposable
         var clock = Stopwatch.StartNew();
         foreach (V1CustomResourceDefinition definition in await Client.ListAsync<V1CustomResourceDefinition>())
         {
-            while ((await Shell.TryAsync("kubectl", ["get", definition.Metadata.Name, "-A"], ClientEnvironment())) is { ExitCode: not 0 } said)
+            while (await TryKubectlAsync(["get", definition.Metadata.Name, "-A"]) is { ExitCode: not 0 } said)
             {
                 if (clock.Elapsed > TimeSpan.FromSeconds(30))
                     throw new TimeoutException($"{definition.Metadata.Name} was not served within 30 s: {said.Text}");

@@ -10,8 +10,11 @@ if [ ! -s "$P/modern.crt" ]; then
     -extfile <(echo "extendedKeyUsage=serverAuth"; echo "subjectAltName=DNS:modern-crd.kube-system.svc,IP:127.0.0.1") 2>/dev/null
 fi
 K=$K8S_RUN/admin.kubeconfig
+# It looks up the Services of webhooks by name, and there is no DNS: an /etc/hosts of its own, $K8S_RUN/hosts, can name them.
+[ -s "$K8S_RUN/hosts" ] || cp /etc/hosts "$K8S_RUN/hosts"
+OWN=(); ! unshare --mount true 2>/dev/null || OWN=(unshare --mount bash -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$K8S_RUN/hosts")
 # authentication and authorization are asked of the 1.20 server; the admission plugins left out need APIs 1.20 does not have
-alive modern || start modern "$K8S_BIN/apiextensions-apiserver" --etcd-servers="http://127.0.0.1:$ETCD_PORT" --etcd-prefix=/modern --bind-address=0.0.0.0 --secure-port="$PORT" \
+alive modern || start modern "${OWN[@]}" "$K8S_BIN/apiextensions-apiserver" --etcd-servers="http://127.0.0.1:$ETCD_PORT" --etcd-prefix=/modern --bind-address=0.0.0.0 --secure-port="$PORT" \
   --tls-cert-file="$P/modern.crt" --tls-private-key-file="$P/modern.key" --client-ca-file="$P/ca.crt" \
   --authentication-kubeconfig="$K" --authorization-kubeconfig="$K" --kubeconfig="$K" --enable-priority-and-fairness=false \
   --disable-admission-plugins=ValidatingAdmissionPolicy,MutatingAdmissionPolicy

@@ -7,7 +7,7 @@ internal static partial class PromQl
 {
     /// <summary>All that our expressions call and join with. An expression with another function fails the test, which is then to be extended.</summary>
     private static readonly HashSet<string> Words =
-        ["sum", "min", "max", "rate", "increase", "absent", "histogram_quantile", "label_values", "and", "or", "unless"];
+        ["sum", "min", "max", "rate", "increase", "absent", "time", "histogram_quantile", "label_values", "and", "or", "unless"];
 
     public static IReadOnlyCollection<string> MetricsOf(string expression)
     {

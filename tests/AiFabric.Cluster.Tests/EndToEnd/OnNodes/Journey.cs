@@ -16,6 +16,15 @@ public sealed class Journey
     public const string Space = "aifabric-system";
 
     private const string Claim = "aifabric-data";
+
+    private const string Twin = """
+        apiVersion: aifabric.io/v1alpha1
+        kind: CoServedModel
+        metadata: {name: twin, namespace: default}
+        spec:
+          model: {uri: "file:///opt/aifabric/models/aifabric-demo-5m", name: demo}
+        """;
+
     private readonly ControlPlane _plane;
     private readonly Transcript _transcript;
 
@@ -23,6 +32,9 @@ public sealed class Journey
 
     /// <summary>Nodes that ran workers of the scaled model.</summary>
     public IReadOnlyList<string> WorkerNodes { get; private set; } = [];
+
+    /// <summary>What kubectl said to a model whose served name is taken: only the webhooks know.</summary>
+    public string Refusal { get; private set; } = "";
 
     /// <summary>What the pods printed that chatted: with the model, then with the adapter (several pods).</summary>
     public IReadOnlyList<string> Chats { get; private set; } = [];
@@ -67,11 +79,17 @@ public sealed class Journey
             $"install aifabric charts/aifabric --namespace {Space} --create-namespace --wait --timeout 5m --disable-openapi-validation "
             + $"--set data.uri=pvc://{Claim}");
         await KubectlAsync($"get pods -n {Space} -o wide");
+        await _plane.NameServiceAsync(Space, "aifabric-webhooks");
+        await FabricFixture.UntilAsync(
+            async () => (await _plane.TryKubectlAsync(["apply", "--dry-run=server", "-f", Sample("model.yaml")])).ExitCode == 0,
+            () => "the webhooks' answer", seconds: 60);
     }
 
     private async Task ServeAsync()
     {
         await KubectlAsync("apply -f samples/kubernetes/model.yaml");
+        Refusal = await _plane.KubectlAsync(["apply", "-f", "-"], Twin, exitCode: 1);
+        _transcript.Add("kubectl apply -f - # a second model of the same served name", Refusal);
         await KubectlAsync("wait --for=condition=Ready csm/demo --timeout=300s");
         await KubectlAsync("scale csm/demo --replicas=2");
         await FabricFixture.UntilAsync(
@@ -145,7 +163,7 @@ public sealed class Journey
     private async Task<string> ChatAsync(string name, string model)
     {
         var service = await _plane.Client.GetAsync<V1Service>("aifabric-gateway", Space);
-        string sample = await File.ReadAllTextAsync(Path.Combine(ControlPlane.Repository, "samples", "kubernetes", "chat.yaml"));
+        string sample = await File.ReadAllTextAsync(Sample("chat.yaml"));
         await ApplyAsync(sample.Replace("name: chat\nspec", $"name: {name}\nspec", StringComparison.Ordinal)
             .Replace("\"demo:jargon\"", $"\"{model}\"", StringComparison.Ordinal)
             .Replace("busybox:1.37", "docker.io/local/busybox:1", StringComparison.Ordinal)
@@ -156,6 +174,8 @@ public sealed class Journey
         _transcript.Add($"kubectl logs job/{name}", string.Join('\n', [.. events.Take(3), $"... ({events.Length} events)", .. events.TakeLast(2)]));
         return said;
     }
+
+    private static string Sample(string file) => Path.Combine(ControlPlane.Repository, "samples", "kubernetes", file);
 
     private async Task ApplyAsync(string yaml) => _transcript.Add("kubectl apply -f -", await _plane.KubectlAsync(["apply", "-f", "-"], yaml));
 

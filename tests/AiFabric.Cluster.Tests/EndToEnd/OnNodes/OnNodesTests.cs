@@ -28,6 +28,14 @@ public sealed class OnNodesTests(NodeFabric fabric)
     }
 
     [Fact]
+    public async Task Webhooks_refuse_what_no_schema_can()
+    {
+        Journey journey = await fabric.JourneyAsync();
+        Assert.Contains("admission webhook \"coservedmodels.validate.aifabric.io\" denied the request", journey.Refusal, StringComparison.Ordinal);
+        Assert.Contains("'demo'", journey.Refusal, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Uninstalling_the_chart_leaves_the_resources_and_no_deployment()
     {
         Journey journey = await fabric.JourneyAsync();
