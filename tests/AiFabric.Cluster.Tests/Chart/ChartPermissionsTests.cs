@@ -51,6 +51,7 @@ public sealed class ChartPermissionsTests(ChartCluster cluster)
             ["Operator__Webhooks__Port"] = $"{FreePort()}",
             ["Operator__GatewayUrls__0"] = routes.Urls.First(),
             ["Operator__PollMilliseconds"] = "100",
+            ["Operator__WorkerTemplateFile"] = Path.Combine(AppContext.BaseDirectory, "Operator", "fake-kubelet.yaml"),
         }))
         {
             await LiveAsync(models, () => @operator.Log);
