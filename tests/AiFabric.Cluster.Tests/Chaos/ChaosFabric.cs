@@ -1,0 +1,159 @@
+using System.Globalization;
+using System.Text.Json;
+using AiFabric.Cluster.Tests.EndToEnd;
+using AiFabric.Cluster.Tests.EndToEnd.OnNodes;
+using AiFabric.Cluster.Tests.RealCluster;
+using AiFabric.Crds.CoServedModels;
+using AiFabric.Kube;
+using k8s.Models;
+using Xunit;
+
+namespace AiFabric.Cluster.Tests.Chaos;
+
+/// <summary>
+/// A real control plane and two real nodes with the chart installed and a model of two replicas: what the chaos suite does its worst to. The jobs'
+/// data lie on a small file system of their own, so that its disk can be filled.
+/// </summary>
+public sealed class ChaosFabric : IAsyncLifetime
+{
+    public const string System = "aifabric-system";
+    public const string Space = "default";
+    public const string Model = "chaos";
+    public const int Replicas = 2;
+
+    private readonly string? _missing = NodeFabric.Missing();
+    private readonly List<ChaosRow> _rows = [];
+    private ControlPlane? _plane;
+
+    /// <summary>Skips the test visibly where there is nothing to run it on.</summary>
+    public ControlPlane Plane
+    {
+        get
+        {
+            Assert.SkipUnless(_missing is null, _missing ?? "");
+            return _plane!; // It started, or the fixture would have failed.
+        }
+    }
+
+    public IKubernetesClient Client => Plane.Client;
+
+    /// <summary>The gateway's Service, which this machine reaches as pods do.</summary>
+    public Uri Gateway { get; private set; } = new("http://unknown");
+
+    /// <summary>Folder of the jobs' data, on a file system of 24 MiB.</summary>
+    public string Data => Path.Combine(Plane.Folder, "data");
+
+    public async ValueTask InitializeAsync()
+    {
+        if (_missing is not null)
+            return;
+        _plane = await ControlPlane.StartAsync(new ControlPlaneOptions { ApplyCustomResourceDefinitions = false });
+        try
+        {
+            await _plane.StartNodesAsync(2, NodeFabric.ImageTars);
+            await InstallAsync();
+        }
+        catch
+        {
+            await DisposeAsync(); // xunit disposes only what it could initialize.
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_plane is null)
+            return;
+        string data = Data;
+        await _plane.DisposeAsync();
+        if (Directory.Exists(data))
+            await Shell.RunAsync("umount", ["-l", data], new Dictionary<string, string?>());
+        await WriteReportAsync();
+    }
+
+    /// <summary>Remembers a row for <c>artifacts/chaos</c>.</summary>
+    public void Add(ChaosRow row) => _rows.Add(row);
+
+    /// <summary>The gateway's, the operator's or the model's pods that are not on their way out.</summary>
+    public async Task<IReadOnlyList<V1Pod>> PodsAsync(string space, string label) =>
+        [.. (await Client.ListAsync<V1Pod>(space, label)).Where(pod => pod.Metadata.DeletionTimestamp is null).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal)];
+
+    public Task<IReadOnlyList<V1Pod>> WorkersAsync() => PodsAsync(Space, $"aifabric.io/model={Model}");
+
+    public Task<IReadOnlyList<V1Pod>> GatewaysAsync() => PodsAsync(System, "app.kubernetes.io/name=aifabric-gateway");
+
+    /// <summary>The operator's pod that holds the Lease.</summary>
+    public async Task<V1Pod> LeaderAsync()
+    {
+        string holder = await HolderAsync();
+        return (await PodsAsync(System, "app.kubernetes.io/name=aifabric-operator"))
+            .Single(pod => holder.StartsWith(pod.Metadata.Name, StringComparison.Ordinal));
+    }
+
+    /// <summary>Who holds the operator's Lease.</summary>
+    public async Task<string> HolderAsync() =>
+        (await Client.ListAsync<V1Lease>(System)).Select(lease => lease.Spec.HolderIdentity).FirstOrDefault(holder => !string.IsNullOrEmpty(holder)) ?? "";
+
+    public async Task<CoServedModel> ModelAsync() =>
+        await Client.GetAsync<CoServedModel>(Model, Space) ?? throw new InvalidOperationException($"{Model} is gone");
+
+    /// <summary>Waits until everything is as it was at the start: all pods ready, the model Ready as declared, a living leader.</summary>
+    public Task HealthyAsync(int replicas = Replicas) => FabricFixture.UntilAsync(
+        async () => await IsReadyAsync(replicas) && (await WorkersAsync()).Count == replicas && (await WorkersAsync()).All(IsReady)
+            && (await GatewaysAsync()) is { Count: 2 } gateways && gateways.All(IsReady) && await LeadsAsync(),
+        () => "the fabric to be whole", seconds: 240);
+
+    public static bool IsReady(V1Pod pod) => pod.Status?.Conditions?.Any(condition => condition is { Type: "Ready", Status: "True" }) == true;
+
+    /// <summary>Ready, of the spec as it stands, with so many replicas of the newest revision.</summary>
+    private async Task<bool> IsReadyAsync(int replicas)
+    {
+        CoServedModel model = await ModelAsync();
+        return model.Status is { } status && status.ObservedGeneration == model.Metadata.Generation
+            && status.ReadyReplicas == replicas && status.UpdatedReplicas == replicas
+            && status.Conditions?.Any(condition => condition is { Type: CoServedModelConditions.Ready, Status: "True" }) == true;
+    }
+
+    private async Task<bool> LeadsAsync()
+    {
+        string holder = await HolderAsync();
+        IReadOnlyList<V1Pod> operators = await PodsAsync(System, "app.kubernetes.io/name=aifabric-operator");
+        return operators.Count == 2 && operators.All(IsReady)
+            && operators.Any(pod => holder.StartsWith(pod.Metadata.Name, StringComparison.Ordinal));
+    }
+
+    private async Task InstallAsync()
+    {
+        Directory.CreateDirectory(Data);
+        await Shell.RunAsync("mount", ["-t", "tmpfs", "-o", "size=24m,mode=777", "tmpfs", Data], new Dictionary<string, string?>());
+        await Plane.KubectlAsync(["apply", "-f", "-"], DataVolume.Yaml("aifabric-data", Space, Data));
+        // The 1.20 core's OpenAPI document, which Helm would validate against, does not know x-kubernetes-validations. The server does.
+        await Shell.RunAsync(
+            "helm",
+            ["install", "aifabric", Path.Combine(ControlPlane.Repository, "charts", "aifabric"), "--namespace", System, "--create-namespace", "--wait", "--timeout", "5m",
+                "--disable-openapi-validation", "--set", "data.uri=pvc://aifabric-data"],
+            Plane.ClientEnvironment(), seconds: 400);
+        Gateway = new Uri($"http://{(await Client.GetAsync<V1Service>("aifabric-gateway", System))!.Spec.ClusterIP}"); // Helm waited for it.
+        string sample = await File.ReadAllTextAsync(Path.Combine(ControlPlane.Repository, "samples", "kubernetes", "model.yaml"));
+        await Plane.KubectlAsync(["apply", "-f", "-"], sample
+            .Replace("name: demo", $"name: {Model}", StringComparison.Ordinal)
+            .Replace("replicas: 1", $"replicas: {Replicas.ToString(CultureInfo.InvariantCulture)}", StringComparison.Ordinal));
+        await HealthyAsync();
+    }
+
+    private async Task WriteReportAsync()
+    {
+        if (_rows.Count == 0)
+            return;
+        string folder = Directory.CreateDirectory(Path.Combine(ControlPlane.Repository, "artifacts", "chaos")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(folder, "chaos.md"), $"{ChaosRow.Heading}\n{string.Join('\n', _rows)}\n");
+        await File.WriteAllTextAsync(Path.Combine(folder, "chaos.json"), JsonSerializer.Serialize(_rows));
+    }
+}
+
+/// <summary>The chaos suite: one fault after another, and not beside other tests.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class ChaosTestCollection : ICollectionFixture<ChaosFabric>
+{
+    public const string Name = "Chaos";
+}
