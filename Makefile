@@ -5,7 +5,7 @@ BIN := artifacts/bin
 CLI := $(BIN)/AiFabric.Cli/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/aifabric
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-cluster e2e bench-operator demo up down crds model format images install clean
+.PHONY: help build test test-cluster e2e chaos bench-operator demo up down crds model format images install clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ test-cluster: ## Tests on API servers, processes and real clients
 
 e2e: images ## Tests on a real Kubernetes control plane and real nodes (root, Debian 12)
 	SUITE=e2e tests/run.sh AiFabric.Cluster.Tests
+
+chaos: images ## Faults under load on a real control plane and real nodes: docs/benchmarks/chaos.md
+	SUITE=chaos tests/run.sh AiFabric.Cluster.Tests
 
 bench-operator: ## 500, 1000 and 2000 models and jobs on a real API server: docs/benchmarks/operator.md
 	dotnet build tests/AiFabric.Benchmarks -c $(CONFIGURATION) -v q -nologo

@@ -21,7 +21,7 @@ public sealed class ChaosFabric : IAsyncLifetime
     public const string Model = "chaos";
     public const int Replicas = 2;
 
-    private readonly string? _missing = NodeFabric.Missing();
+    private readonly string? _missing = NodeImages.Missing();
     private readonly List<ChaosRow> _rows = [];
     private ControlPlane? _plane;
 
@@ -50,7 +50,7 @@ public sealed class ChaosFabric : IAsyncLifetime
         _plane = await ControlPlane.StartAsync(new ControlPlaneOptions { ApplyCustomResourceDefinitions = false });
         try
         {
-            await _plane.StartNodesAsync(2, NodeFabric.ImageTars);
+            await _plane.StartNodesAsync(2, NodeImages.Tars);
             await InstallAsync();
         }
         catch
@@ -126,12 +126,12 @@ public sealed class ChaosFabric : IAsyncLifetime
     {
         Directory.CreateDirectory(Data);
         await Shell.RunAsync("mount", ["-t", "tmpfs", "-o", "size=24m,mode=777", "tmpfs", Data], new Dictionary<string, string?>());
-        await Plane.KubectlAsync(["apply", "-f", "-"], DataVolume.Yaml("aifabric-data", Space, Data));
+        await Plane.KubectlAsync(["apply", "-f", "-"], DataVolume.Yaml(Data));
         // The 1.20 core's OpenAPI document, which Helm would validate against, does not know x-kubernetes-validations. The server does.
         await Shell.RunAsync(
             "helm",
             ["install", "aifabric", Path.Combine(ControlPlane.Repository, "charts", "aifabric"), "--namespace", System, "--create-namespace", "--wait", "--timeout", "5m",
-                "--disable-openapi-validation", "--set", "data.uri=pvc://aifabric-data"],
+                "--disable-openapi-validation", "--set", $"data.uri=pvc://{DataVolume.Claim}"],
             Plane.ClientEnvironment(), seconds: 400);
         Gateway = new Uri($"http://{(await Client.GetAsync<V1Service>("aifabric-gateway", System))!.Spec.ClusterIP}"); // Helm waited for it.
         string sample = await File.ReadAllTextAsync(Path.Combine(ControlPlane.Repository, "samples", "kubernetes", "model.yaml"));

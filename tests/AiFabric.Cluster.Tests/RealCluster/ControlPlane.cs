@@ -29,6 +29,9 @@ public sealed class ControlPlane : IAsyncDisposable
     /// <summary>Root of the repository.</summary>
     public static string Repository { get; } = Root(AppContext.BaseDirectory);
 
+    /// <summary>The API server's.</summary>
+    public int Port => _port;
+
     /// <summary>Certificates, logs, process ids, etcd's data.</summary>
     public string Folder { get; } = StateFolder.Create();
 

@@ -15,8 +15,6 @@ public sealed class Journey
 {
     public const string Space = "aifabric-system";
 
-    private const string Claim = "aifabric-data";
-
     private const string Twin = """
         apiVersion: aifabric.io/v1alpha1
         kind: CoServedModel
@@ -73,11 +71,11 @@ public sealed class Journey
     private async Task InstallAsync()
     {
         await KubectlAsync("get nodes");
-        await ApplyAsync(Volume(Directory.CreateDirectory(Path.Combine(_plane.Folder, "data")).FullName));
+        await ApplyAsync(DataVolume.Yaml(Directory.CreateDirectory(Path.Combine(_plane.Folder, "data")).FullName));
         // The 1.20 core's OpenAPI document, which Helm would validate against, does not know x-kubernetes-validations. The server does.
         await HelmAsync(
             $"install aifabric charts/aifabric --namespace {Space} --create-namespace --wait --timeout 5m --disable-openapi-validation "
-            + $"--set data.uri=pvc://{Claim}");
+            + $"--set data.uri=pvc://{DataVolume.Claim}");
         await KubectlAsync($"get pods -n {Space} -o wide");
         await _plane.NameServiceAsync(Space, "aifabric-webhooks");
         await FabricFixture.UntilAsync(
@@ -193,36 +191,5 @@ public sealed class Journey
         Said said = await Shell.TryAsync("helm", words, _plane.ClientEnvironment(), seconds: 400);
         _transcript.Add("helm " + arguments, said.Text);
         Assert.True(said.ExitCode == 0, $"helm {arguments}: {said.Text}{(said.ExitCode == 0 ? "" : await KubectlAsync("describe pods -A"))}");
-    }
-
-    /// <summary>A volume that both nodes see, for both are this machine; on a cluster a file share takes its place.</summary>
-    private static string Volume(string folder)
-    {
-        if (!OperatingSystem.IsWindows())
-            File.SetUnixFileMode(folder, (UnixFileMode)0b111_111_111); // The workers' user writes to it.
-        return $$"""
-            apiVersion: v1
-            kind: PersistentVolume
-            metadata:
-              name: {{Claim}}
-            spec:
-              capacity: {storage: 1Gi}
-              accessModes: [ReadWriteMany]
-              storageClassName: ""
-              hostPath:
-                path: {{folder}}
-            ---
-            apiVersion: v1
-            kind: PersistentVolumeClaim
-            metadata:
-              name: {{Claim}}
-              namespace: default
-            spec:
-              accessModes: [ReadWriteMany]
-              storageClassName: ""
-              volumeName: {{Claim}}
-              resources:
-                requests: {storage: 1Gi}
-            """;
     }
 }

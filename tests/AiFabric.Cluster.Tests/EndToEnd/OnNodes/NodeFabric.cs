@@ -6,11 +6,9 @@ namespace AiFabric.Cluster.Tests.EndToEnd.OnNodes;
 /// <summary>A control plane and two real nodes with the built images, and what is done to them: the journey, once for all tests.</summary>
 public sealed class NodeFabric : IAsyncLifetime
 {
-    private readonly string? _missing = Missing();
+    private readonly string? _missing = NodeImages.Missing();
     private ControlPlane? _plane;
     private Task<Journey>? _journey;
-
-    private static string Images => Path.Combine(ControlPlane.Repository, "artifacts", "images");
 
     /// <summary>The journey's record; the first caller makes it happen. Skips the test visibly where there is nothing to run it on.</summary>
     public Task<Journey> JourneyAsync()
@@ -26,7 +24,7 @@ public sealed class NodeFabric : IAsyncLifetime
         _plane = await ControlPlane.StartAsync(new ControlPlaneOptions { ApplyCustomResourceDefinitions = false });
         try
         {
-            await _plane.StartNodesAsync(2, [.. new[] { "operator", "gateway", "worker" }.Select(Tar)]);
+            await _plane.StartNodesAsync(2, NodeImages.Tars);
         }
         catch
         {
@@ -40,11 +38,6 @@ public sealed class NodeFabric : IAsyncLifetime
         if (_plane is not null)
             await _plane.DisposeAsync();
     }
-
-    private static string Tar(string image) => Path.Combine(Images, image + ".tar");
-
-    private static string? Missing() =>
-        ControlPlane.Missing() ?? (File.Exists(Tar("worker")) ? null : $"{Tar("worker")} is not there: make images");
 }
 
 /// <summary>The tests of the fabric on real nodes: one after another, and not beside the other tests, which they would starve.</summary>
