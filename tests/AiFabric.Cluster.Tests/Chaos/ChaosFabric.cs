@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using AiFabric.Cluster.Tests.EndToEnd;
 using AiFabric.Cluster.Tests.EndToEnd.OnNodes;
 using AiFabric.Cluster.Tests.RealCluster;
@@ -20,6 +22,8 @@ public sealed class ChaosFabric : IAsyncLifetime
     public const string Space = "default";
     public const string Model = "chaos";
     public const int Replicas = 2;
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Converters = { new JsonStringEnumConverter() } };
 
     private readonly string? _missing = NodeImages.Missing();
     private readonly List<ChaosRow> _rows = [];
@@ -64,10 +68,7 @@ public sealed class ChaosFabric : IAsyncLifetime
     {
         if (_plane is null)
             return;
-        string data = Data;
         await _plane.DisposeAsync();
-        if (Directory.Exists(data))
-            await Shell.RunAsync("umount", ["-l", data], new Dictionary<string, string?>());
         await WriteReportAsync();
     }
 
@@ -80,13 +81,13 @@ public sealed class ChaosFabric : IAsyncLifetime
 
     public Task<IReadOnlyList<V1Pod>> WorkersAsync() => PodsAsync(Space, $"aifabric.io/model={Model}");
 
-    public Task<IReadOnlyList<V1Pod>> GatewaysAsync() => PodsAsync(System, "app.kubernetes.io/name=aifabric-gateway");
+    public Task<IReadOnlyList<V1Pod>> GatewaysAsync() => PodsAsync(System, "app.kubernetes.io/component=gateway");
 
     /// <summary>The operator's pod that holds the Lease.</summary>
     public async Task<V1Pod> LeaderAsync()
     {
         string holder = await HolderAsync();
-        return (await PodsAsync(System, "app.kubernetes.io/name=aifabric-operator"))
+        return (await PodsAsync(System, "app.kubernetes.io/component=operator"))
             .Single(pod => holder.StartsWith(pod.Metadata.Name, StringComparison.Ordinal));
     }
 
@@ -96,6 +97,9 @@ public sealed class ChaosFabric : IAsyncLifetime
 
     public async Task<CoServedModel> ModelAsync() =>
         await Client.GetAsync<CoServedModel>(Model, Space) ?? throw new InvalidOperationException($"{Model} is gone");
+
+    public Task<CoServedModel> ScaleAsync(int replicas) =>
+        Client.PatchAsync<CoServedModel>(Model, Space, new JsonObject { ["spec"] = new JsonObject { ["replicas"] = replicas } });
 
     /// <summary>Waits until everything is as it was at the start: all pods ready, the model Ready as declared, a living leader.</summary>
     public Task HealthyAsync(int replicas = Replicas) => FabricFixture.UntilAsync(
@@ -117,7 +121,7 @@ public sealed class ChaosFabric : IAsyncLifetime
     private async Task<bool> LeadsAsync()
     {
         string holder = await HolderAsync();
-        IReadOnlyList<V1Pod> operators = await PodsAsync(System, "app.kubernetes.io/name=aifabric-operator");
+        IReadOnlyList<V1Pod> operators = await PodsAsync(System, "app.kubernetes.io/component=operator");
         return operators.Count == 2 && operators.All(IsReady)
             && operators.Any(pod => holder.StartsWith(pod.Metadata.Name, StringComparison.Ordinal));
     }
@@ -147,13 +151,13 @@ public sealed class ChaosFabric : IAsyncLifetime
             return;
         string folder = Directory.CreateDirectory(Path.Combine(ControlPlane.Repository, "artifacts", "chaos")).FullName;
         await File.WriteAllTextAsync(Path.Combine(folder, "chaos.md"), $"{ChaosRow.Heading}\n{string.Join('\n', _rows)}\n");
-        await File.WriteAllTextAsync(Path.Combine(folder, "chaos.json"), JsonSerializer.Serialize(_rows));
+        await File.WriteAllTextAsync(Path.Combine(folder, "chaos.json"), JsonSerializer.Serialize(_rows, Indented));
     }
 }
 
 /// <summary>The chaos suite: one fault after another, and not beside other tests.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
-public sealed class ChaosTestCollection : ICollectionFixture<ChaosFabric>
+public sealed class ChaosRuns : ICollectionFixture<ChaosFabric>
 {
     public const string Name = "Chaos";
 }

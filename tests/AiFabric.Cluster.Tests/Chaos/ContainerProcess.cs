@@ -20,10 +20,17 @@ internal static class ContainerProcess
 
     public static Task ResumeAsync(V1Pod pod) => SignalAsync(pod, "CONT");
 
-    /// <summary>Processes of this name on the machine, whatever pod they are of.</summary>
-    public static int Count(string name) => Process.GetProcessesByName(name).Length;
+    /// <summary>Processes of this name in the pods of the machine.</summary>
+    public static int Count(string name)
+    {
+        Process[] processes = Process.GetProcessesByName(name);
+        int count = processes.Count(process => Groups(process.Id.ToString(CultureInfo.InvariantCulture)).Contains("/kubepods", StringComparison.Ordinal));
+        foreach (Process process in processes)
+            process.Dispose();
+        return count;
+    }
 
-    private static Task SignalAsync(V1Pod pod, string signal) => Shell.RunAsync(
+    private static Task<string> SignalAsync(V1Pod pod, string signal) => Shell.RunAsync(
         "kill", [$"-{signal}", Find(pod).ToString(CultureInfo.InvariantCulture)], new Dictionary<string, string?>());
 
     /// <summary>The first process whose control group is the pod's only container.</summary>

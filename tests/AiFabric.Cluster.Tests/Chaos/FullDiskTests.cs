@@ -8,13 +8,13 @@ namespace AiFabric.Cluster.Tests.Chaos;
 
 /// <summary>A disk that fills up under a FinetuneJob.</summary>
 [Trait("Suite", "chaos")]
-[Collection(ChaosTestCollection.Name)]
+[Collection(ChaosRuns.Name)]
 public sealed class FullDiskTests(ChaosFabric fabric, ITestOutputHelper output)
 {
     [Fact]
     public async Task A_full_disk_stops_the_job_with_its_reason_and_costs_no_chat()
     {
-        ChaosRow row = await new Ordeal(fabric, output).EndureAsync("disk of the checkpoints full, then freed", async () =>
+        ChaosRow row = await Ordeal.EndureAsync(fabric, output, new Fault("disk of the checkpoints full, then freed", async ordeal =>
         {
             string ballast = Path.Combine(fabric.Data, "ballast");
             await FillAsync(ballast);
@@ -24,9 +24,12 @@ public sealed class FullDiskTests(ChaosFabric fabric, ITestOutputHelper output)
                 async () => (told = await NoSpaceAsync()) is not null, () => "a condition that names the full disk", seconds: 180);
             output.WriteLine($"{told!.Type}={told.Status} {told.Reason}: {told.Message}"); // Just found.
             File.Delete(ballast);
+            ordeal.Over();
             await FabricFixture.UntilAsync(
                 async () => await ConditionAsync("Complete") is { Status: "True" }, () => "the job to complete once there is room", seconds: 240);
-            await fabric.Plane.KubectlAsync(["delete", "ftj/full-disk", "adp/full-disk"]);
+        })
+        {
+            TidyAsync = () => fabric.Plane.KubectlAsync(["delete", "ftj/full-disk", "adp/full-disk"]),
         });
         Assert.Empty(row.Load.Failures);
     }

@@ -3,7 +3,6 @@ using System.Net;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Kube;
 using AiFabric.Protocol;
-using AiFabric.Protocol.Gateway;
 using k8s.Models;
 
 namespace AiFabric.Cluster.Tests.Chaos;
@@ -96,7 +95,7 @@ internal sealed class HonestyMonitor(IKubernetesClient client, string space, str
     private async Task<string[]> RoutedAsync(CancellationToken cancellationToken)
     {
         IReadOnlyList<V1Pod> gateways = await client.ListAsync<V1Pod>(
-            gatewaySpace, "app.kubernetes.io/name=aifabric-gateway", cancellationToken: cancellationToken);
+            gatewaySpace, "app.kubernetes.io/component=gateway", cancellationToken: cancellationToken);
         string?[] reports = await Task.WhenAll(gateways.Where(pod => pod.Status?.PodIP is not null)
             .Select(pod => GetAsync($"http://{pod.Status.PodIP}:8081/internal/routes", cancellationToken)));
         return

@@ -4,7 +4,6 @@ using AiFabric.Cluster.Tests.Load;
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
-using AiFabric.Kube;
 using k8s;
 using k8s.Models;
 using Xunit;
@@ -12,56 +11,83 @@ using Xunit;
 namespace AiFabric.Cluster.Tests.Chaos;
 
 /// <summary>One fault under a steady stream of chats: before, during, and until all is as it was.</summary>
-/// <param name="fabric">What it is done to.</param>
-/// <param name="output">Gets the row.</param>
-internal sealed class Ordeal(ChaosFabric fabric, ITestOutputHelper output)
+internal sealed class Ordeal : IDisposable
 {
     private const int MaxTokens = 96;
 
-    /// <summary>Streams that are open at the same time.</summary>
-    public const int Concurrency = 4;
+    private readonly ChaosFabric _fabric;
+    private readonly ITestOutputHelper _output;
+    private readonly Fault _fault;
+    private readonly StreamLoad _load;
+    private readonly HonestyMonitor _monitor;
+    private readonly Stopwatch _clock = new();
 
-    private StreamLoad? _load;
-
-    /// <summary>Does the worst and reports what came of it.</summary>
-    /// <param name="fault">For the report.</param>
-    /// <param name="strike">The fault, to its end if it lasts.</param>
-    /// <param name="atLeast">Streams of the whole ordeal.</param>
-    /// <param name="replicas">Replicas that the model then should have.</param>
-    public async Task<ChaosRow> EndureAsync(string fault, Func<Task> strike, int atLeast = 0, int replicas = ChaosFabric.Replicas)
+    private Ordeal(ChaosFabric fabric, ITestOutputHelper output, Fault fault)
     {
-        await fabric.HealthyAsync(replicas);
-        IReadOnlyDictionary<string, int> before = await InventoryAsync();
-        using var load = _load = new StreamLoad(fabric.Gateway, ChaosFabric.Model, MaxTokens);
-        bool over = false;
-        Task<LoadResult> streams = load.RunAsync(Concurrency, number => number < atLeast || !Volatile.Read(ref over), TestContext.Current.CancellationToken);
-        await ServedAsync(Concurrency);
-        using var monitor = new HonestyMonitor(fabric.Client, ChaosFabric.Space, ChaosFabric.Model, ChaosFabric.System);
-        monitor.Start();
+        (_fabric, _output, _fault) = (fabric, output, fault);
+        _load = new StreamLoad(fabric.Gateway, ChaosFabric.Model, MaxTokens);
+        _monitor = new HonestyMonitor(fabric.Client, ChaosFabric.Space, ChaosFabric.Model, ChaosFabric.System);
+    }
 
-        await strike();
-        var clock = Stopwatch.StartNew();
-        await fabric.HealthyAsync(replicas);
-        double recovered = clock.Elapsed.TotalSeconds;
-        await ServedAsync(2 * Concurrency);
-        Volatile.Write(ref over, true);
-        LoadResult result = await streams;
-
-        var row = new ChaosRow(fault, result, recovered, await LeftBehindAsync(before), await monitor.StopAsync());
-        fabric.Add(row);
-        output.WriteLine(row.ToString());
-        output.WriteLine(result.ToString());
+    /// <summary>Does the worst, reports what came of it, and holds it to what must be true whatever the fault is.</summary>
+    public static async Task<ChaosRow> EndureAsync(ChaosFabric fabric, ITestOutputHelper output, Fault fault)
+    {
+        using var ordeal = new Ordeal(fabric, output, fault);
+        ChaosRow row = await ordeal.EndureAsync();
         Assert.True(row.Honesty.Samples > 0 && row.Honesty.FalseReadySeconds == 0, row.ToString());
         Assert.Equal(0, row.Load.Of(StreamEnding.Malformed));
         Assert.Empty(row.LeftBehind);
         return row;
     }
 
+    /// <summary>Called when a fault that lasts has ended: recovery is counted from here.</summary>
+    public void Over() => _clock.Restart();
+
     /// <summary>Waits until so many more streams have ended: the suite's clock, which needs no sleep.</summary>
     public Task ServedAsync(int more)
     {
-        int goal = _load!.Ended + more; // Only called while an ordeal goes on.
+        int goal = _load.Ended + more;
         return FabricFixture.UntilAsync(() => Task.FromResult(_load.Ended >= goal), () => $"{goal} streams; {_load.Ended} have ended", seconds: 180);
+    }
+
+    public void Dispose()
+    {
+        _load.Dispose();
+        _monitor.Dispose();
+    }
+
+    private async Task<ChaosRow> EndureAsync()
+    {
+        await _fabric.ScaleAsync(_fault.Replicas);
+        await _fabric.HealthyAsync(_fault.Replicas);
+        IReadOnlyDictionary<string, int> before = await InventoryAsync();
+        bool over = false;
+        double recovered;
+        LoadResult result;
+        Task<LoadResult> streams = _load.RunAsync(
+            _fault.Concurrency, number => number < _fault.AtLeast || !Volatile.Read(ref over), TestContext.Current.CancellationToken);
+        try
+        {
+            await ServedAsync(_fault.Concurrency);
+            _monitor.Start();
+            _clock.Restart();
+            await _fault.StrikeAsync(this);
+            await _fabric.HealthyAsync(_fault.ReplicasAfter ?? _fault.Replicas);
+            recovered = _clock.Elapsed.TotalSeconds;
+            await ServedAsync(2 * _fault.Concurrency);
+            await _fault.TidyAsync();
+        }
+        finally
+        {
+            Volatile.Write(ref over, true);
+            result = await streams;
+            _output.WriteLine($"{_fault.Name}: {result}");
+        }
+        Honesty honesty = await _monitor.StopAsync();
+        var row = new ChaosRow(_fault.Name, result, recovered, await LeftBehindAsync(before), honesty);
+        _fabric.Add(row);
+        _output.WriteLine(row.ToString());
+        return row;
     }
 
     /// <summary>What is there more of than before, once there is time to tidy up.</summary>
@@ -100,7 +126,7 @@ internal sealed class Ordeal(ChaosFabric fabric, ITestOutputHelper output)
     private async Task<int> CountAsync<T>(Func<T, bool>? counts = null)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        IReadOnlyList<T> mine = [.. await fabric.Client.ListAsync<T>(ChaosFabric.Space), .. await fabric.Client.ListAsync<T>(ChaosFabric.System)];
+        IReadOnlyList<T> mine = [.. await _fabric.Client.ListAsync<T>(ChaosFabric.Space), .. await _fabric.Client.ListAsync<T>(ChaosFabric.System)];
         return mine.Count(counts ?? (_ => true));
     }
 }

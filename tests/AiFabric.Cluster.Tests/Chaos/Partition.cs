@@ -37,5 +37,5 @@ internal sealed class Partition : IAsyncDisposable
         _rules.Add(rule);
     }
 
-    private static Task IptablesAsync(string[] arguments) => Shell.RunAsync("iptables", ["-w", .. arguments], new Dictionary<string, string?>());
+    private static Task<string> IptablesAsync(string[] arguments) => Shell.RunAsync("iptables", ["-w", .. arguments], new Dictionary<string, string?>());
 }
