@@ -9,7 +9,7 @@ WebApplication app = OperatorHost.Build(builder);
 try
 {
     await app.RunAsync();
-    return 0;
+    return Environment.ExitCode; // Not 0 when the Lease was lost.
 }
 catch (OptionsValidationException e)
 {

@@ -14,9 +14,6 @@ internal sealed record Fault(string Name, Func<Ordeal, Task> StrikeAsync)
     /// <summary>Streams that are open at the same time.</summary>
     public int Concurrency { get; init; } = 4;
 
-    /// <summary>Streams of the whole ordeal, at least.</summary>
-    public int AtLeast { get; init; }
-
     /// <summary>Takes away what the strike added on purpose.</summary>
     public Func<Task> TidyAsync { get; init; } = () => Task.CompletedTask;
 }

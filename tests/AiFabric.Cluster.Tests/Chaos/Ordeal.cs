@@ -50,6 +50,11 @@ internal sealed class Ordeal : IDisposable
         return FabricFixture.UntilAsync(() => Task.FromResult(_load.Ended >= goal), () => $"{goal} streams; {_load.Ended} have ended", seconds: 180);
     }
 
+    /// <summary>Waits until the fabric is whole; what is amiss meanwhile goes to the test's output.</summary>
+    public Task HealthyAsync() => _fabric.HealthyAsync(
+        _fault.ReplicasAfter ?? _fault.Replicas,
+        ailment => _output.WriteLine(FormattableString.Invariant($"{_fault.Name}: {_clock.Elapsed.TotalSeconds:0.0} s: {ailment}")));
+
     public void Dispose()
     {
         _load.Dispose();
@@ -64,15 +69,14 @@ internal sealed class Ordeal : IDisposable
         bool over = false;
         double recovered;
         LoadResult result;
-        Task<LoadResult> streams = _load.RunAsync(
-            _fault.Concurrency, number => number < _fault.AtLeast || !Volatile.Read(ref over), TestContext.Current.CancellationToken);
+        Task<LoadResult> streams = _load.RunAsync(_fault.Concurrency, _ => !Volatile.Read(ref over), TestContext.Current.CancellationToken);
         try
         {
             await ServedAsync(_fault.Concurrency);
             _monitor.Start();
             _clock.Restart();
             await _fault.StrikeAsync(this);
-            await _fabric.HealthyAsync(_fault.ReplicasAfter ?? _fault.Replicas);
+            await HealthyAsync();
             recovered = _clock.Elapsed.TotalSeconds;
             await ServedAsync(2 * _fault.Concurrency);
             await _fault.TidyAsync();
