@@ -154,12 +154,16 @@ public sealed class ChaosFabric : IAsyncLifetime
             ["install", "aifabric", Path.Combine(ControlPlane.Repository, "charts", "aifabric"), "--namespace", System, "--create-namespace", "--wait", "--timeout", "5m",
                 "--disable-openapi-validation", "--set", $"data.uri=pvc://{DataVolume.Claim}"],
             Plane.ClientEnvironment(), seconds: 400);
+        await Plane.NameServiceAsync(System, "aifabric-webhooks");
         Gateway = new Uri($"http://{(await Client.GetAsync<V1Service>("aifabric-gateway", System))!.Spec.ClusterIP}"); // Helm waited for it.
         string sample = await File.ReadAllTextAsync(Path.Combine(ControlPlane.Repository, "samples", "kubernetes", "model.yaml"));
-        await Plane.KubectlAsync(["apply", "-f", "-"], sample
+        sample = sample
             .Replace("name: demo", $"name: {Model}", StringComparison.Ordinal)
             .Replace("replicas: 1", $"replicas: {Replicas.ToString(CultureInfo.InvariantCulture)}", StringComparison.Ordinal)
-            .Replace("cpu: \"1\"", "cpu: 500m", StringComparison.Ordinal)); // Else the streams take both cores, and recovery is a matter of CPU shares.
+            .Replace("cpu: \"1\"", "cpu: 500m", StringComparison.Ordinal); // Else the streams take both cores, and recovery is a matter of CPU shares.
+        await FabricFixture.UntilAsync(
+            async () => (await Shell.TryAsync("kubectl", ["apply", "-f", "-"], Plane.ClientEnvironment(), sample)).ExitCode == 0,
+            () => "the webhooks to let the model in");
         await HealthyAsync();
     }
 
