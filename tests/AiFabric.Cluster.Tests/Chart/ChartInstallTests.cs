@@ -43,6 +43,7 @@ public sealed class ChartInstallTests(ChartCluster cluster) : IAsyncLifetime
         Assert.Contains("Monitors, alerts and dashboards are left out", notes, StringComparison.Ordinal);
         await ReadyAsync("aifabric-operator", 2);
         await ReadyAsync("aifabric-gateway", 2);
+        await cluster.Plane.ServedAsync();
         string model = "kept-" + version.Replace('.', '-');
         await CreateModelAsync(model);
         await TrustAsync("authority");

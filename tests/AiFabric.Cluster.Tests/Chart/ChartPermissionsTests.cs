@@ -38,6 +38,7 @@ public sealed class ChartPermissionsTests(ChartCluster cluster)
             // Nobody answers the webhooks at their Service without nodes; the operator keeps their certificate all the same.
             ["install", "aifabric", Helm.Chart, "--namespace", release, "--take-ownership", "--disable-openapi-validation", "--set",
                 $"scope={scope},webhooks.failurePolicy=Ignore,webhooks.timeoutSeconds=1,gateway.requireApiKeys=true"]);
+        await cluster.Plane.ServedAsync();
         await using var kubelet = new FakeKubelet(Client, models);
         await using WebApplication routes = await RoutesAsync(kubelet);
         await using Account gateway = await Account.StartAsync(cluster.Plane, release, "gateway", new Dictionary<string, string>

@@ -181,7 +181,7 @@ public sealed class ControlPlane : IAsyncDisposable
     }
 
     /// <summary>Waits until every custom resource can be listed: Established comes a second or two before the API server passes requests on.</summary>
-    private async Task ServedAsync()
+    public async Task ServedAsync()
     {
         var clock = Stopwatch.StartNew();
         foreach (V1CustomResourceDefinition definition in await Client.ListAsync<V1CustomResourceDefinition>())
