@@ -87,6 +87,12 @@ annotations:
 {{- if or (eq $wanted "true") (and (eq $wanted "auto") (.root.Capabilities.APIVersions.Has "monitoring.coreos.com/v1")) }}true{{ end }}
 {{- end }}
 
+{{- /* "true" when the gateway gets an HTTPRoute. */}}
+{{- define "aifabric.hasRoute" -}}
+{{- $wanted := toString .Values.gateway.httpRoute.enabled }}
+{{- if or (eq $wanted "true") (and (eq $wanted "auto") (.Capabilities.APIVersions.Has "gateway.networking.k8s.io/v1")) }}true{{ end }}
+{{- end }}
+
 {{- /* The API of PodDisruptionBudgets that the cluster knows; empty when none. */}}
 {{- define "aifabric.budgetApi" -}}
 {{- if .Capabilities.APIVersions.Has "policy/v1" }}policy/v1

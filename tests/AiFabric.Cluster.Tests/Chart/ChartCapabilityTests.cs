@@ -49,6 +49,20 @@ public sealed class ChartCapabilityTests
         Assert.Equal("policy/v1", objects.Single(document => document.Kind == "PodDisruptionBudget").At("apiVersion"));
     }
 
+    [Theory]
+    [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
+    public async Task A_route_comes_with_the_gateway_api_or_when_it_is_asked_for(string version)
+    {
+        const string Parent = "gateway.httpRoute.parentRefs[0].name=public,gateway.httpRoute.enabled=";
+        var helm = new Helm(version);
+        Assert.Equal(0, Routes(await helm.TemplateAsync()));
+        Assert.Equal(0, Routes(await helm.TemplateAsync("--set", Parent + "auto")));
+        Assert.Equal(1, Routes(await helm.TemplateAsync("--set", Parent + "auto", "--api-versions", "gateway.networking.k8s.io/v1")));
+        Assert.Equal(1, Routes(await helm.TemplateAsync("--set", Parent + "true")));
+    }
+
+    private static int Routes(IReadOnlyList<Rendered> objects) => objects.Count(document => document.Kind == "HTTPRoute");
+
     private static int Monitors(IReadOnlyList<Rendered> objects) => objects.Count(document =>
         document.Kind is "PodMonitor" or "PrometheusRule" || document.Name.Contains("-dashboard-", StringComparison.Ordinal));
 }

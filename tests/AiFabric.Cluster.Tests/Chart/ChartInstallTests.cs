@@ -14,7 +14,7 @@ public sealed class ChartInstallTests(ChartCluster cluster) : IAsyncLifetime
     private const string Release = "aifabric";
 
     // Of nothing that webhooks would do is anything tested here, and nobody answers them without nodes.
-    private const string Values = "webhooks.failurePolicy=Ignore,webhooks.timeoutSeconds=1";
+    private const string Values = "webhooks.failurePolicy=Ignore,webhooks.timeoutSeconds=1,gateway.httpRoute.enabled=auto";
 
     private static readonly string[] Definitions = ["adapters.aifabric.io", "coservedmodels.aifabric.io", "finetunejobs.aifabric.io"];
 
@@ -41,6 +41,7 @@ public sealed class ChartInstallTests(ChartCluster cluster) : IAsyncLifetime
         string notes = await helm.RunAsync(cluster.Plane, ["install", Release, Helm.Chart, "--create-namespace", .. Common, "--set", Values]);
         Assert.Contains("PodDisruptionBudgets are policy/v1beta1: the cluster has no policy/v1", notes, StringComparison.Ordinal);
         Assert.Contains("Monitors, alerts and dashboards are left out", notes, StringComparison.Ordinal);
+        Assert.Contains("The HTTPRoute is left out", notes, StringComparison.Ordinal);
         await ReadyAsync("aifabric-operator", 2);
         await ReadyAsync("aifabric-gateway", 2);
         await cluster.Plane.ServedAsync();
