@@ -30,9 +30,9 @@ internal sealed class WatchEndpoint(ClusterApi api, TimeProvider clock, IHostApp
         var stream = new EventStream(context.Response, path.Entry, wanted, request.Text("includeObject"), clock);
         try
         {
-            await context.Response.StartAsync(both.Token);
-            await context.Response.Body.FlushAsync(both.Token);
-            await RunAsync(request, path, selector, stream, both.Token);
+            await context.Response.StartAsync(cancellationToken);
+            await context.Response.Body.FlushAsync(cancellationToken);
+            await RunAsync(request, path, selector, stream, both.Token, cancellationToken);
         }
         catch (OperationCanceledException)
         {
@@ -45,7 +45,9 @@ internal sealed class WatchEndpoint(ClusterApi api, TimeProvider clock, IHostApp
         }
     }
 
-    private async Task RunAsync(HttpRequest request, ApiPath path, Selector selector, EventStream stream, CancellationToken cancellationToken)
+    // The time bounds the waiting only: what has happened already is told, however busy the machine is.
+    private async Task RunAsync(
+        HttpRequest request, ApiPath path, Selector selector, EventStream stream, CancellationToken waiting, CancellationToken cancellationToken)
     {
         var type = path.Entry.Type;
         var from = request.Text("resourceVersion");
@@ -64,7 +66,7 @@ internal sealed class WatchEndpoint(ClusterApi api, TimeProvider clock, IHostApp
             throw ApiException.BadRequest($"resourceVersion: Invalid value: \"{from}\"");
         }
 
-        await foreach (var change in api.WatchAsync(type, path.Namespace, selector, after, BookmarkEvery, cancellationToken))
+        await foreach (var change in api.WatchAsync(type, path.Namespace, selector, after, BookmarkEvery, waiting))
         {
             if (bookmarks || change.Type != ClusterEvent.Bookmark)
                 await stream.SendAsync(change.Type, change.Object, cancellationToken);

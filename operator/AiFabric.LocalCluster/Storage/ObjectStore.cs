@@ -112,6 +112,7 @@ internal sealed class ObjectStore : IDisposable
             foreach (var change in found)
                 yield return change;
             after = reached;
+            cancellationToken.ThrowIfCancellationRequested();
             if (found.Count > 0)
                 continue;
             try
