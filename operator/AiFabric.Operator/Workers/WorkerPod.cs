@@ -13,6 +13,9 @@ internal sealed record WorkerPod
     /// <summary>Name of the worker's container in every pod.</summary>
     public const string ContainerName = "worker";
 
+    /// <summary>Exit code of a process that SIGKILL ended: 128 and the signal's number.</summary>
+    private const int Killed = 128 + 9;
+
     public required string Namespace { get; init; }
 
     public required string Name { get; init; }
@@ -104,7 +107,8 @@ internal sealed record WorkerPod
     {
         if (ended.Reason == Reasons.OutOfMemory)
             return new PodProblem(Reasons.OutOfMemory, $"pod {pod.Metadata.Name}: the worker was killed for using more memory than its limit");
-        string? line = LastLine(ended.Message);
+        // Nobody who is killed can say why: the last line is of what it happened to do.
+        string? line = ended.ExitCode == Killed ? null : LastLine(ended.Message);
         return line is not null && ended.ExitCode < 128
             ? new PodProblem(Reasons.ModelLoadFailed, $"pod {pod.Metadata.Name}: {line}")
             : new PodProblem(

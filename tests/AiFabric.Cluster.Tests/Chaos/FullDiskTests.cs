@@ -41,8 +41,10 @@ public sealed class FullDiskTests(ChaosFabric fabric, ITestOutputHelper output)
             .Replace("name: jargon", "name: full-disk", StringComparison.Ordinal)
             .Replace("name: demo", $"name: {ChaosFabric.Model}", StringComparison.Ordinal)
             .Replace("adapterName: jargon", "adapterName: full-disk", StringComparison.Ordinal)
-            .Replace("maxSteps: 60", "maxSteps: 12", StringComparison.Ordinal)
-            .Replace("intervalSteps: 10", "intervalSteps: 4", StringComparison.Ordinal));
+            .Replace("batchSize: 4", "batchSize: 1", StringComparison.Ordinal)
+            .Replace("sequenceLength: 256", "sequenceLength: 128", StringComparison.Ordinal)
+            .Replace("maxSteps: 60", "maxSteps: 8", StringComparison.Ordinal)
+            .Replace("intervalSteps: 10", "intervalSteps: 2", StringComparison.Ordinal));
     }
 
     /// <summary>Writes until nothing fits any more.</summary>

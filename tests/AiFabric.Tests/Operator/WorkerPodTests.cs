@@ -33,6 +33,7 @@ public sealed class WorkerPodTests
     [Theory]
     [InlineData(2, "Error", "info: start\nmodel.safetensors: header is truncated\n", Reasons.ModelLoadFailed, "pod demo-0: model.safetensors: header is truncated")]
     [InlineData(139, "Error", "segfault", Reasons.CrashLoopBackOff, "pod demo-0: the worker ended with exit code 139: segfault")]
+    [InlineData(137, "Error", "info: chat: 96 tokens", Reasons.CrashLoopBackOff, "pod demo-0: the worker ended with exit code 137")]
     [InlineData(1, "Error", null, Reasons.CrashLoopBackOff, "pod demo-0: the worker ended with exit code 1")]
     [InlineData(137, "OOMKilled", null, Reasons.OutOfMemory, "pod demo-0: the worker was killed for using more memory than its limit")]
     public void An_ended_worker_says_why(int exitCode, string ended, string? log, string reason, string message)
