@@ -40,7 +40,8 @@ internal sealed record PeftConfig(int Rank, double Alpha, bool RankStabilized, I
             using var document = JsonDocument.Parse(File.ReadAllText(path));
             return Read(document.RootElement, path);
         }
-        catch (JsonException e)
+        // A string that is no Unicode text is found only when it is read.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new CheckpointException($"{path}: is not valid JSON: {e.Message}", e);
         }

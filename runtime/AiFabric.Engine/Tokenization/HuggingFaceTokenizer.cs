@@ -126,11 +126,7 @@ public sealed class HuggingFaceTokenizer
         int largest = Math.Max(json.Vocabulary.Values.DefaultIfEmpty(-1).Max(), json.AddedTokens.Select(t => t.Id).DefaultIfEmpty(-1).Max());
         var table = new byte[]?[largest + 1];
         foreach (var (spelling, id) in json.Vocabulary)
-        {
-            if (id < 0)
-                throw new CheckpointException($"{path}: token '{spelling}' has the negative id {id}.");
             table[id] = ByteAlphabet.TryParse(spelling, out byte[] bytes) ? bytes : Encoding.UTF8.GetBytes(spelling);
-        }
         foreach (var token in json.AddedTokens)
             table[token.Id] = Encoding.UTF8.GetBytes(token.Content);
         for (int b = 0; b < 256; b++)

@@ -12,19 +12,24 @@ internal sealed record TokenizerJson(
     /// <summary>How GPT-2 cuts text into words; ByteLevel pre-tokenizers use it by default.</summary>
     internal const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
+    /// <summary>Ids lie below this, ten times the largest vocabularies: tables are as long as the largest id.</summary>
+    internal const int MostTokens = 1 << 22;
+
     /// <exception cref="CheckpointException">The file is missing, malformed or describes another kind of tokenizer.</exception>
     public static TokenizerJson Load(string path)
     {
         try
         {
             using var document = JsonDocument.Parse(File.ReadAllBytes(path));
-            return Read(document.RootElement, path);
+            var tokenizer = Read(document.RootElement, path);
+            RequireIds(tokenizer, path);
+            return tokenizer;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new CheckpointException($"{path}: cannot be read: {e.Message}", e);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or RegexParseException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or ArgumentException)
         {
             throw new CheckpointException($"{path}: is not a Hugging Face tokenizer: {e.Message}", e);
         }
@@ -42,15 +47,32 @@ internal sealed record TokenizerJson(
             if (IsSet(model, option))
                 throw Refuse(path, $"model.{option}", "leave it out");
         }
-        var vocabulary = model.GetProperty("vocab").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetInt32());
+        var vocabulary = model.GetProperty("vocab").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetInt32(), StringComparer.Ordinal);
         var merges = model.GetProperty("merges").EnumerateArray().Select(ReadMerge).ToList();
         IReadOnlyList<AddedToken> added = root.TryGetProperty("added_tokens", out var list) ? list.Deserialize<List<AddedToken>>() ?? [] : [];
         return new TokenizerJson(vocabulary, merges, added, ReadWords(root, path));
     }
 
     // Older files write a merge as "a b", newer ones as ["a", "b"].
-    private static string ReadMerge(JsonElement merge) =>
-        merge.ValueKind == JsonValueKind.Array ? $"{merge[0].GetString()} {merge[1].GetString()}" : merge.GetString() ?? "";
+    private static string ReadMerge(JsonElement merge)
+    {
+        if (merge.ValueKind != JsonValueKind.Array)
+            return merge.GetString() ?? "";
+        return merge.GetArrayLength() == 2
+            ? $"{merge[0].GetString()} {merge[1].GetString()}"
+            : throw new FormatException($"The merge {merge.GetRawText()} does not have two parts.");
+    }
+
+    private static void RequireIds(TokenizerJson tokenizer, string path)
+    {
+        if (tokenizer.AddedTokens.Any(t => t?.Content is null))
+            throw new CheckpointException($"{path}: an added token has no content.");
+        foreach (var (spelling, id) in tokenizer.Vocabulary.Concat(tokenizer.AddedTokens.Select(t => KeyValuePair.Create(t.Content, t.Id))))
+        {
+            if (id is < 0 or >= MostTokens)
+                throw new CheckpointException($"{path}: token '{spelling}' has the id {id}; ids from 0 to {MostTokens - 1} are supported.");
+        }
+    }
 
     private static Regex ReadWords(JsonElement root, string path)
     {

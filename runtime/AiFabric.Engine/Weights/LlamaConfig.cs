@@ -8,6 +8,11 @@ public sealed record LlamaConfig
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
     private static readonly string[] Architectures = ["LlamaForCausalLM"];
 
+    /// <summary>No model comes near these; a file that claims more would have memory reserved for it before its weights show the lie.</summary>
+    internal const int MostLayers = 10_000, MostPositions = Most;
+
+    private const int Most = 1 << 24;
+
     public required int HiddenSize { get; init; }
 
     public required int IntermediateSize { get; init; }
@@ -63,7 +68,8 @@ public sealed record LlamaConfig
             using var document = JsonDocument.Parse(json);
             return Read(new JsonFields(document.RootElement, file));
         }
-        catch (JsonException e)
+        // A string that is no Unicode text is found only when it is read.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new CheckpointException($"{file}: is not valid JSON: {e.Message}", e);
         }
@@ -113,13 +119,18 @@ public sealed record LlamaConfig
         if (heads % keyValueHeads != 0)
             throw fields.Error($"num_attention_heads ({heads}) must be a multiple of num_key_value_heads ({keyValueHeads})");
         int headSize = fields.Size("head_dim", hidden / heads);
-        if (headSize % 2 != 0)
-            throw fields.Error($"head_dim ({headSize}) must be even, because rotary embeddings turn pairs");
+        if (headSize % 2 != 0 || headSize == 0)
+            throw fields.Error($"head_dim ({headSize}) must be even and above 0, because rotary embeddings turn pairs");
+        if ((long)heads * headSize > Most)
+            throw fields.Error($"num_attention_heads ({heads}) times head_dim ({headSize}) is above {Most}");
+        int layers = fields.Size("num_hidden_layers");
+        if (layers > MostLayers)
+            throw fields.Error($"num_hidden_layers is {layers}; at most {MostLayers} are supported");
         return new LlamaConfig
         {
             HiddenSize = hidden,
             IntermediateSize = fields.Size("intermediate_size"),
-            Layers = fields.Size("num_hidden_layers"),
+            Layers = layers,
             Heads = heads,
             KeyValueHeads = keyValueHeads,
             HeadSize = headSize,
@@ -160,9 +171,9 @@ public sealed record LlamaConfig
         {
             if (Get(name) is not { } value)
                 return absent ?? throw Error($"{name} is missing");
-            return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int size) && size > 0
+            return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int size) && size is > 0 and <= Most
                 ? size
-                : throw Error($"{name} is {value.GetRawText()}; it must be a positive integer");
+                : throw Error($"{name} is {value.GetRawText()}; it must be a positive integer up to {Most}");
         }
 
         public double Positive(string name, double absent)

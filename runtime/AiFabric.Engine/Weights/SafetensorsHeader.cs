@@ -52,7 +52,8 @@ internal sealed record SafetensorsHeader(FrozenDictionary<string, TensorEntry> T
             RequireContiguous(file, tensors, dataStart, fileBytes);
             return new SafetensorsHeader(tensors.ToFrozenDictionary(t => t.Name), metadata.ToFrozenDictionary());
         }
-        catch (JsonException e)
+        // A name or string that is no Unicode text is found only when it is read.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new CheckpointException($"{file}: the header is not valid JSON: {e.Message}", e);
         }
@@ -106,14 +107,15 @@ internal sealed record SafetensorsHeader(FrozenDictionary<string, TensorEntry> T
 
     private static long? ByteCount(ImmutableArray<long> extents, int elementBytes)
     {
+        // Strides of an empty tensor count its other extents, so these must not overflow either.
         Int128 count = elementBytes;
         foreach (long extent in extents)
         {
-            count *= extent;
+            count *= Math.Max(extent, 1);
             if (count > long.MaxValue)
                 return null;
         }
-        return (long)count;
+        return extents.Contains(0) ? 0 : (long)count;
     }
 
     private static void RequireContiguous(string file, List<TensorEntry> tensors, long dataStart, long fileBytes)

@@ -7,6 +7,8 @@ namespace AiFabric.Gateway.Routing;
 /// <summary>A request body in memory, so that it can be sent twice, and where its model name stands.</summary>
 public sealed class RequestBody
 {
+    private const int FirstBytes = 64 * 1_024;
+
     private readonly byte[] _json;
     private readonly Range _modelToken;
 
@@ -25,7 +27,8 @@ public sealed class RequestBody
         if (request.ContentLength > maxBytes)
             return (null, OpenAIError.TooLarge(maxBytes));
 
-        var buffer = new ArrayBufferWriter<byte>((int)(request.ContentLength ?? 4_096) + 1);
+        // The client's word alone reserves no more than this; a longer body has it grow as it comes.
+        var buffer = new ArrayBufferWriter<byte>((int)Math.Min(request.ContentLength ?? 4_096, FirstBytes) + 1);
         int read;
         while ((read = await request.Body.ReadAsync(buffer.GetMemory(4_096), cancellationToken)) > 0)
         {
@@ -77,6 +80,11 @@ public sealed class RequestBody
         {
             return (null, OpenAIError.Invalid(
                 $"The request body is not valid JSON at line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}.", code: "invalid_json"));
+        }
+        catch (InvalidOperationException)
+        {
+            // The reader's word for a string that is no Unicode text.
+            return (null, OpenAIError.Invalid("'model' is not valid Unicode text.", "model"));
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using System.Text.Unicode;
 
 namespace AiFabric.Worker.Errors;
 
@@ -12,11 +13,18 @@ internal static class JsonBody
     {
         using var body = new MemoryStream();
         await request.Body.CopyToAsync(body, cancellationToken);
-        if (body.Length == 0)
+        return Parse(body.GetBuffer().AsMemory(0, (int)body.Length));
+    }
+
+    /// <exception cref="ApiException">400: empty, malformed, or not an object.</exception>
+    public static JsonElement Parse(ReadOnlyMemory<byte> body)
+    {
+        if (body.IsEmpty)
             throw new ApiException(400, "The request body is empty; a JSON object is needed.", code: "invalid_json");
         try
         {
-            using var document = JsonDocument.Parse(body.GetBuffer().AsMemory(0, (int)body.Length));
+            RequireText(body.Span);
+            using var document = JsonDocument.Parse(body);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 throw new ApiException(400, $"The request body is {KindOf(document.RootElement)}; a JSON object is needed.", code: "invalid_json");
             return document.RootElement.Clone();
@@ -50,6 +58,27 @@ internal static class JsonBody
         JsonValueKind.True or JsonValueKind.False => "a boolean",
         _ => "null",
     };
+
+    // The parser takes any bytes between quotes, and whoever reads such a string later fails: a cut-off emoji is the usual case.
+    private static void RequireText(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json);
+        bool isUtf8 = Utf8.IsValid(json);
+        while (reader.Read())
+        {
+            if (reader.TokenType is not (JsonTokenType.String or JsonTokenType.PropertyName) || (isUtf8 && !reader.ValueIsEscaped))
+                continue;
+            try
+            {
+                _ = reader.GetString();
+            }
+            catch (InvalidOperationException)
+            {
+                throw new ApiException(
+                    400, $"The string at byte {reader.TokenStartIndex + 1} of the request body is not valid Unicode text; half of a surrogate pair, perhaps.", code: "invalid_json");
+            }
+        }
+    }
 
     private static ApiException Malformed(JsonException e)
     {

@@ -1,0 +1,127 @@
+using System.Text;
+using System.Text.Json;
+using AiFabric.Engine.Tokenization;
+using AiFabric.Engine.Tokenization.Templates;
+using AiFabric.Engine.Weights;
+using AiFabric.Tests.Tokenization;
+using Xunit;
+
+namespace AiFabric.Tests.Fuzzing;
+
+/// <summary>Whatever stands in a model folder's JSON: it is read, or refused by a <see cref="CheckpointException"/>.</summary>
+public sealed class TokenizerFuzzTests : IDisposable
+{
+    private const string Text = "Any text: \u00e4\U0001F600 <s></s> abc\n 123";
+    private const string Vocabulary = "\"vocab\":{";
+
+    // Two merges, one mark that is text and one that is not.
+    private const string Valid =
+        """
+        {"added_tokens":[{"id":261,"content":"<s>","special":true},{"id":262,"content":" <m>","special":false}],"normalizer":null,
+        "pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":" ?\\p{L}+|\\s+|."},"behavior":"Isolated"},
+        {"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]},"model":{"type":"BPE","vocab":{"ab":259,"abc":260},"merges":["a b",["ab","c"]]}}
+        """;
+
+    private readonly string folder = Directory.CreateTempSubdirectory("aifabric-fuzz-").FullName;
+
+    public TokenizerFuzzTests() => TinyTokenizer.Write(folder);
+
+    private string Tokenizer => Path.Combine(folder, "tokenizer.json");
+
+    private string Settings => Path.Combine(folder, "tokenizer_config.json");
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public void Tokenizer_json()
+    {
+        Fuzz.Run(Mutations.OfJson(Valid), 2_000, content => Read(WithBytes(content)));
+        Fuzz.Run(Mutations.OfBytes(Encoding.UTF8.GetBytes(Valid)), 500, content => Read(WithBytes(content)));
+        Fuzz.Run(Mutations.OfBytes(File.ReadAllBytes(Tokenizer)), 300, Read);
+        Fuzz.Run(Mutations.Random("model", "vocab", "merges", "added_tokens", "pre_tokenizer", "type", "id", "content", "special"), 1_000, Read);
+    }
+
+    [Fact]
+    public void Tokenizer_settings_and_chat_template()
+    {
+        byte[] valid = File.ReadAllBytes(Settings);
+        Fuzz.Run(Mutations.OfJson(Encoding.UTF8.GetString(valid)), 500, ReadSettings);
+        Fuzz.Run(Mutations.OfBytes(valid), 1_500, ReadSettings);
+        Fuzz.Run(Mutations.Random("chat_template", "bos_token", "eos_token", "content", "add_bos_token"), 500, ReadSettings);
+    }
+
+    [Fact]
+    public void Config_json()
+    {
+        string valid = new LlamaConfig
+        {
+            HiddenSize = 64,
+            IntermediateSize = 96,
+            Layers = 2,
+            Heads = 4,
+            KeyValueHeads = 2,
+            HeadSize = 16,
+            VocabularySize = 300,
+            MaximumPositions = 128,
+            BeginOfSequenceId = 1,
+            EndOfSequenceIds = [2, 3],
+        }.ToJson("float32");
+        Fuzz.Run(Mutations.OfJson(valid), 4_000, ReadConfig);
+        Fuzz.Run(Mutations.OfBytes(Encoding.UTF8.GetBytes(valid)), 2_000, ReadConfig);
+        Fuzz.Run(Mutations.Random("model_type", "hidden_size", "num_hidden_layers", "head_dim", "rope_theta", "eos_token_id"), 2_000, ReadConfig);
+    }
+
+    private void Read(byte[] content)
+    {
+        File.WriteAllBytes(Tokenizer, content);
+        Fuzz.Bounded(content.Length, () => Refused(() => Use(HuggingFaceTokenizer.Load(folder))));
+    }
+
+    private void ReadSettings(byte[] content)
+    {
+        File.WriteAllBytes(Settings, content);
+        Fuzz.Bounded(content.Length, () => Refused(() =>
+        {
+            var settings = TokenizerSettings.Load(folder);
+            if (settings.ChatTemplate is { } template)
+                ChatTemplate.Parse(template, settings.BeginOfSequence, settings.EndOfSequence).Render([new ChatTurn("user", "Hi"), new ChatTurn("assistant", "")]);
+        }));
+    }
+
+    private static void ReadConfig(byte[] content) => Fuzz.Bounded(content.Length, () => Refused(() =>
+    {
+        var config = LlamaConfig.Parse(Encoding.UTF8.GetString(content), "config.json");
+        // What later sizes its memory by these must neither overflow nor hold nothing.
+        Assert.InRange(checked(config.Heads * config.HeadSize), 2, int.MaxValue);
+        Assert.InRange(checked(config.KeyValueHeads * config.HeadSize), 2, int.MaxValue);
+        Assert.InRange(config.Layers, 1, LlamaConfig.MostLayers);
+        Assert.InRange(config.MaximumPositions, 1, LlamaConfig.MostPositions);
+    }));
+
+    private static void Use(HuggingFaceTokenizer tokenizer)
+    {
+        Assert.InRange(tokenizer.VocabularySize, 256, TokenizerJson.MostTokens);
+        tokenizer.Decode(tokenizer.Encode(Text, parseSpecial: true));
+        foreach (int id in tokenizer.Encode(Text))
+            tokenizer.TokenBytes(id);
+    }
+
+    private static void Refused(Action read)
+    {
+        try
+        {
+            read();
+        }
+        catch (Exception e) when (e is CheckpointException or ChatTemplateException)
+        {
+            Assert.NotEmpty(e.Message);
+        }
+    }
+
+    // The 256 bytes would draw nearly all edits, so they join the vocabulary after them.
+    private static byte[] WithBytes(byte[] edited)
+    {
+        string bytes = string.Join(',', Enumerable.Range(0, 256).Select(b => $"{JsonSerializer.Serialize(ByteAlphabet.CharacterOf((byte)b).ToString())}:{b}"));
+        return Encoding.Latin1.GetBytes(Encoding.Latin1.GetString(edited).Replace(Vocabulary, $"{Vocabulary}{bytes},", StringComparison.Ordinal));
+    }
+}
