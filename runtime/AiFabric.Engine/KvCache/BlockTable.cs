@@ -17,6 +17,13 @@ public sealed class BlockTable(int blockSize, PrefixHash start)
 
     public ReadOnlySpan<BlockId> Blocks => CollectionsMarshal.AsSpan(blocks);
 
+    /// <summary>Makes room for the blocks of a number of tokens, so that growing to them allocates nothing.</summary>
+    public void Reserve(int tokens)
+    {
+        blocks.EnsureCapacity(BlocksFor(tokens));
+        hashes.EnsureCapacity(BlocksFor(tokens));
+    }
+
     /// <summary>Where a token's keys and values lie, counted in slots from the pool's beginning.</summary>
     public int Slot(int token) => (blocks[token / BlockSize].Index * BlockSize) + (token % BlockSize);
 

@@ -13,14 +13,12 @@ public readonly record struct PrefixHash(ulong High, ulong Low)
 {
     private const int StackTokens = 256;
 
-    /// <summary>The beginning of a chain: sequences share blocks only within one adapter load and one salt.</summary>
+    /// <summary>The beginning of a chain: sequences share blocks only within one adapter load, one tenant and one salt.</summary>
     /// <param name="adapterLoad">Number of the adapter's load; 0 for the base model.</param>
     /// <param name="salt">The request's cache salt; null is a salt of its own.</param>
-    public static PrefixHash Start(long adapterLoad, string? salt)
-    {
-        byte[] text = Encoding.UTF8.GetBytes($"{adapterLoad}/{(salt is null ? "" : "salt:" + salt)}");
-        return Of(text);
-    }
+    /// <param name="tenant">Whose request it is; null is a tenant of its own.</param>
+    public static PrefixHash Start(long adapterLoad, string? salt, string? tenant = null) =>
+        Of(Encoding.UTF8.GetBytes($"{adapterLoad}/{Part(tenant)}/{Part(salt)}"));
 
     /// <summary>The identity of the block after this one.</summary>
     /// <param name="tokens">All tokens of the next block.</param>
@@ -32,6 +30,9 @@ public readonly record struct PrefixHash(ulong High, ulong Low)
         MemoryMarshal.AsBytes(tokens).CopyTo(buffer[16..]);
         return Of(buffer[..(16 + (tokens.Length * sizeof(int)))]);
     }
+
+    // With its length, so that no salt can spell a tenant.
+    private static string Part(string? text) => text is null ? "none" : $"{text.Length}:{text}";
 
     private static PrefixHash Of(ReadOnlySpan<byte> bytes)
     {

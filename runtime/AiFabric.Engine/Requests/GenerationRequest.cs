@@ -22,6 +22,12 @@ public sealed record GenerationRequest
     /// <summary>Requests share cached prompt blocks only with equal salts, so that tenants neither read nor time each other's. Null is one salt like others.</summary>
     public string? CacheSalt { get; init; }
 
+    /// <summary>Whose request it is: tenants share the engine fairly and the cache not at all. Null is a tenant like others.</summary>
+    public string? Tenant { get; init; }
+
+    /// <summary>Among a tenant's waiting requests lower numbers go first; equals in the order of their arrival. Running ones stay.</summary>
+    public int Priority { get; init; }
+
     /// <summary>Number of most likely tokens reported beside each sampled one; null reports no log probabilities.</summary>
     public int? TopLogprobs { get; init; }
 }

@@ -5,7 +5,7 @@ using AiFabric.Engine.Training;
 namespace AiFabric.Engine.Scheduling;
 
 /// <summary>
-/// Decides what each iteration computes: continuous batching with chunked prefill over a paged cache, first come first served, and
+/// Decides what each iteration computes: continuous batching with chunked prefill over a paged cache, fair between tenants, and
 /// finetuning in what is left. Pure: no tensor, clock or I/O. Not thread safe. Steps allocate nothing once its lists have grown.
 /// </summary>
 /// <param name="options">Bounds.</param>
@@ -13,7 +13,8 @@ namespace AiFabric.Engine.Scheduling;
 public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
 {
     private readonly List<Sequence> running = [];
-    private readonly LinkedList<Sequence> waiting = [];
+    private readonly FairQueue waiting = new();
+    private readonly SequenceQueue preempted = new();
     private readonly List<Sequence> ended = [];
     private readonly Batch batch = new();
     private readonly LatencyModel latency = new();
@@ -21,10 +22,10 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
 
     public int RunningCount => running.Count;
 
-    public int WaitingCount => waiting.Count;
+    public int WaitingCount => waiting.Count + preempted.Count;
 
     /// <summary>Whether any sequence waits or runs.</summary>
-    public bool HasSequences => running.Count + waiting.Count > 0;
+    public bool HasSequences => running.Count + WaitingCount > 0;
 
     /// <summary>Sequences that ended since the list was last cleared, each once. The engine clears it.</summary>
     public List<Sequence> Ended => ended;
@@ -34,8 +35,8 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
     {
         get
         {
-            long sum = 0;
-            foreach (var sequence in waiting)
+            long sum = waiting.Tokens;
+            for (var sequence = preempted.First; sequence is not null; sequence = sequence.Next)
                 sum += sequence.Tokens.Length;
             return sum;
         }
@@ -47,7 +48,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
     {
         if (sequence.Blocks.BlocksFor(sequence.PromptCount + sequence.MaxTokens) > pool.Total)
             throw new ArgumentException($"A sequence of {sequence.PromptCount} + {sequence.MaxTokens} tokens does not fit {pool.Total} blocks.", nameof(sequence));
-        waiting.AddLast(sequence);
+        waiting.Add(sequence);
     }
 
     /// <summary>Plans the next iteration.</summary>
@@ -95,9 +96,8 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
     /// <summary>Ends every sequence: the engine stops.</summary>
     public void CancelAll()
     {
-        foreach (var sequence in waiting)
-            End(sequence, FinishReason.Cancelled);
-        waiting.Clear();
+        while ((preempted.First ?? waiting.First) is { } sequence)
+            EndWaiting(sequence);
         foreach (var sequence in running)
             End(sequence, FinishReason.Cancelled);
         running.Clear();
@@ -105,15 +105,19 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
 
     private void DropCancelled()
     {
-        for (var node = waiting.First; node is not null;)
+        for (var sequence = preempted.First; sequence is not null;)
         {
-            var next = node.Next;
-            if (node.Value.CancelRequested)
-            {
-                waiting.Remove(node);
-                End(node.Value, FinishReason.Cancelled);
-            }
-            node = next;
+            var next = sequence.Next;
+            if (sequence.CancelRequested)
+                EndWaiting(sequence);
+            sequence = next;
+        }
+        for (var sequence = waiting.First; sequence is not null;)
+        {
+            var next = waiting.After(sequence);
+            if (sequence.CancelRequested)
+                EndWaiting(sequence);
+            sequence = next;
         }
         bool any = false;
         foreach (var sequence in running)
@@ -166,16 +170,16 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
 
     private void Admit()
     {
-        while (waiting.First is { } first && running.Count < options.MaxRunning && batch.InferenceTokens < options.MaxBatchTokens)
+        // Who was preempted was admitted before all that wait.
+        while (running.Count < options.MaxRunning && batch.InferenceTokens < options.MaxBatchTokens && (preempted.First ?? waiting.Peek()) is { } sequence)
         {
-            var sequence = first.Value;
             int needed = options.PrefixCaching
                 ? sequence.Blocks.Estimate(pool, sequence.Tokens).FreeNeeded
                 : sequence.Blocks.BlocksFor(sequence.Tokens.Length);
             // One block for each running sequence stays free, or the newcomer would soon be sent back.
             if (needed + running.Count > pool.Free)
                 return;
-            waiting.RemoveFirst();
+            RemoveWaiting(sequence);
             Start(sequence);
         }
     }
@@ -192,6 +196,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
             batch.Admitted++;
             batch.PrefixHitTokens += sequence.Computed;
             batch.PrefixQueryTokens += sequence.PromptCount;
+            FairQueue.ChargePrompt(sequence, sequence.PromptCount - sequence.Computed);
         }
         sequence.State = SequenceState.Running;
         running.Add(sequence);
@@ -204,7 +209,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
         running.RemoveAt(index);
         sequence.Blocks.Release(pool);
         (sequence.Computed, sequence.State) = (0, SequenceState.Waiting);
-        waiting.AddFirst(sequence);
+        preempted.AddFirst(sequence);
         batch.Preempted++;
     }
 
@@ -220,6 +225,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
                 continue;
             int token = outcome.Sampled[sampled++].Token;
             sequence.Append(token);
+            FairQueue.ChargeOutput(sequence);
             if (IsStop(sequence.Request.StopTokens, token))
                 End(sequence, FinishReason.Stop);
             else if (sequence.OutputCount >= sequence.MaxTokens)
@@ -242,8 +248,23 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
         if (sequence.State == SequenceState.Ended)
             return;
         sequence.End(reason, error);
+        FairQueue.Ended(sequence);
         sequence.Blocks.Release(pool);
         ended.Add(sequence);
+    }
+
+    private void EndWaiting(Sequence sequence)
+    {
+        RemoveWaiting(sequence);
+        End(sequence, FinishReason.Cancelled);
+    }
+
+    private void RemoveWaiting(Sequence sequence)
+    {
+        if (sequence.WasAdmitted)
+            preempted.Remove(sequence);
+        else
+            waiting.Remove(sequence);
     }
 
     private void RemoveEnded() => running.RemoveAll(static sequence => sequence.State == SequenceState.Ended);

@@ -18,6 +18,9 @@ public enum SequenceState
 /// </summary>
 public sealed class Sequence
 {
+    // Room that a sequence gets when it arrives; longer answers have it grow, doubling.
+    private const int ReservedOutput = 4096;
+
     private readonly List<int> tokens;
     private volatile bool cancelRequested;
 
@@ -30,9 +33,10 @@ public sealed class Sequence
     public Sequence(SequenceId id, GenerationRequest request, int maxTokens, long seed, long adapterLoad, int blockSize)
     {
         (Id, Request, MaxTokens, Seed, AdapterLoad) = (id, request, maxTokens, seed, adapterLoad);
-        tokens = new List<int>(request.PromptTokens.Count + Math.Min(maxTokens, 1024));
+        tokens = new List<int>(request.PromptTokens.Count + Math.Min(maxTokens, ReservedOutput));
         tokens.AddRange(request.PromptTokens);
-        Blocks = new BlockTable(blockSize, PrefixHash.Start(adapterLoad, request.CacheSalt));
+        Blocks = new BlockTable(blockSize, PrefixHash.Start(adapterLoad, request.CacheSalt, request.Tenant));
+        Blocks.Reserve(tokens.Capacity);
     }
 
     public SequenceId Id { get; }
@@ -67,6 +71,15 @@ public sealed class Sequence
 
     /// <summary>Whether it was admitted at least once: preempted sequences wait, but no longer count as queued requests.</summary>
     public bool WasAdmitted { get; internal set; }
+
+    /// <summary>Whose it is; null before it was queued.</summary>
+    internal TenantLine? Tenant { get; set; }
+
+    /// <summary>Before it in a <see cref="SequenceQueue"/>.</summary>
+    internal Sequence? Previous { get; set; }
+
+    /// <summary>After it in a <see cref="SequenceQueue"/>.</summary>
+    internal Sequence? Next { get; set; }
 
     /// <summary>Why it ended; null before.</summary>
     public FinishReason? Finish { get; private set; }

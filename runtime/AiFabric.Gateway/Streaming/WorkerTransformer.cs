@@ -1,4 +1,6 @@
 using System.Net;
+using AiFabric.Gateway.Auth;
+using AiFabric.Protocol;
 using Microsoft.Net.Http.Headers;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -30,6 +32,9 @@ public sealed class WorkerTransformer(Attempt attempt, Func<bool> another, TimeS
         await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
         proxyRequest.Headers.Host = null;
         proxyRequest.Headers.Remove(HeaderNames.Authorization); // the client's key is the gateway's business
+        proxyRequest.Headers.Remove(WorkerHeaders.Tenant); // and so is who the client is
+        if (httpContext.Features.Get<Tenant>() is { } tenant)
+            proxyRequest.Headers.Add(WorkerHeaders.Tenant, tenant.Id);
     }
 
     public override async ValueTask<bool> TransformResponseAsync(

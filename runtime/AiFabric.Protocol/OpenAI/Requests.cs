@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace AiFabric.Protocol.OpenAI;
 
 /// <summary>Fields that both completion endpoints share. Absent fields are null; ranges are checked by the worker.</summary>
-/// <remarks>Source: OpenAI API reference; <c>top_k</c>, <c>min_p</c>, <c>repetition_penalty</c> and <c>ignore_eos</c> as in vLLM.</remarks>
+/// <remarks>Source: OpenAI API reference; <c>top_k</c>, <c>min_p</c>, <c>repetition_penalty</c>, <c>ignore_eos</c>, <c>cache_salt</c> and <c>priority</c> as in vLLM.</remarks>
 public abstract record GenerationRequestBody
 {
     public string? Model { get; init; }
@@ -39,6 +39,9 @@ public abstract record GenerationRequestBody
 
     /// <summary>Requests share cached prompt beginnings only with requests of the same salt; as in vLLM.</summary>
     public string? CacheSalt { get; init; }
+
+    /// <summary>Lower is earlier, 0 without it; as in vLLM. Orders one tenant's waiting requests among themselves.</summary>
+    public int? Priority { get; init; }
 
     public string? User { get; init; }
 }

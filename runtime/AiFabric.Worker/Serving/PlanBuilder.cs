@@ -60,6 +60,7 @@ internal static class PlanBuilder
                 StopTokens = body.IgnoreEos is true ? [] : model.Backend.EndOfSequenceIds,
                 TopLogprobs = top,
                 CacheSalt = body.CacheSalt,
+                Priority = body.Priority ?? 0,
             },
             StopStrings = SamplingRanges.StopStrings(body),
             Choices = SamplingRanges.Choices(body),

@@ -12,7 +12,7 @@ internal sealed class RequestFields
         ("model", "a string"), ("temperature", "a number"), ("top_p", "a number"), ("top_k", "an integer"), ("min_p", "a number"),
         ("frequency_penalty", "a number"), ("presence_penalty", "a number"), ("repetition_penalty", "a number"), ("max_tokens", "an integer"),
         ("stop", "a string or a list of strings"), ("seed", "an integer"), ("n", "an integer"), ("stream", "a boolean"),
-        ("stream_options", "an object"), ("ignore_eos", "a boolean"), ("cache_salt", "a string"),
+        ("stream_options", "an object"), ("ignore_eos", "a boolean"), ("cache_salt", "a string"), ("priority", "an integer"),
     ];
 
     // Bookkeeping of the client or of OpenAI's own service.

@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
+using AiFabric.Gateway.Auth;
+using AiFabric.Protocol;
 using k8s.Models;
 using Microsoft.AspNetCore.Builder;
 using Xunit;
@@ -83,7 +85,14 @@ public sealed class RefusalTests(GatewayBench bench)
 
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "sk-team-a");
         Assert.Equal(HttpStatusCode.OK, (await http.AskAsync("guarded")).StatusCode); // a ready gateway knows all keys
-        Assert.DoesNotContain("authorization", Assert.Single(worker.Received).Headers.Keys);
+        http.DefaultRequestHeaders.Add(WorkerHeaders.Tenant, "forged");
+        Assert.Equal(HttpStatusCode.OK, (await http.AskAsync("guarded")).StatusCode);
+        Assert.Equal(2, worker.Received.Count);
+        Assert.All(worker.Received, request =>
+        {
+            Assert.DoesNotContain("authorization", request.Headers.Keys);
+            Assert.Equal(Tenant.OfKey("sk-team-a").Id, request.Headers["aifabric-tenant"]);
+        });
 
         await bench.Client.DeleteAsync<V1Secret>("keys", GatewayBench.Space);
         await GatewayBench.WaitAsync(

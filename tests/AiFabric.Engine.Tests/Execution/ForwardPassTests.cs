@@ -57,7 +57,7 @@ public sealed class ForwardPassTests : IDisposable
     }
 
     [Fact]
-    public async Task Equal_beginnings_are_computed_once_within_a_salt()
+    public async Task Equal_beginnings_are_computed_once_within_a_tenant_and_a_salt()
     {
         await using var engine = model.Start();
         var prompt = model.Prompt(21, 7);
@@ -65,14 +65,16 @@ public sealed class ForwardPassTests : IDisposable
 
         var first = await engine.Submit(Greedy(prompt, 6)).AllAsync();
         var second = await engine.Submit(Greedy(prompt, 6)).AllAsync();
-        var stranger = await engine.Submit(Greedy(prompt, 6) with { CacheSalt = "another tenant" }).AllAsync();
+        var salted = await engine.Submit(Greedy(prompt, 6) with { CacheSalt = "s" }).AllAsync();
+        var stranger = await engine.Submit(Greedy(prompt, 6) with { Tenant = "another" }).AllAsync();
 
         Expect(expected, first);
         Expect(expected, second);
+        Expect(expected, salted);
         Expect(expected, stranger);
         Assert.Equal(0, first[0].CachedTokens);
         Assert.Equal(20, second[0].CachedTokens);
-        Assert.Equal(0, stranger[0].CachedTokens);
+        Assert.Equal((0, 0), (salted[0].CachedTokens, stranger[0].CachedTokens));
     }
 
     [Fact]

@@ -239,12 +239,14 @@ public sealed class StreamingTests : IAsyncLifetime
             max_completion_tokens = 9,
             ignore_eos = true,
             cache_salt = "s",
+            priority = -3,
         });
         var request = backend.Requests[^1];
         Assert.Equal(
             new SamplingParameters { Temperature = 0.5, TopP = 0.9, TopK = 7, MinP = 0.1, PresencePenalty = 0.2, FrequencyPenalty = 0.3, RepetitionPenalty = 1.1, Seed = 42 },
             request.Sampling);
         Assert.Equal((9, 0, "s", (string?)null), (request.MaxTokens, request.StopTokens.Count, request.CacheSalt, request.Adapter));
+        Assert.Equal((-3, null), (request.Priority, request.Tenant));
     }
 
     [Fact]

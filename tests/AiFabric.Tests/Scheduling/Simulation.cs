@@ -33,13 +33,16 @@ internal sealed class Simulation
     /// <summary>Duration of the next iterations.</summary>
     public Func<Batch, double> Milliseconds { get; set; } = _ => 1;
 
-    public Sequence Add(int prompt, int output, int firstToken = 100, long adapter = 0, string? salt = null, int[]? stops = null)
+    public Sequence Add(
+        int prompt, int output, int firstToken = 100, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0)
     {
         var request = new GenerationRequest
         {
             PromptTokens = [.. Enumerable.Range(firstToken, prompt)],
             MaxTokens = output,
             CacheSalt = salt,
+            Tenant = tenant,
+            Priority = priority,
             StopTokens = stops ?? [],
         };
         var sequence = new Sequence(new SequenceId(++lastId), request, output, seed: 0, adapter, BlockSize);
