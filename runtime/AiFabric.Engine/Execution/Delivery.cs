@@ -20,7 +20,7 @@ internal sealed class Delivery(
     /// <summary>Notes that sequences were admitted. Call after planning, before the pass.</summary>
     public void Admitted(Batch batch)
     {
-        if (batch.Admitted == 0)
+        if (batch.Newcomers.Count == 0)
             return;
         long now = time.GetTimestamp();
         foreach (var chunk in batch.PromptChunks)

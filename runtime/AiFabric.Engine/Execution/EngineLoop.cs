@@ -24,12 +24,11 @@ internal sealed class EngineLoop
     private readonly EngineMetrics metrics;
     private readonly ILogger logger;
     private readonly int threads;
-    private readonly int maxQueued;
+    private readonly QueueRoom room;
     private readonly Thread thread;
     private readonly TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool stopping;
     private (ITrainingExecutor Session, Exception Failure)? suspect;
-    private int queued;
     private int running;
     private int waiting;
     private long waitingTokens;
@@ -41,7 +40,7 @@ internal sealed class EngineLoop
         scheduler = new Scheduler(SchedulerOptions.From(options), pool);
         submissions = Channel.CreateBounded<RequestStream>(new BoundedChannelOptions(options.MaxQueuedRequests) { SingleReader = true });
         threads = options.Threads;
-        maxQueued = options.MaxQueuedRequests;
+        room = new QueueRoom(options.MaxQueuedRequests);
         freeBlocks = pool.Free;
         Training = new TrainingRotation(wake.Set);
         thread = new Thread(Main) { Name = "engine", IsBackground = true };
@@ -60,14 +59,11 @@ internal sealed class EngineLoop
     /// <exception cref="EngineRejectedException">queue_full or engine_stopped.</exception>
     public void Submit(RequestStream stream)
     {
-        if (Interlocked.Increment(ref queued) > maxQueued)
-        {
-            Interlocked.Decrement(ref queued);
-            throw new EngineRejectedException(RejectionCodes.QueueFull, $"{maxQueued} requests wait already; try again later.");
-        }
+        if (!room.TryEnter(stream.Sequence.Request.Tenant))
+            throw new EngineRejectedException(RejectionCodes.QueueFull, "Too many requests wait already; try again later.");
         if (!submissions.Writer.TryWrite(stream))
         {
-            Interlocked.Decrement(ref queued);
+            room.Leave(stream.Sequence.Request.Tenant);
             throw new EngineRejectedException(RejectionCodes.EngineStopped, "The engine is shutting down.");
         }
         wake.Set();
@@ -149,7 +145,8 @@ internal sealed class EngineLoop
             return false;
         }
         var batch = scheduler.Next(demand);
-        Interlocked.Add(ref queued, -batch.Admitted);
+        foreach (var sequence in batch.Newcomers)
+            room.Leave(sequence.Request.Tenant);
         delivery.Admitted(batch);
         Deliver();
         if (!batch.IsEmpty)
@@ -238,7 +235,7 @@ internal sealed class EngineLoop
         foreach (var sequence in scheduler.Ended)
         {
             if (!sequence.WasAdmitted)
-                Interlocked.Decrement(ref queued);
+                room.Leave(sequence.Request.Tenant);
         }
         delivery.Ends(scheduler.Ended);
     }

@@ -31,7 +31,7 @@ public sealed class Batch
     public int Preempted { get; internal set; }
 
     /// <summary>Sequences admitted for the first time.</summary>
-    public int Admitted { get; internal set; }
+    public List<Sequence> Newcomers { get; } = [];
 
     /// <summary>Prompt tokens that this iteration's admissions found in the cache.</summary>
     public int PrefixHitTokens { get; internal set; }
@@ -49,7 +49,8 @@ public sealed class Batch
     {
         DecodeRows.Clear();
         PromptChunks.Clear();
-        PromptTokens = TrainingForwardTokens = TrainingBackwardTokens = Preempted = Admitted = PrefixHitTokens = PrefixQueryTokens = 0;
+        Newcomers.Clear();
+        PromptTokens = TrainingForwardTokens = TrainingBackwardTokens = Preempted = PrefixHitTokens = PrefixQueryTokens = 0;
     }
 }
 

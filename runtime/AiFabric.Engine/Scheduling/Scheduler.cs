@@ -193,7 +193,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
         if (!sequence.WasAdmitted)
         {
             (sequence.WasAdmitted, sequence.CachedTokens) = (true, sequence.Computed);
-            batch.Admitted++;
+            batch.Newcomers.Add(sequence);
             batch.PrefixHitTokens += sequence.Computed;
             batch.PrefixQueryTokens += sequence.PromptCount;
             FairQueue.ChargePrompt(sequence, sequence.PromptCount - sequence.Computed);

@@ -101,6 +101,25 @@ public sealed class EngineLifeTests : IDisposable
     }
 
     [Fact]
+    public async Task A_tenant_that_floods_the_queue_leaves_room_for_another()
+    {
+        await using var engine = model.Start(o => o with { MaxQueuedRequests = 4 });
+        GenerationRequest flood = Greedy(model.Prompt(5, 1), 3) with { Tenant = "flood" }, other = flood with { Tenant = "other" };
+        for (int round = 0; round < 3; round++)
+        {
+            var accepted = new List<Generation>();
+            using (engine.Hold())
+            {
+                accepted.AddRange([engine.Submit(flood), engine.Submit(flood)]);
+                Assert.Equal(RejectionCodes.QueueFull, Assert.Throws<EngineRejectedException>(() => engine.Submit(flood)).Code);
+                accepted.Add(engine.Submit(other));
+            }
+            foreach (var generation in accepted)
+                Assert.Equal(3, (await generation.AllAsync()).Count);
+        }
+    }
+
+    [Fact]
     public async Task A_full_queue_refuses_and_takes_requests_again_later()
     {
         await using var engine = model.Start(o => o with { MaxQueuedRequests = 3 });
