@@ -45,10 +45,11 @@ public sealed class ControlPlaneTests(RealClusterFixture fixture)
     [Fact]
     public async Task The_audit_log_names_who_did_what()
     {
-        await fixture.Plane.Client.CreateAsync(new V1ConfigMap { Metadata = new V1ObjectMeta { Name = "seen", NamespaceProperty = "default" } });
-        AuditEvent seen = Assert.Single(AuditEvent.Read(fixture.Plane.AuditLog), e => e is { Verb: "create", Resource: "configmaps", User: "admin" });
-        Assert.Equal(("", "default", 201), (seen.Group, seen.Namespace, seen.Code));
-        await fixture.Plane.Client.DeleteAsync<V1ConfigMap>("seen", "default");
+        await fixture.Plane.Client.CreateAsync(new V1Namespace { Metadata = new V1ObjectMeta { Name = "audited" } });
+        await fixture.Plane.Client.CreateAsync(new V1ConfigMap { Metadata = new V1ObjectMeta { Name = "seen", NamespaceProperty = "audited" } });
+        AuditEvent seen = Assert.Single(AuditEvent.Read(fixture.Plane.AuditLog), e => e is { Verb: "create", Resource: "configmaps", Namespace: "audited", User: "admin" });
+        Assert.Equal(("", 201), (seen.Group, seen.Code));
+        await fixture.Plane.Client.DeleteAsync<V1Namespace>("audited");
     }
 
     [Fact]
