@@ -174,7 +174,7 @@ public sealed class LlmEngine : IAsyncDisposable
 
     /// <summary>Lets a training session take part in iterations. Several take turns.</summary>
     /// <param name="executor">The session; not owned. Its <see cref="ITrainingExecutor.WorkAvailable"/> wakes the engine.</param>
-    /// <param name="faulted">Told, on the engine's thread, when an iteration with the session failed; it is detached then.</param>
+    /// <param name="faulted">Told, on the engine's thread, when an iteration with the training session failed; it is detached then.</param>
     /// <exception cref="ObjectDisposedException">The engine stopped.</exception>
     public void AttachTraining(ITrainingExecutor executor, Action<Exception>? faulted = null)
     {

@@ -41,7 +41,7 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
         Directory.CreateDirectory(paths.Data);
         File.Delete(paths.Kubeconfig);
         string self = Environment.ProcessPath ?? throw new CliException("this program's own path is unknown");
-        // A shell sets up the session and the log, so that neither depends on this process.
+        // A shell leads a session of its own and sets up the log, so that neither depends on this process.
         string[] arguments =
         [
             "-c", "exec setsid \"$0\" \"$@\" >>\"$AIFABRIC_LOG\" 2>&1 </dev/null", self,

@@ -51,7 +51,7 @@ internal sealed record FinetunePlan(FinetuneStep Step)
     /// <summary>To send to <see cref="Pod"/>; null when it has it.</summary>
     public TrainingRequest? Request { get; init; }
 
-    /// <summary>What <see cref="Pod"/> says of the session; null when it has none.</summary>
+    /// <summary>What <see cref="Pod"/> says of the training session; null when it has none.</summary>
     public TrainingStatus? Session { get; init; }
 
     /// <summary>Sessions to cancel: of a job that ended, or doubles.</summary>

@@ -62,7 +62,7 @@ internal static class FinetuneStatusBuilder
         if (isSuspended)
             conditions.Set(FinetuneJobConditions.Suspended, ConditionStatus.True, Reasons.Suspended, "spec.suspend is true");
         else if (job.Spec.Suspend == true)
-            conditions.Set(FinetuneJobConditions.Suspended, ConditionStatus.False, Reasons.Suspending, "spec.suspend is true, the session has not stopped yet");
+            conditions.Set(FinetuneJobConditions.Suspended, ConditionStatus.False, Reasons.Suspending, "spec.suspend is true, training has not stopped yet");
         else
             conditions.Set(FinetuneJobConditions.Suspended, ConditionStatus.False, Reasons.NotSuspended, "spec.suspend is false");
     }

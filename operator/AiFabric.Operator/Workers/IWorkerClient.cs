@@ -19,6 +19,6 @@ internal interface IWorkerClient
 
     Task<WorkerReply<TrainingStatus>> GetTrainingAsync(WorkerPod pod, string uid, CancellationToken cancellationToken);
 
-    /// <summary>Cancels the session and makes the worker forget it. Checkpoints stay.</summary>
+    /// <summary>Cancels the training session and makes the worker forget it. Checkpoints stay.</summary>
     Task<WorkerReply<Nothing>> DeleteTrainingAsync(WorkerPod pod, string uid, CancellationToken cancellationToken);
 }

@@ -102,7 +102,7 @@ internal sealed class BackgroundWork : IDisposable
         }
     }
 
-    [SuppressMessage("Design", "CA1031", Justification = "The top of a thread: whatever happened, the session must hear of it. It logs the exception.")]
+    [SuppressMessage("Design", "CA1031", Justification = "The top of a thread: whatever happened, the training session must hear of it. It logs the exception.")]
     private static Outcome Run(Func<CancellationToken, Outcome> work, CancellationToken cancellationToken)
     {
         try

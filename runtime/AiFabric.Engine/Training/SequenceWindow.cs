@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Training;
 
-/// <summary>A window over the session's own memory.</summary>
+/// <summary>A window over the training session's own memory.</summary>
 internal sealed class SequenceWindow(TrainingSample sample, WindowSpan span, LoraAdapter? adapter, SequenceMemory memory, bool keepInputs) : TrainingWindow
 {
     public override int Start => span.Start;

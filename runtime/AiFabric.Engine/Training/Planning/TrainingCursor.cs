@@ -40,7 +40,7 @@ public enum TrainingMilestone
 }
 
 /// <summary>
-/// Where a job stands: which window comes next and what follows it. Pure: no tensor, clock or I/O; the session carries out what it says.
+/// Where a job stands: which window comes next and what follows it. Pure: no tensor, clock or I/O; the training session carries out what it says.
 /// </summary>
 /// <remarks>
 /// base evaluation → (per step: per sample of the batch: forward windows, backward windows) → every few steps and after the last:
