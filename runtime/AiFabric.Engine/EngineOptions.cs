@@ -13,6 +13,16 @@ public enum CoServingPolicy
     WeightedFair,
 }
 
+/// <summary>How the base model's matrices lie in memory.</summary>
+public enum Quantization
+{
+    /// <summary>In the element type of <see cref="EngineOptions.Type"/>.</summary>
+    None,
+
+    /// <summary>In 8 bits, with a scale for every 32 weights: quantized while loading, on the CPU only. Arithmetic stays Float32.</summary>
+    Q8,
+}
+
 /// <summary>How one engine runs. Checked by <see cref="LlmEngine.Load"/>.</summary>
 public sealed record EngineOptions
 {
@@ -23,11 +33,14 @@ public sealed record EngineOptions
     /// <summary>Element type of weights, activations and cache: Float32, BFloat16 or Float64.</summary>
     public torch.ScalarType Type { get; init; } = torch.ScalarType.Float32;
 
+    /// <summary>How the base model's matrices are stored; adapters, activations and cache keep <see cref="Type"/>.</summary>
+    public Quantization Quantization { get; init; }
+
     /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
     [RegularExpression("cpu|cuda")]
     public string Device { get; init; } = "cpu";
 
-    /// <summary>Threads of one matrix product on the CPU.</summary>
+    /// <summary>Threads that compute at the same time on the CPU.</summary>
     [Range(1, 1024)]
     public int Threads { get; init; } = Environment.ProcessorCount;
 
@@ -83,6 +96,8 @@ public sealed record EngineOptions
         Validator.ValidateObject(this, new ValidationContext(this), validateAllProperties: true);
         if (Type is not (torch.ScalarType.Float32 or torch.ScalarType.BFloat16 or torch.ScalarType.Float64))
             throw new ValidationException($"Type is {Type}; it must be Float32, BFloat16 or Float64.");
+        if (Quantization != Quantization.None && (Type != torch.ScalarType.Float32 || Device != "cpu"))
+            throw new ValidationException($"Quantization {Quantization} computes in Float32 on the CPU, but Type is {Type} and Device {Device}.");
         if (TpotObjective is { } tpot && tpot <= TimeSpan.Zero)
             throw new ValidationException($"TpotObjective is {tpot}; it must be positive.");
         if (MaxBatchTokens < MaxRunningRequests)

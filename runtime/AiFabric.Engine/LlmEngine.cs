@@ -30,12 +30,12 @@ public sealed class LlmEngine : IAsyncDisposable
     private long lastSequence;
     private int disposed;
 
-    private LlmEngine(EngineOptions options, LlamaWeights weights, HuggingFaceTokenizer tokenizer, TimeProvider time, ILogger logger)
+    private LlmEngine(EngineOptions options, BaseWeights weights, HuggingFaceTokenizer tokenizer, TimeProvider time, ILogger logger)
     {
         (this.options, this.time, this.logger, Weights, Tokenizer) = (options, time, logger, weights, tokenizer);
         adapters = new AdapterRegistry(options.MaxAdapters);
         attainment = new SlidingAttainment(time);
-        runner = new ModelRunner(weights, options.KvBlocks, options.BlockSize, adapters.Held, time);
+        runner = new ModelRunner(weights.Config, ForwardPasses.Create(weights, options, adapters.Held), time);
         var delivery = new Delivery(adapters, Metrics, attainment, options.TpotObjective, time);
         loop = new EngineLoop(options, new BlockPool(options.KvBlocks), runner, delivery, Metrics, logger);
         loop.Start();
@@ -52,7 +52,7 @@ public sealed class LlmEngine : IAsyncDisposable
     public string ModelDigest => Weights.Digest;
 
     /// <summary>The base weights, for training on the engine's thread. Owned by the engine.</summary>
-    public LlamaWeights Weights { get; }
+    public BaseWeights Weights { get; }
 
     public EngineMetrics Metrics { get; } = new();
 
@@ -76,7 +76,9 @@ public sealed class LlmEngine : IAsyncDisposable
         options.Validate();
         TorchRuntime.EnsureLoaded();
         var tokenizer = HuggingFaceTokenizer.Load(options.ModelFolder);
-        var weights = LlamaWeights.Load(options.ModelFolder, options.Type, torch.device(options.Device));
+        BaseWeights weights = options.Quantization == Quantization.Q8
+            ? QuantizedWeights.Load(options.ModelFolder)
+            : LlamaWeights.Load(options.ModelFolder, options.Type, torch.device(options.Device));
         try
         {
             if (tokenizer.VocabularySize > weights.Config.VocabularySize)
@@ -87,7 +89,7 @@ public sealed class LlmEngine : IAsyncDisposable
             var logger = logs.CreateLogger<LlmEngine>();
             var engine = new LlmEngine(options, weights, tokenizer, time, logger);
             Log.ModelLoaded(
-                logger, options.ModelFolder, weights.Config.Layers, weights.ParameterCount, options.Type.ToString(), options.Device, weights.Digest,
+                logger, options.ModelFolder, weights.Config.Layers, weights.ParameterCount, weights.Format, options.Device, weights.Digest,
                 options.KvBlocks, options.BlockSize);
             return engine;
         }

@@ -50,6 +50,16 @@ public sealed class CoServedModelSpec
     public V1PodTemplateSpec? Template { get; set; }
 }
 
+[JsonConverter(typeof(JsonStringEnumConverter<Quantization>))]
+public enum Quantization
+{
+    /// <summary>The matrices as float32.</summary>
+    None,
+
+    /// <summary>The matrices in 8 bits, quantized while loading.</summary>
+    Q8,
+}
+
 /// <summary>Where the base weights come from and under which name clients ask for them.</summary>
 public sealed class ModelSource
 {
@@ -65,6 +75,10 @@ public sealed class ModelSource
 
     [Description("Secret in the model's namespace with what the store asks for: HF_TOKEN, AWS_ACCESS_KEY_ID, OCI_USERNAME and others become the worker's environment.")]
     public LocalReference? CredentialsSecretRef { get; set; }
+
+    [Description("How the weights lie in memory: None as float32; Q8 in 8 bits with a scale for every 32, quantized while loading, on CPUs. Adapters are trained and served on either. Changing it rolls the replicas.")]
+    [Default(nameof(CoServedModels.Quantization.None))]
+    public Quantization? Quantization { get; set; }
 
     [Description("Name in OpenAI's model field. Default: the resource's name.")]
     [Length(1, 253)]

@@ -181,6 +181,8 @@ internal static class PodTemplateBuilder
             "--port", Text(Ports.ServingNumber), "--control-port", Text(Ports.ControlNumber),
         };
         int drain = DrainSeconds(spec.Template?.Spec?.TerminationGracePeriodSeconds);
+        if (spec.Model.Quantization is { } quantization and not Quantization.None)
+            arguments.AddRange(["--quantization", quantization.ToString()]);
         Add("--linger-seconds", Math.Min(LingerSeconds, drain / 2));
         Add("--drain-seconds", drain);
         Add("--ttft-ms", spec.Slo?.TtftMilliseconds);

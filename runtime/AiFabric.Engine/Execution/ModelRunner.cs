@@ -1,7 +1,6 @@
-using AiFabric.Engine.Adapters;
-using AiFabric.Engine.Models;
 using AiFabric.Engine.Scheduling;
 using AiFabric.Engine.Training;
+using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Execution;
@@ -9,27 +8,19 @@ namespace AiFabric.Engine.Execution;
 /// <summary>Carries a batch out: one forward pass, sampling, then perhaps one slice of backward. For the engine's thread only.</summary>
 internal sealed class ModelRunner : IDisposable
 {
-    private readonly LlamaWeights weights;
-    private readonly RotaryTable rotary;
-    private readonly KvTensors cache;
-    private readonly ForwardPass pass;
+    private readonly int vocabulary;
+    private readonly IForwardPass pass;
     private readonly Sampler sampler;
-    private readonly Func<long, LoraAdapter> adapterOf;
     private readonly TimeProvider time;
     private readonly BatchOutcome outcome = new();
 
-    /// <param name="weights">The model; not owned.</param>
-    /// <param name="blocks">Blocks of the cache.</param>
-    /// <param name="blockSize">Tokens of a block.</param>
-    /// <param name="adapterOf">The adapter of a load number other than 0.</param>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="pass">Computes; owned.</param>
     /// <param name="time">Clock.</param>
-    public ModelRunner(LlamaWeights weights, int blocks, int blockSize, Func<long, LoraAdapter> adapterOf, TimeProvider time)
+    public ModelRunner(LlamaConfig config, IForwardPass pass, TimeProvider time)
     {
-        (this.weights, this.adapterOf, this.time) = (weights, adapterOf, time);
-        rotary = new RotaryTable(weights.Config, weights.Type, weights.Device);
-        cache = new KvTensors(weights.Config, blocks, blockSize, weights.Type, weights.Device);
-        pass = new ForwardPass(weights, cache);
-        sampler = new Sampler(weights.Config.VocabularySize);
+        (this.pass, this.time, vocabulary) = (pass, time, config.VocabularySize);
+        sampler = new Sampler(vocabulary);
     }
 
     /// <summary>Runs one iteration. Nothing of it counts before the scheduler commits it, so that a failed one can be run again.</summary>
@@ -39,17 +30,15 @@ internal sealed class ModelRunner : IDisposable
     public BatchOutcome Run(Batch batch, ITrainingExecutor? training)
     {
         outcome.Clear();
-        using var scope = NewDisposeScope();
+        using var scope = training is null ? null : NewDisposeScope();
         long start = time.GetTimestamp();
         var window = batch.TrainingForwardTokens > 0 ? training?.BeginWindow(batch.TrainingForwardTokens) : null;
         if (batch.HasInference || window is not null)
+            Sample(batch, pass.Run(batch, window));
+        if (window is not null && training is not null)
         {
-            var hidden = Forward(batch, window);
-            if (window is not null && training is not null)
-            {
-                outcome.TrainingForwardTokens = window.Count;
-                training.EndWindow(window, hidden.narrow(0, hidden.shape[0] - window.Count, window.Count));
-            }
+            outcome.TrainingForwardTokens = window.Count;
+            training.EndWindow(window, pass.WindowOutput(window));
         }
         outcome.ForwardTime = time.GetElapsedTime(start);
         if (batch.TrainingBackwardTokens > 0 && training is not null)
@@ -57,23 +46,7 @@ internal sealed class ModelRunner : IDisposable
         return outcome;
     }
 
-    public void Dispose()
-    {
-        rotary.Dispose();
-        cache.Dispose();
-    }
-
-    private Tensor Forward(Batch batch, TrainingWindow? window)
-    {
-        using var scope = NewDisposeScope();
-        // Not inference_mode: what a training window keeps of this pass takes part in gradients later.
-        using var _ = no_grad();
-        var packed = new PackedBatch(batch, window, adapterOf, weights, rotary);
-        var hidden = pass.Run(packed);
-        if (packed.Samples is { } rows)
-            Sample(batch, HostTensors.Floats(pass.Logits(hidden, rows)));
-        return hidden.MoveToOuterDisposeScope();
-    }
+    public void Dispose() => pass.Dispose();
 
     private void Sample(Batch batch, Span<float> logits)
     {
@@ -84,7 +57,6 @@ internal sealed class ModelRunner : IDisposable
 
     private void SampleRows(List<BatchRows> rows, Span<float> logits, ref int row)
     {
-        int vocabulary = weights.Config.VocabularySize;
         foreach (var candidate in rows)
         {
             if (candidate.Samples)

@@ -38,12 +38,19 @@ internal sealed class CheckpointReader : IDisposable
     /// <exception cref="CheckpointException">There is no such tensor, or its shape is another.</exception>
     public Tensor Take(string name, params long[] shape)
     {
-        if (!fileByTensor.TryGetValue(name, out var file))
-            throw new CheckpointException($"{folder}: no safetensors file holds tensor '{name}', which config.json asks for.");
         using var scope = NewDisposeScope();
-        var tensor = file.Read(name, shape, type).to(device).DetachFromDisposeScope();
+        var tensor = FileOf(name).Read(name, shape, type).to(device).DetachFromDisposeScope();
         taken.Add(tensor);
         return tensor;
+    }
+
+    /// <summary>A tensor as it lies in the mapped file, valid until this is disposed.</summary>
+    /// <exception cref="CheckpointException">There is no such tensor, its shape is another, or it is larger than 2 GiB.</exception>
+    public ReadOnlySpan<byte> Bytes(string name, ReadOnlySpan<long> shape, out ScalarType stored)
+    {
+        var file = FileOf(name);
+        stored = file.TypeOf(name, shape);
+        return file.Bytes(name);
     }
 
     /// <summary><c>sha256:…</c> of config.json and the weights.</summary>
@@ -72,6 +79,10 @@ internal sealed class CheckpointReader : IDisposable
         foreach (var file in files)
             file.Dispose();
     }
+
+    private SafetensorsFile FileOf(string name) => fileByTensor.TryGetValue(name, out var file)
+        ? file
+        : throw new CheckpointException($"{folder}: no safetensors file holds tensor '{name}', which config.json asks for.");
 
     private void Open(string path)
     {

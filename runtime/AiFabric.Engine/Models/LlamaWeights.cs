@@ -1,48 +1,44 @@
+using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Models;
 
-/// <summary>The weights of a Llama decoder. Owns its tensors, none of which requires a gradient.</summary>
-public sealed class LlamaWeights : IDisposable
+/// <summary>The weights of a Llama decoder as tensors. Owns them; none requires a gradient.</summary>
+public sealed class LlamaWeights : BaseWeights
 {
+    private KernelWeights? kernels;
+
     private LlamaWeights(LlamaConfig config, ScalarType type, Device device, string digest, CheckpointReader reader)
+        : base(config, type, device, digest)
     {
-        (Config, Type, Device, Digest) = (config, type, device, digest);
         int hidden = config.HiddenSize;
         Embedding = reader.Take("model.embed_tokens.weight", config.VocabularySize, hidden);
         FinalNorm = reader.Take("model.norm.weight", hidden);
         Head = config.TieWordEmbeddings ? Embedding.alias().DetachFromDisposeScope() : reader.Take("lm_head.weight", config.VocabularySize, hidden);
         var layers = new LlamaLayerWeights[config.Layers];
         for (int layer = 0; layer < layers.Length; layer++)
-            layers[layer] = new LlamaLayerWeights(config, layer, reader);
+            layers[layer] = new LlamaLayerWeights(config, layer, reader.Take);
         Layers = layers;
     }
-
-    public LlamaConfig Config { get; }
-
-    /// <summary>Element type of every weight: Float32, BFloat16 or Float64.</summary>
-    public ScalarType Type { get; }
-
-    public Device Device { get; }
 
     /// <summary>[vocab, hidden].</summary>
     public Tensor Embedding { get; }
 
-    /// <summary>[hidden].</summary>
-    public Tensor FinalNorm { get; }
+    public override Tensor FinalNorm { get; }
 
     /// <summary>[vocab, hidden]; shares the embedding's memory where the model ties them.</summary>
     public Tensor Head { get; }
 
     public IReadOnlyList<LlamaLayerWeights> Layers { get; }
 
-    /// <summary>Numbers the model was trained with; a tied head is not counted twice.</summary>
-    public long ParameterCount =>
+    public override string Format => Type.ToString();
+
+    public override long ParameterCount =>
         Embedding.numel() + FinalNorm.numel() + (Config.TieWordEmbeddings ? 0 : Head.numel()) + Layers.Sum(layer => layer.ParameterCount);
 
-    /// <summary><c>sha256:…</c> over config.json and the safetensors files, in the order of their names.</summary>
-    public string Digest { get; }
+    /// <summary>The same memory for kernels: on the CPU, in Float32 or BFloat16. Not thread safe.</summary>
+    internal KernelWeights Kernels => kernels ??= KernelWeights.Of(this);
 
     /// <summary>Reads a Hugging Face model folder.</summary>
     /// <param name="folder">Holds config.json and model.safetensors, or the shards that model.safetensors.index.json lists.</param>
@@ -65,8 +61,13 @@ public sealed class LlamaWeights : IDisposable
         }
     }
 
-    public void Dispose()
+    public override LlamaLayerWeights TrainingLayer(int layer) => Layers[layer];
+
+    public override Tensor TrainingHead() => Head.alias();
+
+    protected override void Dispose(bool disposing)
     {
+        kernels?.Dispose();
         Embedding.Dispose();
         FinalNorm.Dispose();
         Head.Dispose();
@@ -75,23 +76,42 @@ public sealed class LlamaWeights : IDisposable
     }
 }
 
+/// <summary>Makes a tensor of a checkpoint's name and shape, which the caller owns.</summary>
+internal delegate Tensor TakeTensor(string name, params long[] shape);
+
 /// <summary>One decoder block, in Hugging Face's layout: matrices are [out, in].</summary>
 public sealed class LlamaLayerWeights
 {
-    internal LlamaLayerWeights(LlamaConfig config, int layer, CheckpointReader reader)
+    /// <param name="config">Gives the shapes.</param>
+    /// <param name="layer">Which one.</param>
+    /// <param name="take">Makes a tensor of a name and shape.</param>
+    internal LlamaLayerWeights(LlamaConfig config, int layer, TakeTensor take)
     {
         string prefix = $"model.layers.{layer}.";
         int hidden = config.HiddenSize, queries = config.Heads * config.HeadSize, keys = config.KeyValueHeads * config.HeadSize;
-        AttentionNorm = reader.Take(prefix + "input_layernorm.weight", hidden);
-        Query = reader.Take(prefix + "self_attn.q_proj.weight", queries, hidden);
-        Key = reader.Take(prefix + "self_attn.k_proj.weight", keys, hidden);
-        Value = reader.Take(prefix + "self_attn.v_proj.weight", keys, hidden);
-        Output = reader.Take(prefix + "self_attn.o_proj.weight", hidden, queries);
-        MlpNorm = reader.Take(prefix + "post_attention_layernorm.weight", hidden);
-        Gate = reader.Take(prefix + "mlp.gate_proj.weight", config.IntermediateSize, hidden);
-        Up = reader.Take(prefix + "mlp.up_proj.weight", config.IntermediateSize, hidden);
-        Down = reader.Take(prefix + "mlp.down_proj.weight", hidden, config.IntermediateSize);
+        AttentionNorm = take(prefix + "input_layernorm.weight", hidden);
+        Query = take(prefix + "self_attn.q_proj.weight", queries, hidden);
+        Key = take(prefix + "self_attn.k_proj.weight", keys, hidden);
+        Value = take(prefix + "self_attn.v_proj.weight", keys, hidden);
+        Output = take(prefix + "self_attn.o_proj.weight", hidden, queries);
+        MlpNorm = take(prefix + "post_attention_layernorm.weight", hidden);
+        Gate = take(prefix + "mlp.gate_proj.weight", config.IntermediateSize, hidden);
+        Up = take(prefix + "mlp.up_proj.weight", config.IntermediateSize, hidden);
+        Down = take(prefix + "mlp.down_proj.weight", hidden, config.IntermediateSize);
     }
+
+    /// <summary>The matrix that an adapter's pair is added to.</summary>
+    internal Tensor this[LoraTarget target] => target switch
+    {
+        LoraTarget.Query => Query,
+        LoraTarget.Key => Key,
+        LoraTarget.Value => Value,
+        LoraTarget.Output => Output,
+        LoraTarget.Gate => Gate,
+        LoraTarget.Up => Up,
+        LoraTarget.Down => Down,
+        _ => throw new ArgumentOutOfRangeException(nameof(target), target, null),
+    };
 
     /// <summary>[hidden].</summary>
     public Tensor AttentionNorm { get; }

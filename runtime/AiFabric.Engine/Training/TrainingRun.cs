@@ -14,7 +14,7 @@ internal sealed class TrainingRun : IDisposable
 {
     private readonly TrainingRecipe recipe;
     private readonly TrainingCorpus corpus;
-    private readonly LlamaWeights weights;
+    private readonly BaseWeights weights;
     private readonly RotaryTable rotary;
     private readonly SequenceMemory memory;
     private readonly TrainableAdapter adapter;
@@ -29,7 +29,7 @@ internal sealed class TrainingRun : IDisposable
     /// <param name="weights">The base model; not owned.</param>
     /// <param name="store">Where a checkpoint to go on from may lie.</param>
     /// <exception cref="TrainingException">CheckpointUnreadable.</exception>
-    public TrainingRun(TrainingRecipe recipe, TrainingCorpus corpus, LlamaWeights weights, CheckpointStore store)
+    public TrainingRun(TrainingRecipe recipe, TrainingCorpus corpus, BaseWeights weights, CheckpointStore store)
     {
         (this.recipe, this.corpus, this.weights) = (recipe, corpus, weights);
         recipeHash = recipe.Hash(weights.Digest, corpus.Digest);

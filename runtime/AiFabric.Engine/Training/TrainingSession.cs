@@ -30,7 +30,7 @@ public sealed class TrainingSession : ITrainingExecutor
     private bool disposed;
 
     internal TrainingSession(
-        TrainingRecipe recipe, LlamaWeights weights, SampleEncoder encoder, TimeProvider time, ILogger log, bool suspended, WriteTensors? write)
+        TrainingRecipe recipe, BaseWeights weights, SampleEncoder encoder, TimeProvider time, ILogger log, bool suspended, WriteTensors? write)
     {
         TorchRuntime.EnsureLoaded();
         (this.recipe, this.log, suspendRequested) = (recipe, log, suspended);
@@ -48,7 +48,7 @@ public sealed class TrainingSession : ITrainingExecutor
     /// <param name="log">Hears of milestones and failures.</param>
     /// <param name="suspended">Whether it waits for <see cref="Resume"/>.</param>
     public static TrainingSession Start(
-        TrainingRecipe recipe, LlamaWeights weights, SampleEncoder encoder, TimeProvider time, ILogger log, bool suspended = false) =>
+        TrainingRecipe recipe, BaseWeights weights, SampleEncoder encoder, TimeProvider time, ILogger log, bool suspended = false) =>
         new(recipe, weights, encoder, time, log, suspended, write: null);
 
     /// <inheritdoc/>

@@ -10,7 +10,7 @@ namespace AiFabric.Engine.Training;
 internal sealed class TrainingStorage(TrainingRecipe recipe, CheckpointStore store)
 {
     /// <summary>Reads data and checkpoint.</summary>
-    public Func<CancellationToken, Outcome> Prepare(LlamaWeights weights, SampleEncoder encoder) => cancellationToken =>
+    public Func<CancellationToken, Outcome> Prepare(BaseWeights weights, SampleEncoder encoder) => cancellationToken =>
     {
         recipe.Validate(weights.Config);
         TrainingCorpus corpus = TrainingCorpus.Load(recipe, encoder, cancellationToken);

@@ -87,13 +87,22 @@ public sealed unsafe class SafetensorsFile : IDisposable
     /// <exception cref="CheckpointException">There is no such tensor, or its shape is another.</exception>
     public Tensor Read(string name, ReadOnlySpan<long> shape, ScalarType? type = null)
     {
+        TypeOf(name, shape);
+        return Read(name, type);
+    }
+
+    /// <summary>Holds a tensor to a shape.</summary>
+    /// <returns>Its element type in the file.</returns>
+    /// <exception cref="CheckpointException">There is no such tensor, or its shape is another.</exception>
+    public ScalarType TypeOf(string name, ReadOnlySpan<long> shape)
+    {
         var entry = Entry(name);
         if (!entry.Shape.AsSpan().SequenceEqual(shape))
         {
             throw new CheckpointException(
                 $"{Path}: tensor '{name}' has shape [{string.Join(", ", entry.Shape)}], expected [{string.Join(", ", shape.ToArray())}].");
         }
-        return Read(name, type);
+        return entry.Type;
     }
 
     public void Dispose()

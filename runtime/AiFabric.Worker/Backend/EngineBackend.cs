@@ -78,6 +78,7 @@ internal sealed class EngineBackend : IModelBackend
     {
         ModelFolder = folder,
         Type = options.Type == "bfloat16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32,
+        Quantization = options.Quantization,
         Device = options.Device,
         Threads = options.Threads ?? Environment.ProcessorCount,
         KvBlocks = options.KvBlocks,

@@ -43,6 +43,9 @@ internal sealed record ServeOptions
     /// <summary><c>float32</c> or <c>bfloat16</c>.</summary>
     public string Type { get; init; } = "float32";
 
+    /// <summary>How the base model's matrices are stored.</summary>
+    public Quantization Quantization { get; init; }
+
     /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
     public string Device { get; init; } = "cpu";
 

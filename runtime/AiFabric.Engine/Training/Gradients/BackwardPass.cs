@@ -11,7 +11,7 @@ namespace AiFabric.Engine.Training.Gradients;
 /// values did to later positions is then complete when the window's turn comes, because attention is causal. The sums over all windows
 /// equal the gradients of the whole sequence.
 /// </summary>
-internal sealed class BackwardPass(LlamaWeights weights, RotaryTable rotary, SequenceMemory memory, TrainableAdapter adapter)
+internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, SequenceMemory memory, TrainableAdapter adapter)
 {
     /// <summary>Adds a window's part to the adapter's gradients.</summary>
     /// <param name="sample">The sequence, whose forward windows are all in memory.</param>
@@ -74,7 +74,7 @@ internal sealed class BackwardPass(LlamaWeights weights, RotaryTable rotary, Seq
         }
 
         // 2. Recompute, with graph.
-        var block = new LoraLayer(weights.Config, weights.Layers[layer], pairs, adapter.Adapter.Scale);
+        var block = new LoraLayer(weights.Config, weights.TrainingLayer(layer), pairs, adapter.Adapter.Scale);
         (Tensor Output, Tensor Keys, Tensor Values) result = block.Forward(x, keysBefore, valuesBefore, angles, mask);
 
         // 3. Differentiate: by what lies above, and by what later windows made of these keys and values.

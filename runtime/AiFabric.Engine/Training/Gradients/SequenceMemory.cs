@@ -17,7 +17,7 @@ internal sealed class SequenceMemory : IDisposable
 
     /// <param name="weights">Gives shapes, type and device.</param>
     /// <param name="capacity">Tokens of the longest sequence.</param>
-    public SequenceMemory(LlamaWeights weights, int capacity)
+    public SequenceMemory(BaseWeights weights, int capacity)
     {
         var config = weights.Config;
         ScalarType sums = weights.Type == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;

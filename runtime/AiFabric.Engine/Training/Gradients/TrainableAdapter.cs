@@ -14,7 +14,7 @@ internal sealed class TrainableAdapter : IDisposable
     private readonly bool separate;
 
     /// <summary>A is Kaiming-uniform (a = √5, as PEFT does it: ±1/√in), B zero: the first forward pass equals the base model's.</summary>
-    public TrainableAdapter(TrainingRecipe recipe, LlamaWeights weights)
+    public TrainableAdapter(TrainingRecipe recipe, BaseWeights weights)
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();

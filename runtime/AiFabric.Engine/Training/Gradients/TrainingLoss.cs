@@ -13,7 +13,7 @@ internal static class TrainingLoss
     /// <param name="sample">Gives targets and mask.</param>
     /// <param name="start">Position of the window's first token.</param>
     /// <returns>Scalar in Float32, or Float64 for a Float64 model, in nats; null when no position of the window is learned.</returns>
-    public static Tensor? Sum(LlamaWeights weights, Tensor hidden, TrainingSample sample, int start)
+    public static Tensor? Sum(BaseWeights weights, Tensor hidden, TrainingSample sample, int start)
     {
         var rows = new List<long>();
         var targets = new List<long>();
@@ -30,7 +30,7 @@ internal static class TrainingLoss
         using var scope = NewDisposeScope();
         // Rows that do not count skip the head, the largest product of a small model.
         Tensor learned = rows.Count == hidden.shape[0] ? hidden : hidden.index_select(0, tensor(rows.ToArray(), device: hidden.device));
-        Tensor logits = nn.functional.linear(LlamaMath.RmsNorm(learned, weights.FinalNorm, weights.Config.NormEpsilon), weights.Head);
+        Tensor logits = nn.functional.linear(LlamaMath.RmsNorm(learned, weights.FinalNorm, weights.Config.NormEpsilon), weights.TrainingHead());
         if (logits.dtype != ScalarType.Float64)
             logits = logits.to(ScalarType.Float32);
         Tensor wanted = tensor(targets.ToArray(), device: hidden.device);

@@ -1,0 +1,192 @@
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Interop;
+using AiFabric.Engine.Kernels;
+using AiFabric.Engine.Models;
+using AiFabric.Engine.Scheduling;
+using AiFabric.Engine.Training;
+using AiFabric.Engine.Weights;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Execution;
+
+/// <summary>
+/// The pass in kernels, for CPUs. Activations and cache are Float32 whatever the weights' format. Once memory has grown to the largest batch a
+/// step without finetuning allocates nothing.
+/// </summary>
+internal sealed unsafe class KernelPass : IForwardPass
+{
+    private readonly KernelWeights weights;
+    private readonly LlamaConfig config;
+    private readonly KernelSet kernels;
+    private readonly KernelPool pool;
+    private readonly KernelBatch batch;
+    private readonly KvMemory cache;
+    private readonly RotaryTable rotary;
+    private readonly float* cos;
+    private readonly float* sin;
+    private readonly RowMemory hidden;
+    private readonly RowMemory normed;
+    private readonly RowMemory queries;
+    private readonly RowMemory keys;
+    private readonly RowMemory values;
+    private readonly RowMemory attended;
+    private readonly RowMemory gate;
+    private readonly RowMemory up;
+    private readonly NativeBuffer lora = new();
+    private readonly NativeBuffer logits = new();
+
+    /// <param name="weights">The model; not owned.</param>
+    /// <param name="kernels">Which kernels run.</param>
+    /// <param name="threads">Threads that compute.</param>
+    /// <param name="blocks">Blocks of the cache.</param>
+    /// <param name="blockSize">Tokens of a block.</param>
+    /// <param name="adapterOf">The adapter of a load number other than 0.</param>
+    public KernelPass(KernelWeights weights, KernelSet kernels, int threads, int blocks, int blockSize, Func<long, LoraAdapter> adapterOf)
+    {
+        (this.weights, this.kernels, config) = (weights, kernels, weights.Config);
+        pool = new KernelPool(threads);
+        batch = new KernelBatch(blockSize, adapterOf);
+        cache = new KvMemory(config, blocks, blockSize);
+        rotary = new RotaryTable(config, ScalarType.Float32, CPU);
+        cos = TensorMemory.Floats(rotary.Cos);
+        sin = TensorMemory.Floats(rotary.Sin);
+        int queryWidth = config.Heads * config.HeadSize, keyWidth = config.KeyValueHeads * config.HeadSize;
+        (hidden, normed) = (new RowMemory(config.HiddenSize), new RowMemory(config.HiddenSize));
+        (queries, attended) = (new RowMemory(queryWidth), new RowMemory(queryWidth));
+        (keys, values) = (new RowMemory(keyWidth), new RowMemory(keyWidth));
+        (gate, up) = (new RowMemory(config.IntermediateSize), new RowMemory(config.IntermediateSize));
+    }
+
+    public Span<float> Run(Batch plan, TrainingWindow? window)
+    {
+        batch.Fill(plan, window);
+        foreach (var memory in (ReadOnlySpan<RowMemory>)[hidden, normed, queries, keys, values, attended, gate, up])
+            memory.Reserve(batch.Rows);
+        for (int row = 0; row < batch.Rows; row++)
+            kernels.Restore(weights.Embedding, batch.Tokens.Data[row], hidden.Row(row));
+        for (int layer = 0; layer < config.Layers; layer++)
+        {
+            if (window is null)
+                Layer(layer);
+            else
+                LayerWithWindow(layer, window);
+        }
+        return Logits();
+    }
+
+    public Tensor WindowOutput(TrainingWindow window) => hidden.Rows(batch.InferenceRows, window.Count);
+
+    public void Dispose()
+    {
+        foreach (var memory in (ReadOnlySpan<IDisposable>)[hidden, normed, queries, keys, values, attended, gate, up, lora, logits, rotary, cache, pool])
+            memory.Dispose();
+    }
+
+    private void LayerWithWindow(int layer, TrainingWindow window)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        window.SaveLayerInput(layer, hidden.Rows(batch.InferenceRows, window.Count));
+        Project(layer);
+        long[] shape = [window.Count, config.KeyValueHeads, config.HeadSize];
+        var (k, v) = window.Append(
+            layer, keys.Rows(batch.InferenceRows, window.Count).view(shape), values.Rows(batch.InferenceRows, window.Count).view(shape));
+        Attend(layer, TensorMemory.Floats(k.to(ScalarType.Float32).contiguous()), TensorMemory.Floats(v.to(ScalarType.Float32).contiguous()));
+        Mlp(layer);
+    }
+
+    private void Layer(int layer)
+    {
+        Project(layer);
+        Attend(layer, null, null);
+        Mlp(layer);
+    }
+
+    /// <summary>Queries, keys and values, rotated; those of inference go into the cache.</summary>
+    private void Project(int layer)
+    {
+        kernels.Norm(pool, hidden.Data, weights.AttentionNorm(layer), normed.Data, batch.Rows, config.HiddenSize, (float)config.NormEpsilon);
+        kernels.Multiply(
+            pool,
+            [
+                new Product(weights[layer, LoraTarget.Query], queries.Data),
+                new Product(weights[layer, LoraTarget.Key], keys.Data),
+                new Product(weights[layer, LoraTarget.Value], values.Data),
+            ],
+            normed.Data, batch.Rows);
+        AddLora(layer, LoraTarget.Query, normed, queries);
+        AddLora(layer, LoraTarget.Key, normed, keys);
+        AddLora(layer, LoraTarget.Value, normed, values);
+        var arguments = new RotateArguments
+        {
+            Queries = queries.Data,
+            Keys = keys.Data,
+            Values = values.Data,
+            Cos = cos,
+            Sin = sin,
+            Positions = batch.Positions.Data,
+            Slots = batch.Slots.Data,
+            CachedKeys = cache.Keys(layer),
+            CachedValues = cache.Values(layer),
+            StoredRows = batch.InferenceRows,
+            Heads = config.Heads,
+            KeyHeads = config.KeyValueHeads,
+            HeadSize = config.HeadSize,
+        };
+        kernels.Rotate(pool, arguments, batch.Rows);
+    }
+
+    private void Attend(int layer, float* windowKeys, float* windowValues)
+    {
+        foreach (ref var entry in batch.Attention)
+        {
+            bool cached = entry.First < batch.InferenceRows;
+            entry.Keys = cached ? cache.Keys(layer) : windowKeys;
+            entry.Values = cached ? cache.Values(layer) : windowValues;
+        }
+        kernels.Attend(pool, batch.Attention, queries.Data, attended.Data, config.Heads, config.KeyValueHeads, config.HeadSize);
+        kernels.Multiply(pool, [new Product(weights[layer, LoraTarget.Output], hidden.Data)], attended.Data, batch.Rows, adds: true);
+        AddLora(layer, LoraTarget.Output, attended, hidden);
+    }
+
+    private void Mlp(int layer)
+    {
+        kernels.Norm(pool, hidden.Data, weights.MlpNorm(layer), normed.Data, batch.Rows, config.HiddenSize, (float)config.NormEpsilon);
+        kernels.Multiply(
+            pool, [new Product(weights[layer, LoraTarget.Gate], gate.Data), new Product(weights[layer, LoraTarget.Up], up.Data)], normed.Data, batch.Rows);
+        AddLora(layer, LoraTarget.Gate, normed, gate);
+        AddLora(layer, LoraTarget.Up, normed, up);
+        kernels.GatedSilu(pool, gate.Data, up.Data, batch.Rows, config.IntermediateSize);
+        kernels.Multiply(pool, [new Product(weights[layer, LoraTarget.Down], hidden.Data)], gate.Data, batch.Rows, adds: true);
+        AddLora(layer, LoraTarget.Down, gate, hidden);
+    }
+
+    /// <summary>Adds scale · (x·Aᵀ)·Bᵀ to the rows that have an adapter.</summary>
+    private void AddLora(int layer, LoraTarget target, RowMemory input, RowMemory output)
+    {
+        foreach (var rows in batch.Adapters)
+        {
+            if (rows.Adapter[layer, target] is not { } pair)
+                continue;
+            lora.Reserve((long)rows.Count * rows.Adapter.Rank * sizeof(float));
+            float* middle = (float*)lora.Data;
+            kernels.Multiply(pool, [new Product(TensorMemory.Matrix(pair.A), middle)], input.Row(rows.First), rows.Count, (float)rows.Adapter.Scale);
+            kernels.Multiply(pool, [new Product(TensorMemory.Matrix(pair.B), output.Row(rows.First))], middle, rows.Count, adds: true);
+        }
+    }
+
+    private Span<float> Logits()
+    {
+        int samples = batch.Samples.Count;
+        if (samples == 0)
+            return default;
+        for (int i = 0; i < samples; i++)
+        {
+            float* row = hidden.Row(batch.Samples.Data[i]);
+            kernels.Norm(pool, row, weights.FinalNorm, normed.Row(i), 1, config.HiddenSize, (float)config.NormEpsilon);
+        }
+        logits.Reserve((long)samples * config.VocabularySize * sizeof(float));
+        kernels.Multiply(pool, [new Product(weights.Head, (float*)logits.Data)], normed.Data, samples);
+        return new Span<float>(logits.Data, checked(samples * config.VocabularySize));
+    }
+}

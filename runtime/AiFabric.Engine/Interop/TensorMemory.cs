@@ -1,0 +1,36 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using AiFabric.Engine.Kernels;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Interop;
+
+/// <summary>The memory of contiguous CPU tensors, for kernels. A pointer is valid as long as the tensor's storage lives.</summary>
+internal static unsafe class TensorMemory
+{
+    /// <summary>Of a Float32 tensor.</summary>
+    public static float* Floats(Tensor tensor) => tensor.dtype == ScalarType.Float32
+        ? (float*)Start(tensor)
+        : throw new ArgumentException($"The tensor is {tensor.dtype}, not Float32.", nameof(tensor));
+
+    /// <summary>Of a Float32 or BFloat16 tensor [rows, columns].</summary>
+    public static KernelMatrix Matrix(Tensor tensor)
+    {
+        var format = tensor.dtype switch
+        {
+            ScalarType.Float32 => WeightFormat.Float32,
+            ScalarType.BFloat16 => WeightFormat.BFloat16,
+            var type => throw new ArgumentException($"Kernels read no matrix of {type}.", nameof(tensor)),
+        };
+        return new KernelMatrix(format, Start(tensor), null, checked((int)tensor.size(0)), checked((int)tensor.size(1)));
+    }
+
+    private static void* Start(Tensor tensor)
+    {
+        if (!tensor.is_contiguous() || tensor.device_type != TorchSharp.DeviceType.CPU)
+            throw new ArgumentException("The tensor is not contiguous memory of the CPU.", nameof(tensor));
+        // One row, because a span of bytes ends at 2 GiB.
+        using var row = tensor.dim() > 1 ? tensor.narrow(0, 0, 1) : tensor.alias();
+        return Unsafe.AsPointer(ref MemoryMarshal.GetReference(row.bytes));
+    }
+}

@@ -1,0 +1,49 @@
+using System.Runtime.Intrinsics;
+
+namespace AiFabric.Engine.Kernels;
+
+/// <summary>
+/// The few vector operations that kernels are written in. One kernel's source becomes code for 512, 256 or 128 bits by its type arguments,
+/// which the JIT compiles apart and inlines whole.
+/// </summary>
+/// <typeparam name="TVector">The vector: several Float32.</typeparam>
+internal unsafe interface ILanes<TVector>
+    where TVector : unmanaged
+{
+    /// <summary>Whether this processor computes on such vectors.</summary>
+    static abstract bool IsSupported { get; }
+
+    /// <summary>Numbers of a vector.</summary>
+    static abstract int Count { get; }
+
+    static abstract TVector Zero { get; }
+
+    static abstract TVector Broadcast(float value);
+
+    static abstract TVector Load(float* from);
+
+    /// <summary>Widens BFloat16, which is the upper half of a Float32.</summary>
+    static abstract TVector LoadBFloat16(ushort* from);
+
+    static abstract TVector LoadInt8(sbyte* from);
+
+    static abstract void Store(TVector value, float* to);
+
+    static abstract TVector Add(TVector a, TVector b);
+
+    static abstract TVector Multiply(TVector a, TVector b);
+
+    static abstract TVector Divide(TVector a, TVector b);
+
+    static abstract TVector Max(TVector a, TVector b);
+
+    static abstract TVector Exp(TVector value);
+
+    /// <summary>a · b + c, rounded once where the processor can.</summary>
+    static abstract TVector MultiplyAdd(TVector a, TVector b, TVector c);
+
+    /// <summary>The sums of four vectors' numbers.</summary>
+    static abstract Vector128<float> Sums(TVector a, TVector b, TVector c, TVector d);
+
+    static abstract float Largest(TVector value);
+}

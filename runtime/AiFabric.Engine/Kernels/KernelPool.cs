@@ -1,0 +1,160 @@
+using System.Diagnostics;
+
+namespace AiFabric.Engine.Kernels;
+
+/// <summary>
+/// Threads for kernels. The caller works too. A thread without work spins for a moment, since the next kernel comes within microseconds, and
+/// then sleeps, so that it takes nothing from others on the same cores: libtorch's threads, other pods. Pieces are taken one by one, so that
+/// a thread that lost its core delays at most the piece it holds.
+/// </summary>
+internal sealed unsafe class KernelPool : IDisposable
+{
+    private static readonly long SpinTicks = Stopwatch.Frequency / 20_000; // 50 µs
+
+    private readonly Worker[] workers;
+    private readonly NativeBuffer[] scratch;
+    private delegate*<void*, int, float*, void> entry;
+    private void* job;
+    private int pieces;
+    private int left;
+    private int done;
+    private volatile bool stopping;
+
+    /// <param name="threads">Threads that compute at the same time, the caller included.</param>
+    public KernelPool(int threads)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        scratch = new NativeBuffer[threads];
+        for (int i = 0; i < threads; i++)
+            scratch[i] = new NativeBuffer();
+        workers = new Worker[threads - 1];
+        for (int i = 0; i < workers.Length; i++)
+            workers[i] = new Worker(this, scratch[i + 1], i + 1);
+    }
+
+    /// <summary>Threads that wait for work without using a core.</summary>
+    public int Sleeping => workers.Count(worker => worker.IsAsleep);
+
+    /// <summary>Runs all pieces of a job and returns when they are done. For one calling thread at a time.</summary>
+    /// <param name="work">The job; stays where it is until this returns.</param>
+    /// <param name="count">Pieces.</param>
+    /// <param name="scratchFloats">Memory that a piece needs, in Float32.</param>
+    public void Run<TJob>(ref TJob work, int count, long scratchFloats)
+        where TJob : unmanaged, IKernelJob
+    {
+        if (workers.Length == 0 || count <= 1)
+        {
+            RunHere(ref work, count, scratchFloats);
+            return;
+        }
+        foreach (var buffer in scratch)
+            buffer.Reserve(scratchFloats * sizeof(float));
+        fixed (TJob* pointer = &work)
+        {
+            entry = &Invoke<TJob>;
+            job = pointer;
+            (pieces, done) = (count, 0);
+            Interlocked.Exchange(ref left, count);
+            foreach (var worker in workers)
+                worker.Wake();
+            Help(scratch[0]);
+            var wait = default(SpinWait);
+            while (Volatile.Read(ref done) < count)
+                wait.SpinOnce(sleep1Threshold: -1);
+        }
+    }
+
+    /// <summary>Runs all pieces on the calling thread.</summary>
+    public void RunHere<TJob>(ref TJob work, int count, long scratchFloats)
+        where TJob : unmanaged, IKernelJob
+    {
+        scratch[0].Reserve(scratchFloats * sizeof(float));
+        for (int piece = 0; piece < count; piece++)
+            work.Run(piece, (float*)scratch[0].Data);
+    }
+
+    public void Dispose()
+    {
+        stopping = true;
+        foreach (var worker in workers)
+            worker.Stop();
+        foreach (var buffer in scratch)
+            buffer.Dispose();
+    }
+
+    private static void Invoke<TJob>(void* job, int piece, float* scratch)
+        where TJob : unmanaged, IKernelJob => ((TJob*)job)->Run(piece, scratch);
+
+    // Who has taken a piece may read the job: it cannot be replaced before that piece is done.
+    private void Help(NativeBuffer memory)
+    {
+        for (int seen; (seen = Volatile.Read(ref left)) > 0;)
+        {
+            if (Interlocked.CompareExchange(ref left, seen - 1, seen) != seen)
+                continue;
+            entry(job, pieces - seen, (float*)memory.Data);
+            Interlocked.Increment(ref done);
+        }
+    }
+
+    private sealed class Worker
+    {
+        private readonly KernelPool pool;
+        private readonly NativeBuffer memory;
+        private readonly SemaphoreSlim signal = new(0);
+        private readonly Thread thread;
+        private int asleep;
+
+        public Worker(KernelPool pool, NativeBuffer memory, int number)
+        {
+            (this.pool, this.memory) = (pool, memory);
+            thread = new Thread(Main) { Name = $"kernel-{number}", IsBackground = true };
+            thread.Start();
+        }
+
+        public bool IsAsleep => Volatile.Read(ref asleep) == 1;
+
+        public void Wake()
+        {
+            if (Volatile.Read(ref asleep) == 1 && Interlocked.CompareExchange(ref asleep, 0, 1) == 1)
+                signal.Release();
+        }
+
+        public void Stop()
+        {
+            Wake();
+            thread.Join();
+            signal.Dispose();
+        }
+
+        private void Main()
+        {
+            while (!pool.stopping)
+            {
+                pool.Help(memory);
+                if (!SpinForWork())
+                    Sleep();
+            }
+        }
+
+        private bool SpinForWork()
+        {
+            for (long end = Stopwatch.GetTimestamp() + SpinTicks; Stopwatch.GetTimestamp() < end;)
+            {
+                if (Volatile.Read(ref pool.left) > 0)
+                    return true;
+                Thread.SpinWait(8);
+            }
+            return false;
+        }
+
+        private void Sleep()
+        {
+            Interlocked.Exchange(ref asleep, 1);
+            // Looks again after saying that it sleeps: who gave work before saw it awake, who gives work now sees it asleep.
+            if ((pool.stopping || Volatile.Read(ref pool.left) > 0) && Interlocked.CompareExchange(ref asleep, 0, 1) == 1)
+                return;
+            signal.Wait();
+        }
+    }
+}

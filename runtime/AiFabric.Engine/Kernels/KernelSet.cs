@@ -1,0 +1,132 @@
+using System.Runtime.Intrinsics;
+
+namespace AiFabric.Engine.Kernels;
+
+/// <summary>
+/// The kernels of a forward pass, in Float32 over unmanaged memory, for one width of vectors. None allocates; each returns when its work
+/// is done.
+/// </summary>
+internal abstract unsafe class KernelSet
+{
+    /// <summary>Rows of one attention piece: enough to use keys again, few enough to share a prompt among threads.</summary>
+    public const int AttentionRowsPerEntry = 16;
+
+    /// <summary>What this processor can run, the fastest first.</summary>
+    public static IReadOnlyList<KernelSet> Supported { get; } = Find();
+
+    /// <summary>The fastest that this processor can run.</summary>
+    public static KernelSet Best => Supported[0];
+
+    /// <summary>Bits of its vectors.</summary>
+    public abstract int Bits { get; }
+
+    /// <summary>y = scale · x·Wᵀ for each product, or y += that.</summary>
+    /// <param name="pool">Its threads share the work.</param>
+    /// <param name="products">Up to <see cref="Products.Capacity"/>, of matrices with equally many columns.</param>
+    /// <param name="x">[rows, columns].</param>
+    /// <param name="rows">Rows of the input.</param>
+    /// <param name="scale">Factor on the products.</param>
+    /// <param name="adds">Whether outputs are added to.</param>
+    public abstract void Multiply(KernelPool pool, ReadOnlySpan<Product> products, float* x, int rows, float scale = 1, bool adds = false);
+
+    /// <summary>Root-mean-square norm of rows [rows, width].</summary>
+    public abstract void Norm(KernelPool pool, float* x, float* weight, float* output, int rows, int width, float epsilon);
+
+    /// <summary>silu(gate) · up into gate, [rows, width].</summary>
+    public abstract void GatedSilu(KernelPool pool, float* gate, float* up, int rows, int width);
+
+    /// <summary>Rotary embeddings, and new keys and values into the cache.</summary>
+    public abstract void Rotate(KernelPool pool, in RotateArguments arguments, int rows);
+
+    /// <summary>Attention of some entries, each of at most <see cref="AttentionRowsPerEntry"/> rows.</summary>
+    /// <param name="pool">Its threads share the work.</param>
+    /// <param name="entries">Who attends to what.</param>
+    /// <param name="queries">[rows, heads, headSize], rotated.</param>
+    /// <param name="output">[rows, heads, headSize].</param>
+    /// <param name="heads">Query heads.</param>
+    /// <param name="keyHeads">Key and value heads.</param>
+    /// <param name="headSize">Numbers of a head.</param>
+    public abstract void Attend(KernelPool pool, Span<AttentionRows> entries, float* queries, float* output, int heads, int keyHeads, int headSize);
+
+    /// <summary>A row of a matrix as Float32.</summary>
+    public abstract void Restore(in KernelMatrix matrix, int row, float* to);
+
+    private static List<KernelSet> Find()
+    {
+        var sets = new List<KernelSet>();
+        Add<Lanes512, Vector512<float>>(sets);
+        Add<Lanes256, Vector256<float>>(sets);
+        Add<Lanes128, Vector128<float>>(sets);
+        return sets;
+    }
+
+    private static void Add<TLanes, TVector>(List<KernelSet> sets)
+        where TLanes : struct, ILanes<TVector>
+        where TVector : unmanaged
+    {
+        if (TLanes.IsSupported)
+            sets.Add(new KernelSet<TLanes, TVector>());
+    }
+}
+
+/// <inheritdoc/>
+internal sealed unsafe class KernelSet<TLanes, TVector> : KernelSet
+    where TLanes : struct, ILanes<TVector>
+    where TVector : unmanaged
+{
+    /// <summary>Below this many multiplications or numbers, waking another thread costs more than it saves: a few microseconds' worth.</summary>
+    private const long WorthSharing = 1 << 16;
+
+    public override int Bits => TLanes.Count * 32;
+
+    public override void Multiply(KernelPool pool, ReadOnlySpan<Product> products, float* x, int rows, float scale = 1, bool adds = false)
+    {
+        var job = new MultiplyJob<TLanes, TVector>(products, x, rows, scale, adds);
+        Run(pool, ref job, job.Pieces, job.Multiplications, job.ScratchFloats);
+    }
+
+    public override void Norm(KernelPool pool, float* x, float* weight, float* output, int rows, int width, float epsilon)
+    {
+        var job = new NormJob<TLanes, TVector>(x, weight, output, width, epsilon);
+        Run(pool, ref job, rows, (long)rows * width, 0);
+    }
+
+    public override void GatedSilu(KernelPool pool, float* gate, float* up, int rows, int width)
+    {
+        var job = new GatedSiluJob<TLanes, TVector>(gate, up, width);
+        Run(pool, ref job, rows, 8L * rows * width, 0); // An exponential is about eight multiplications.
+    }
+
+    public override void Rotate(KernelPool pool, in RotateArguments arguments, int rows)
+    {
+        var job = new RotateJob<TLanes, TVector>(arguments);
+        Run(pool, ref job, rows, (long)rows * (arguments.Heads + (3 * arguments.KeyHeads)) * arguments.HeadSize, 0);
+    }
+
+    public override void Attend(KernelPool pool, Span<AttentionRows> entries, float* queries, float* output, int heads, int keyHeads, int headSize)
+    {
+        int longest = 0, most = 0;
+        long work = 0;
+        foreach (var entry in entries)
+        {
+            (longest, most) = (Math.Max(longest, entry.Position + entry.Count), Math.Max(most, entry.Count));
+            work += 2L * entry.Count * (entry.Position + entry.Count) * heads * headSize;
+        }
+        fixed (AttentionRows* first = entries)
+        {
+            var job = new AttentionJob<TLanes, TVector>(first, queries, output, heads, keyHeads, headSize, longest);
+            Run(pool, ref job, entries.Length * keyHeads, work, AttentionJob<TLanes, TVector>.ScratchFloats(most, longest, heads / keyHeads, headSize));
+        }
+    }
+
+    public override void Restore(in KernelMatrix matrix, int row, float* to) => MatrixTiles<TLanes, TVector>.Restore(matrix, row, to);
+
+    private static void Run<TJob>(KernelPool pool, ref TJob job, int pieces, long work, long scratchFloats)
+        where TJob : unmanaged, IKernelJob
+    {
+        if (work < WorthSharing)
+            pool.RunHere(ref job, pieces, scratchFloats);
+        else
+            pool.Run(ref job, pieces, scratchFloats);
+    }
+}

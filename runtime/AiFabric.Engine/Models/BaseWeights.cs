@@ -1,0 +1,41 @@
+using AiFabric.Engine.Weights;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Models;
+
+/// <summary>A base model in memory, frozen. How its weights lie is the business of its kinds; training reads them through this one.</summary>
+public abstract class BaseWeights(LlamaConfig config, ScalarType type, Device device, string digest) : IDisposable
+{
+    public LlamaConfig Config { get; } = config;
+
+    /// <summary>Element type in which training computes: Float32, BFloat16 or Float64.</summary>
+    public ScalarType Type { get; } = type;
+
+    public Device Device { get; } = device;
+
+    /// <summary><c>sha256:…</c> over config.json and the safetensors files, in the order of their names.</summary>
+    public string Digest { get; } = digest;
+
+    /// <summary>[hidden].</summary>
+    public abstract Tensor FinalNorm { get; }
+
+    /// <summary>Numbers the model was trained with; a tied head is not counted twice.</summary>
+    public abstract long ParameterCount { get; }
+
+    /// <summary>Short name of the format of its matrices, for the log.</summary>
+    public abstract string Format { get; }
+
+    /// <summary>A layer as autograd needs it, in <see cref="Type"/>: not to be disposed, and valid until the next call.</summary>
+    public abstract LlamaLayerWeights TrainingLayer(int layer);
+
+    /// <summary>[vocab, hidden] in <see cref="Type"/>, owned by the caller's scope.</summary>
+    public abstract Tensor TrainingHead();
+
+    public void Dispose()
+    {
+        Dispose(disposing: true);
+        GC.SuppressFinalize(this);
+    }
+
+    protected abstract void Dispose(bool disposing);
+}

@@ -1,0 +1,143 @@
+using System.Runtime.InteropServices;
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Interop;
+using AiFabric.Engine.Kernels;
+using AiFabric.Engine.Weights;
+using static TorchSharp.torch;
+
+namespace AiFabric.Engine.Models;
+
+/// <summary>
+/// The weights of a Llama decoder in 8 bits, quantized row by row while they are read, so that loading takes hardly more memory than the
+/// result. Training restores one layer at a time: it differentiates exactly the weights that inference uses (QLoRA, arXiv 2305.14314).
+/// </summary>
+public sealed class QuantizedWeights : BaseWeights
+{
+    private readonly LlamaLayerWeights restored;
+    private readonly List<Tensor> norms;
+
+    private QuantizedWeights(LlamaConfig config, KernelWeights kernels, List<Tensor> norms, LlamaLayerWeights restored, string digest)
+        : base(config, ScalarType.Float32, CPU, digest)
+    {
+        (Kernels, this.norms, this.restored) = (kernels, norms, restored);
+        var layer = LoraTargets.All.Select(target => kernels[0, target]);
+        long tables = kernels.Config.TieWordEmbeddings ? 1 : 2;
+        ParameterCount = (tables * config.VocabularySize * config.HiddenSize) + ((long)norms.Count * config.HiddenSize)
+            + (config.Layers * layer.Sum(matrix => (long)matrix.Rows * matrix.Columns));
+    }
+
+    public override Tensor FinalNorm => norms[^1];
+
+    public override long ParameterCount { get; }
+
+    public override string Format => "Q8";
+
+    internal KernelWeights Kernels { get; }
+
+    /// <summary>Reads a Hugging Face model folder.</summary>
+    /// <param name="folder">Holds config.json and model.safetensors, or the shards that model.safetensors.index.json lists.</param>
+    /// <exception cref="CheckpointException">A file or tensor is missing, damaged, or of another shape than config.json says.</exception>
+    public static QuantizedWeights Load(string folder)
+    {
+        TorchRuntime.EnsureLoaded();
+        var config = LlamaConfig.Load(folder);
+        using var reader = new CheckpointReader(folder, ScalarType.Float32, CPU);
+        var owned = new List<IDisposable>();
+        try
+        {
+            var embedding = Read("model.embed_tokens.weight", config.VocabularySize, config.HiddenSize);
+            var head = config.TieWordEmbeddings ? embedding : Read("lm_head.weight", config.VocabularySize, config.HiddenSize);
+            var layers = new KernelMatrix[config.Layers][];
+            var norms = new List<Tensor>();
+            for (int layer = 0; layer < layers.Length; layer++)
+            {
+                string prefix = $"model.layers.{layer}.";
+                layers[layer] = [.. LoraTargets.All.Select(target => ReadLayer(prefix, target))];
+                norms.AddRange([Norm(prefix + "input_layernorm.weight"), Norm(prefix + "post_attention_layernorm.weight")]);
+            }
+            norms.Add(Norm("model.norm.weight"));
+            var restored = new LlamaLayerWeights(config, 0, (_, shape) => Own(empty(shape, ScalarType.Float32).DetachFromDisposeScope()));
+            return new QuantizedWeights(config, new KernelWeights(config, embedding, head, layers, norms, owned), norms, restored, reader.Digest());
+        }
+        catch
+        {
+            foreach (var item in owned)
+                item.Dispose();
+            throw;
+        }
+
+        T Own<T>(T item)
+            where T : IDisposable
+        {
+            owned.Add(item);
+            return item;
+        }
+
+        Tensor Norm(string name) => Own(reader.Take(name, config.HiddenSize));
+        KernelMatrix ReadLayer(string prefix, LoraTarget target)
+        {
+            (int input, int output) = PeftFolder.Shape(config, target);
+            return Read($"{prefix}{target.ModulePath()}.weight", output, input);
+        }
+
+        KernelMatrix Read(string name, int rows, int columns) => Quantize(reader, name, rows, columns, Own(new NativeBuffer(MatrixBytes(rows, columns))));
+    }
+
+    public override unsafe LlamaLayerWeights TrainingLayer(int layer)
+    {
+        using var _ = no_grad();
+        using var scope = NewDisposeScope(); // copy_ answers with a new tensor object
+        restored.AttentionNorm.copy_(norms[2 * layer]);
+        restored.MlpNorm.copy_(norms[(2 * layer) + 1]);
+        foreach (LoraTarget target in LoraTargets.All)
+            Restore(Kernels[layer, target], TensorMemory.Floats(restored[target]));
+        return restored;
+    }
+
+    public override unsafe Tensor TrainingHead()
+    {
+        var head = empty(Config.VocabularySize, Config.HiddenSize, ScalarType.Float32);
+        Restore(Kernels.Head, TensorMemory.Floats(head));
+        return head;
+    }
+
+    protected override void Dispose(bool disposing) => Kernels.Dispose();
+
+    private static long MatrixBytes(int rows, int columns) => rows * ((long)columns + (sizeof(ushort) * Q8.Blocks(columns))) + 1;
+
+    private static unsafe KernelMatrix Quantize(CheckpointReader reader, string name, int rows, int columns, NativeBuffer memory)
+    {
+        // Scales first: they need an even address.
+        ushort* scales = (ushort*)memory.Data;
+        sbyte* data = (sbyte*)(scales + ((long)rows * Q8.Blocks(columns)));
+        var stored = reader.Bytes(name, [rows, columns], out var type);
+        int rowBytes = stored.Length / rows;
+        var row = new float[columns];
+        for (int i = 0; i < rows; i++)
+        {
+            Widen(stored.Slice(i * rowBytes, rowBytes), type, row);
+            Q8.Quantize(row, data + ((long)i * columns), scales + ((long)i * Q8.Blocks(columns)));
+        }
+        return new KernelMatrix(WeightFormat.Q8, data, scales, rows, columns);
+    }
+
+    private static void Widen(ReadOnlySpan<byte> stored, ScalarType type, Span<float> row)
+    {
+        for (int i = 0; i < row.Length; i++)
+        {
+            row[i] = type switch
+            {
+                ScalarType.Float32 => MemoryMarshal.Cast<byte, float>(stored)[i],
+                ScalarType.BFloat16 => Q8.Scale(MemoryMarshal.Cast<byte, ushort>(stored)[i]),
+                ScalarType.Float16 => (float)MemoryMarshal.Cast<byte, Half>(stored)[i],
+                _ => (float)MemoryMarshal.Cast<byte, double>(stored)[i],
+            };
+        }
+    }
+
+    private static unsafe void Restore(in KernelMatrix matrix, float* to)
+    {
+        for (int row = 0; row < matrix.Rows; row++)
+            KernelSet.Best.Restore(matrix, row, to + ((long)row * matrix.Columns));
+    }
+}
