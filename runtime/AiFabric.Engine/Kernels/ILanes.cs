@@ -27,6 +27,9 @@ internal unsafe interface ILanes<TVector>
 
     static abstract TVector LoadInt8(sbyte* from);
 
+    /// <summary>One BFloat16 in every place.</summary>
+    static abstract TVector BroadcastBFloat16(ushort value);
+
     static abstract void Store(TVector value, float* to);
 
     static abstract TVector Add(TVector a, TVector b);

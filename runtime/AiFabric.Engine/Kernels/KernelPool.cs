@@ -77,7 +77,7 @@ internal sealed unsafe class KernelPool : IDisposable
     {
         stopping = true;
         foreach (var worker in workers)
-            worker.Stop();
+            worker.Dispose();
         foreach (var buffer in scratch)
             buffer.Dispose();
     }
@@ -97,7 +97,7 @@ internal sealed unsafe class KernelPool : IDisposable
         }
     }
 
-    private sealed class Worker
+    private sealed class Worker : IDisposable
     {
         private readonly KernelPool pool;
         private readonly NativeBuffer memory;
@@ -120,7 +120,7 @@ internal sealed unsafe class KernelPool : IDisposable
                 signal.Release();
         }
 
-        public void Stop()
+        public void Dispose()
         {
             Wake();
             thread.Join();

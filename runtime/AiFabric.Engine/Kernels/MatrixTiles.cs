@@ -110,8 +110,8 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
         for (int block = 0; block < blocks; block++)
         {
             ushort* s = scales + block;
-            var (s0, s1) = (TLanes.Broadcast(Q8.Scale(*s)), TLanes.Broadcast(Q8.Scale(s[blocks])));
-            var (s2, s3) = (TLanes.Broadcast(Q8.Scale(s[2 * blocks])), TLanes.Broadcast(Q8.Scale(s[3 * blocks])));
+            var (s0, s1) = (TLanes.BroadcastBFloat16(*s), TLanes.BroadcastBFloat16(s[blocks]));
+            var (s2, s3) = (TLanes.BroadcastBFloat16(s[2 * blocks]), TLanes.BroadcastBFloat16(s[3 * blocks]));
             int end = (block + 1) * Q8.Block;
             for (int k = block * Q8.Block; k < end; k += TLanes.Count)
             {
@@ -153,7 +153,7 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
     {
         for (int start = 0; start < columns; start += Q8.Block, scales++)
         {
-            var scale = TLanes.Broadcast(Q8.Scale(*scales));
+            var scale = TLanes.BroadcastBFloat16(*scales);
             int k = start, end = Math.Min(start + Q8.Block, columns);
             for (; k + TLanes.Count <= end; k += TLanes.Count)
                 TLanes.Store(TLanes.Multiply(TLanes.LoadInt8(from + k), scale), to + k);

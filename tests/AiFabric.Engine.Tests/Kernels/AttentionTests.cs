@@ -41,8 +41,19 @@ public sealed unsafe class AttentionTests
                 pool,
                 new RotateArguments
                 {
-                    Queries = pq, Keys = pk, Values = pv, Cos = pc, Sin = ps, Positions = at, Slots = to, CachedKeys = ck, CachedValues = cv,
-                    StoredRows = slots.Length, Heads = Heads, KeyHeads = KeyHeads, HeadSize = HeadSize,
+                    Queries = pq,
+                    Keys = pk,
+                    Values = pv,
+                    Cos = pc,
+                    Sin = ps,
+                    Positions = at,
+                    Slots = to,
+                    CachedKeys = ck,
+                    CachedValues = cv,
+                    StoredRows = slots.Length,
+                    Heads = Heads,
+                    KeyHeads = KeyHeads,
+                    HeadSize = HeadSize,
                 },
                 Rows);
         }

@@ -25,12 +25,17 @@ internal sealed unsafe class TestMatrices(int seed) : IDisposable
         {
             var line = values.AsSpan(row * columns, columns);
             if (format == WeightFormat.Q8)
+            {
                 Q8.Quantize(line, (sbyte*)data.Data + (row * columns), (ushort*)scales.Data + (row * Q8.Blocks(columns)));
-            else if (format == WeightFormat.Float32)
-                line.CopyTo(new Span<float>((float*)data.Data + (row * columns), columns));
-            else
-                for (int i = 0; i < columns; i++)
+                continue;
+            }
+            for (int i = 0; i < columns; i++)
+            {
+                if (format == WeightFormat.Float32)
+                    ((float*)data.Data)[(row * columns) + i] = line[i];
+                else
                     ((ushort*)data.Data)[(row * columns) + i] = (ushort)(BitConverter.SingleToUInt32Bits(line[i]) >> 16);
+            }
         }
         return new KernelMatrix(format, data.Data, (ushort*)scales.Data, rows, columns);
     }

@@ -1,9 +1,20 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Tests.LlamaCpp;
 
-/// <summary>Writes a GGUF file, version 3, little-endian, with float32 tensors alone.</summary>
+/// <summary>How a tensor is stored; ggml's type ids.</summary>
+internal enum GgufType
+{
+    Float32 = 0,
+
+    /// <summary>32 signed bytes behind a scale in half precision.</summary>
+    Q8 = 8,
+    BFloat16 = 30,
+}
+
+/// <summary>Writes a GGUF file, version 3, little-endian.</summary>
 /// <remarks>Source: ggml, docs/gguf.md. The numbers are that page's type ids.</remarks>
 internal sealed class GgufWriter : IDisposable
 {
@@ -11,11 +22,11 @@ internal sealed class GgufWriter : IDisposable
     private const uint Version = 3;
     private const int Alignment = 32; // Bytes; the default without general.alignment.
     private const uint TypeUInt32 = 4, TypeInt32 = 5, TypeFloat32 = 6, TypeBool = 7, TypeString = 8, TypeArray = 9;
-    private const uint TensorFloat32 = 0;
+    private const int Q8Block = 32;
 
     private readonly MemoryStream metadata = new();
     private readonly BinaryWriter fields;
-    private readonly List<(string Name, Tensor Tensor)> tensors = [];
+    private readonly List<(string Name, Tensor Tensor, GgufType Type)> tensors = [];
     private ulong fieldCount;
 
     public GgufWriter() => fields = new BinaryWriter(metadata);
@@ -60,7 +71,8 @@ internal sealed class GgufWriter : IDisposable
 
     /// <param name="name">llama.cpp's name of the tensor.</param>
     /// <param name="tensor">Contiguous, Float32, on the CPU; must live until <see cref="Write"/> returns.</param>
-    public void AddTensor(string name, Tensor tensor) => tensors.Add((name, tensor));
+    /// <param name="type">How it is stored; Q8 needs rows of a multiple of 32.</param>
+    public void AddTensor(string name, Tensor tensor, GgufType type = GgufType.Float32) => tensors.Add((name, tensor, type));
 
     public void Write(string path)
     {
@@ -72,20 +84,20 @@ internal sealed class GgufWriter : IDisposable
         fields.Flush();
         writer.Write(metadata.ToArray());
         ulong offset = 0;
-        foreach (var (name, tensor) in tensors)
+        foreach (var (name, tensor, type) in tensors)
         {
             WriteString(writer, name);
             writer.Write((uint)tensor.shape.Length);
             foreach (long size in tensor.shape.Reverse()) // The fastest dimension first.
                 writer.Write((ulong)size);
-            writer.Write(TensorFloat32);
+            writer.Write((uint)type);
             writer.Write(offset);
-            offset += (ulong)Aligned(tensor.bytes.Length);
+            offset += (ulong)Aligned(Bytes(tensor.numel(), type));
         }
-        foreach (var (_, tensor) in tensors)
+        foreach (var (_, tensor, type) in tensors)
         {
             Pad(writer);
-            writer.Write(tensor.bytes);
+            WriteValues(writer, MemoryMarshal.Cast<byte, float>(tensor.bytes), type);
         }
         Pad(writer);
     }
@@ -115,6 +127,45 @@ internal sealed class GgufWriter : IDisposable
         byte[] bytes = Encoding.UTF8.GetBytes(value);
         writer.Write((ulong)bytes.Length);
         writer.Write(bytes);
+    }
+
+    private static long Bytes(long count, GgufType type) => type switch
+    {
+        GgufType.Float32 => count * sizeof(float),
+        GgufType.BFloat16 => count * sizeof(ushort),
+        _ => count / Q8Block * (sizeof(ushort) + Q8Block),
+    };
+
+    private static void WriteValues(BinaryWriter writer, ReadOnlySpan<float> values, GgufType type)
+    {
+        if (type == GgufType.Float32)
+        {
+            writer.Write(MemoryMarshal.AsBytes(values));
+        }
+        else if (type == GgufType.BFloat16)
+        {
+            foreach (float value in values)
+            {
+                uint bits = BitConverter.SingleToUInt32Bits(value);
+                writer.Write((ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16)); // To the nearest, ties to even.
+            }
+        }
+        else
+        {
+            for (int start = 0; start < values.Length; start += Q8Block)
+                WriteQ8(writer, values.Slice(start, Q8Block));
+        }
+    }
+
+    private static void WriteQ8(BinaryWriter writer, ReadOnlySpan<float> block)
+    {
+        float most = 0;
+        foreach (float value in block)
+            most = MathF.Max(most, MathF.Abs(value));
+        float scale = most / 127;
+        writer.Write((Half)scale);
+        foreach (float value in block)
+            writer.Write((sbyte)MathF.Round(scale == 0 ? 0 : value / scale));
     }
 
     private static long Aligned(long bytes) => (bytes + Alignment - 1) / Alignment * Alignment;

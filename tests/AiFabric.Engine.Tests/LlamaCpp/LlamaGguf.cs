@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Tests.LlamaCpp;
 
-/// <summary>A Llama model folder as a GGUF file in full precision, so that llama.cpp computes with the same numbers as the engine.</summary>
+/// <summary>A Llama model folder as a GGUF file, so that llama.cpp computes with the same numbers as the engine.</summary>
 internal static class LlamaGguf
 {
     private const int Normal = 1, Control = 3, UserDefined = 4, Unused = 5; // tokenizer.ggml.token_type
@@ -13,13 +13,14 @@ internal static class LlamaGguf
     /// <param name="folder">Hugging Face model folder with byte-level BPE whose words are cut as GPT-2 cuts them.</param>
     /// <param name="weights">The folder's weights, Float32, on the CPU.</param>
     /// <param name="path">File to make.</param>
-    public static void Write(string folder, LlamaWeights weights, string path)
+    /// <param name="type">How its matrices are stored.</param>
+    public static void Write(string folder, LlamaWeights weights, string path, GgufType type = GgufType.Float32)
     {
         using var scope = NewDisposeScope();
         using var file = new GgufWriter();
         AddShape(file, weights.Config);
         AddVocabulary(file, TokenizerJson.Load(Path.Combine(folder, "tokenizer.json")), weights.Config);
-        AddTensors(file, weights);
+        AddTensors(file, weights, type);
         file.Write(path);
     }
 
@@ -61,25 +62,25 @@ internal static class LlamaGguf
         file.Add("tokenizer.ggml.add_bos_token", false);
     }
 
-    private static void AddTensors(GgufWriter file, LlamaWeights weights)
+    private static void AddTensors(GgufWriter file, LlamaWeights weights, GgufType type)
     {
         var config = weights.Config;
-        file.AddTensor("token_embd.weight", weights.Embedding);
+        file.AddTensor("token_embd.weight", weights.Embedding, type);
         file.AddTensor("output_norm.weight", weights.FinalNorm);
         if (!config.TieWordEmbeddings)
-            file.AddTensor("output.weight", weights.Head);
+            file.AddTensor("output.weight", weights.Head, type);
         for (int i = 0; i < config.Layers; i++)
         {
             var (layer, prefix) = (weights.Layers[i], $"blk.{i}.");
             file.AddTensor(prefix + "attn_norm.weight", layer.AttentionNorm);
-            file.AddTensor(prefix + "attn_q.weight", Interleave(layer.Query, config.Heads));
-            file.AddTensor(prefix + "attn_k.weight", Interleave(layer.Key, config.KeyValueHeads));
-            file.AddTensor(prefix + "attn_v.weight", layer.Value);
-            file.AddTensor(prefix + "attn_output.weight", layer.Output);
+            file.AddTensor(prefix + "attn_q.weight", Interleave(layer.Query, config.Heads), type);
+            file.AddTensor(prefix + "attn_k.weight", Interleave(layer.Key, config.KeyValueHeads), type);
+            file.AddTensor(prefix + "attn_v.weight", layer.Value, type);
+            file.AddTensor(prefix + "attn_output.weight", layer.Output, type);
             file.AddTensor(prefix + "ffn_norm.weight", layer.MlpNorm);
-            file.AddTensor(prefix + "ffn_gate.weight", layer.Gate);
-            file.AddTensor(prefix + "ffn_up.weight", layer.Up);
-            file.AddTensor(prefix + "ffn_down.weight", layer.Down);
+            file.AddTensor(prefix + "ffn_gate.weight", layer.Gate, type);
+            file.AddTensor(prefix + "ffn_up.weight", layer.Up, type);
+            file.AddTensor(prefix + "ffn_down.weight", layer.Down, type);
         }
     }
 

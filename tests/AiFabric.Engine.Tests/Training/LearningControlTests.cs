@@ -13,12 +13,14 @@ public sealed class LearningControlTests(ITestOutputHelper output)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(5); // For a machine that many share; alone it takes seconds.
 
-    [Fact]
-    public async Task Finetuning_lowers_the_held_out_loss_and_its_control_with_shuffled_labels_does_not()
+    [Theory]
+    [InlineData(Quantization.None)]
+    [InlineData(Quantization.Q8)]
+    public async Task Finetuning_lowers_the_held_out_loss_and_its_control_with_shuffled_labels_does_not(Quantization quantization)
     {
         string model = DemoModel.RequireFolder();
         await using LlmEngine engine = LlmEngine.Load(
-            new EngineOptions { ModelFolder = model, KvBlocks = 64 }, TimeProvider.System, NullLoggerFactory.Instance);
+            new EngineOptions { ModelFolder = model, KvBlocks = 64, Quantization = quantization }, TimeProvider.System, NullLoggerFactory.Instance);
 
         TrainingProgress real = await TrainAsync(engine, shuffleLabels: false);
         TrainingProgress control = await TrainAsync(engine, shuffleLabels: true);

@@ -56,6 +56,7 @@ public sealed partial class LayeringTests
     [Theory]
     [InlineData("runtime/AiFabric.Engine/Requests")]
     [InlineData("runtime/AiFabric.Engine/Scheduling")]
+    [InlineData("runtime/AiFabric.Engine/Kernels")]
     [InlineData("runtime/AiFabric.Engine/KvCache")]
     public void What_decides_sees_no_tensor(string folder) =>
         Assert.DoesNotContain(Repository.Files(folder, "*.cs"), f => Repository.Read(f).Contains("TorchSharp", StringComparison.Ordinal));

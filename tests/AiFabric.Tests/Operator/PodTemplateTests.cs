@@ -71,6 +71,20 @@ public sealed class PodTemplateTests
     }
 
     [Fact]
+    public void Quantization_is_an_argument_and_makes_another_revision()
+    {
+        CoServedModel plain = Make.Model(), none = Quantized(Quantization.None), eight = Quantized(Quantization.Q8);
+        Assert.DoesNotContain("--quantization", Arguments(plain));
+        Assert.Equal(Arguments(plain), Arguments(none));
+        Assert.Equal(["--quantization", "Q8"], Arguments(eight).SkipWhile(argument => argument != "--quantization").Take(2));
+        Assert.Equal(Revision(plain), Revision(none));
+        Assert.NotEqual(Revision(plain), Revision(eight));
+
+        static CoServedModel Quantized(Quantization quantization) => Make.Model(spec => spec.Model.Quantization = quantization);
+        static IList<string> Arguments(CoServedModel model) => PodTemplateBuilder.Build(model, Make.Settings, "t").Spec.Containers[0].Args;
+    }
+
+    [Fact]
     public void The_revision_follows_what_pods_are_made_of_and_nothing_else()
     {
         string original = Revision(Make.Model());

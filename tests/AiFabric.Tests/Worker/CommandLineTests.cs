@@ -23,6 +23,7 @@ public sealed class CommandLineTests
     [InlineData("serve --model file:///m --served-name m --port 9 --control-port 9", "must differ")]
     [InlineData("serve --model file:///m --served-name a:b", "--served-name is 'a:b'")]
     [InlineData("serve --model file:///m --served-name m --dtype int4", "float32, bfloat16")]
+    [InlineData("serve --model file:///m --served-name m --quantization q3", "None, Q8")]
     [InlineData("serve --model file:///m --served-name m --policy Best", "InferenceFirst, WeightedFair")]
     [InlineData("serve --model file:///m --served-name m --tpot-ms -5", "--tpot-ms is '-5'")]
     [InlineData("serve --model file:///m --served-name m --host nowhere.example", "--host is 'nowhere.example'")]

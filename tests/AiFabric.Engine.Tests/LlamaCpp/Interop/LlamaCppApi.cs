@@ -51,6 +51,11 @@ internal static unsafe partial class LlamaCppApi
     [LibraryImport(Llama)]
     public static partial void llama_memory_clear(nint memory, byte data);
 
+    /// <summary>Forgets a sequence's positions from one on; -1 stands for all behind it.</summary>
+    /// <returns>A C bool.</returns>
+    [LibraryImport(Llama)]
+    public static partial byte llama_memory_seq_rm(nint memory, int sequence, int from, int to);
+
     [LibraryImport(Llama)]
     internal static partial void llama_free(nint context);
 
@@ -93,6 +98,10 @@ internal static unsafe partial class LlamaCppApi
         /// <summary>Tokens computed at once.</summary>
         [FieldOffset(8)]
         public uint MicroBatch;
+
+        /// <summary>Sequences at the same time.</summary>
+        [FieldOffset(12)]
+        public uint Sequences;
 
         [FieldOffset(28)]
         public int Threads;

@@ -7,7 +7,11 @@ internal static class LlamaCppLibraries
     public const string Ggml = "libggml.v0.5.0.so";
 
     public static string Folder { get; } = Path.Combine(
-        DemoModel.RepositoryRoot, "tests/npm/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64");
+        RepositoryRoot(AppContext.BaseDirectory), "tests/npm/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64");
 
     public static bool AreInstalled => File.Exists(Path.Combine(Folder, Llama));
+
+    private static string RepositoryRoot(string folder) => File.Exists(Path.Combine(folder, "AiFabric.sln"))
+        ? folder
+        : RepositoryRoot(Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("AiFabric.sln is in no folder above the program"));
 }

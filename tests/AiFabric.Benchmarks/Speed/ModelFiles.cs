@@ -1,0 +1,87 @@
+using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Models;
+using AiFabric.Engine.Tests.LlamaCpp;
+using AiFabric.Engine.Weights;
+using static TorchSharp.torch;
+
+namespace AiFabric.Benchmarks.Speed;
+
+/// <summary>A model as both sides read it: a Hugging Face folder, and GGUF files made from it once.</summary>
+/// <param name="Name">In tables.</param>
+/// <param name="Folder">The Hugging Face folder.</param>
+/// <param name="GgufFolder">Where GGUF files are kept.</param>
+internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
+{
+    private static readonly LlamaConfig Shape = new()
+    {
+        HiddenSize = 768,
+        IntermediateSize = 2048,
+        Layers = 12,
+        Heads = 12,
+        KeyValueHeads = 4,
+        HeadSize = 64,
+        VocabularySize = 32_000,
+        MaximumPositions = 2048,
+        NormEpsilon = 1e-5,
+        TieWordEmbeddings = true,
+    };
+
+    /// <summary>The demo model.</summary>
+    public static ModelFiles Demo(string repository) =>
+        new("demo-5m", Path.Combine(repository, "runtime/models/aifabric-demo-5m"), Cache(repository, "demo-5m"));
+
+    /// <summary>A Llama of 100 million random weights, stored in bfloat16, so that all formats but q8 hold the same numbers. Made once.</summary>
+    public static ModelFiles Random(string repository)
+    {
+        var files = new ModelFiles("random-100m", Cache(repository, "random-100m"), Cache(repository, "random-100m"));
+        if (File.Exists(Path.Combine(files.Folder, "model.safetensors")))
+            return files;
+        Engine.Interop.TorchRuntime.EnsureLoaded();
+        File.WriteAllText(Path.Combine(files.Folder, "config.json"), Shape.ToJson("bfloat16"));
+        File.Copy(Path.Combine(Demo(repository).Folder, "tokenizer.json"), Path.Combine(files.Folder, "tokenizer.json"), overwrite: true);
+        using var _ = no_grad();
+        using var scope = NewDisposeScope();
+        SafetensorsWriter.Write(Path.Combine(files.Folder, "model.safetensors"), RandomWeights());
+        return files;
+    }
+
+    /// <summary>The model in llama.cpp's format; made when it is not there.</summary>
+    public string Gguf(SpeedFormat format)
+    {
+        string path = Path.Combine(GgufFolder, $"{Name}-{format.Name}.gguf");
+        if (File.Exists(path))
+            return path;
+        using var weights = LlamaWeights.Load(Folder, ScalarType.Float32, CPU);
+        LlamaGguf.Write(Folder, weights, path + ".tmp", format.Gguf);
+        File.Move(path + ".tmp", path);
+        return path;
+    }
+
+    private static string Cache(string repository, string name) =>
+        Directory.CreateDirectory(Path.Combine(repository, "artifacts/bench/models", name)).FullName;
+
+    private static Dictionary<string, Tensor> RandomWeights()
+    {
+        manual_seed(1);
+        int hidden = Shape.HiddenSize;
+        var tensors = new Dictionary<string, Tensor>
+        {
+            ["model.embed_tokens.weight"] = Matrix(Shape.VocabularySize, hidden, 0.3),
+            ["model.norm.weight"] = ones(hidden).to(ScalarType.BFloat16),
+        };
+        for (int layer = 0; layer < Shape.Layers; layer++)
+        {
+            string prefix = $"model.layers.{layer}.";
+            tensors[prefix + "input_layernorm.weight"] = ones(hidden).to(ScalarType.BFloat16);
+            tensors[prefix + "post_attention_layernorm.weight"] = ones(hidden).to(ScalarType.BFloat16);
+            foreach (LoraTarget target in LoraTargets.All)
+            {
+                (int input, int output) = PeftFolder.Shape(Shape, target);
+                tensors[$"{prefix}{target.ModulePath()}.weight"] = Matrix(output, input, 1 / Math.Sqrt(input));
+            }
+        }
+        return tensors;
+    }
+
+    private static Tensor Matrix(int rows, int columns, double deviation) => (randn(rows, columns) * deviation).to(ScalarType.BFloat16);
+}

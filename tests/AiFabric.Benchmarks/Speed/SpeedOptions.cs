@@ -1,0 +1,43 @@
+using AiFabric.Engine;
+using AiFabric.Engine.Tests.LlamaCpp;
+using TorchSharp;
+
+namespace AiFabric.Benchmarks.Speed;
+
+/// <summary>What the engine is measured at.</summary>
+internal sealed record SpeedOptions
+{
+    public required string Repository { get; init; }
+
+    /// <summary>Threads of either side.</summary>
+    public required int Threads { get; init; }
+
+    /// <summary>Measurements of each cell on each side; medians are reported.</summary>
+    public required int Rounds { get; init; }
+
+    /// <summary>Tokens of a prompt whose prefill is timed.</summary>
+    public int PrefillTokens { get; init; } = 512;
+
+    /// <summary>Tokens that each sequence holds before its decoding is timed.</summary>
+    public int ContextTokens { get; init; } = 256;
+
+    /// <summary>Tokens that each sequence decodes in one measurement.</summary>
+    public int DecodeSteps { get; init; } = 24;
+
+    public IReadOnlyList<int> Batches { get; init; } = [1, 4, 16, 64];
+}
+
+/// <summary>A format of weights, on either side.</summary>
+/// <param name="Name">In tables.</param>
+/// <param name="Type">Our element type.</param>
+/// <param name="Quantization">Our quantization.</param>
+/// <param name="Gguf">llama.cpp's type of matrices.</param>
+internal sealed record SpeedFormat(string Name, torch.ScalarType Type, Quantization Quantization, GgufType Gguf)
+{
+    public static IReadOnlyList<SpeedFormat> All { get; } =
+    [
+        new("fp32", torch.ScalarType.Float32, Quantization.None, GgufType.Float32),
+        new("bf16", torch.ScalarType.BFloat16, Quantization.None, GgufType.BFloat16),
+        new("q8", torch.ScalarType.Float32, Quantization.Q8, GgufType.Q8),
+    ];
+}
