@@ -168,10 +168,13 @@ internal sealed unsafe class KernelPass : IForwardPass
         {
             if (rows.Adapter[layer, target] is not { } pair)
                 continue;
-            lora.Reserve((long)rows.Count * rows.Adapter.Rank * sizeof(float));
+            KernelMatrix a = TensorMemory.Matrix(pair.A), b = TensorMemory.Matrix(pair.B);
+            if (a.Columns != input.Width || b.Rows != output.Width || a.Rows != b.Columns)
+                throw new InvalidOperationException($"Adapter '{rows.Adapter.Name}' does not fit the model at {target} of layer {layer}."); // Kernels do not look.
+            lora.Reserve((long)rows.Count * a.Rows * sizeof(float));
             float* middle = (float*)lora.Data;
-            kernels.Multiply(pool, [new Product(TensorMemory.Matrix(pair.A), middle)], input.Row(rows.First), rows.Count, (float)rows.Adapter.Scale);
-            kernels.Multiply(pool, [new Product(TensorMemory.Matrix(pair.B), output.Row(rows.First))], middle, rows.Count, adds: true);
+            kernels.Multiply(pool, [new Product(a, middle)], input.Row(rows.First), rows.Count, (float)rows.Adapter.Scale);
+            kernels.Multiply(pool, [new Product(b, output.Row(rows.First))], middle, rows.Count, adds: true);
         }
     }
 

@@ -13,6 +13,8 @@ internal sealed unsafe class RowMemory(int width) : IDisposable
     /// <summary>[rows, width]; valid until the next <see cref="Reserve"/>.</summary>
     public float* Data { get; private set; }
 
+    public int Width => width;
+
     public void Reserve(int rows)
     {
         if (rows <= capacity)

@@ -30,6 +30,9 @@ internal unsafe interface ILanes<TVector>
     /// <summary>One BFloat16 in every place.</summary>
     static abstract TVector BroadcastBFloat16(ushort value);
 
+    /// <summary>Asks for a cache line that will be read soon. Any address will do.</summary>
+    static abstract void Prefetch(void* address);
+
     static abstract void Store(TVector value, float* to);
 
     static abstract TVector Add(TVector a, TVector b);
