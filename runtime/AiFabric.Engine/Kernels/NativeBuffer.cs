@@ -19,8 +19,6 @@ internal sealed unsafe class NativeBuffer : IDisposable
 
     public void* Data { get; private set; }
 
-    public long Bytes => (long)capacity;
-
     /// <summary>Makes it at least as large; what was in it is lost when it grows.</summary>
     public void Reserve(long bytes)
     {
