@@ -46,7 +46,7 @@ public sealed class LlmEngine : IAsyncDisposable
     /// <summary>The model's chat template, raw Jinja; null when it has none.</summary>
     public string? ChatTemplate => Tokenizer.Settings.ChatTemplate;
 
-    public LlamaConfig Config => Weights.Config;
+    public DecoderConfig Config => Weights.Config;
 
     /// <summary><c>sha256:…</c> of the base weights.</summary>
     public string ModelDigest => Weights.Digest;
@@ -78,7 +78,7 @@ public sealed class LlmEngine : IAsyncDisposable
         var tokenizer = HuggingFaceTokenizer.Load(options.ModelFolder);
         BaseWeights weights = options.Quantization == Quantization.Q8
             ? QuantizedWeights.Load(options.ModelFolder)
-            : LlamaWeights.Load(options.ModelFolder, options.Type, torch.device(options.Device));
+            : DecoderWeights.Load(options.ModelFolder, options.Type, torch.device(options.Device));
         try
         {
             if (tokenizer.VocabularySize > weights.Config.VocabularySize)

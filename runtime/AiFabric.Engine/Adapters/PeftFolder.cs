@@ -21,7 +21,7 @@ public static class PeftFolder
     /// <exception cref="CheckpointException">
     /// A file is missing or damaged, asks for what is not supported, or a tensor is missing, unknown or of another shape; the message names it.
     /// </exception>
-    public static LoraAdapter Load(string folder, LlamaConfig config, ScalarType type, Device device, string? name = null)
+    public static LoraAdapter Load(string folder, DecoderConfig config, ScalarType type, Device device, string? name = null)
     {
         TorchRuntime.EnsureLoaded();
         PeftConfig peft = PeftConfig.Load(Path.Combine(folder, ConfigFile));
@@ -112,7 +112,7 @@ public static class PeftFolder
     }
 
     /// <summary>The sizes of a linear layer: what it reads and what it writes.</summary>
-    internal static (int Input, int Output) Shape(LlamaConfig config, LoraTarget target)
+    internal static (int Input, int Output) Shape(DecoderConfig config, LoraTarget target)
     {
         int queries = config.Heads * config.HeadSize, keys = config.KeyValueHeads * config.HeadSize;
         return target switch
@@ -129,7 +129,7 @@ public static class PeftFolder
     private static string TensorName(int layer, LoraTarget target, char part) =>
         $"base_model.model.model.layers.{layer}.{target.ModulePath()}.lora_{part}.weight";
 
-    private static void RefuseUnknown(SafetensorsFile file, LlamaConfig config, PeftConfig peft)
+    private static void RefuseUnknown(SafetensorsFile file, DecoderConfig config, PeftConfig peft)
     {
         var known = new HashSet<string>();
         for (int layer = 0; layer < config.Layers; layer++)

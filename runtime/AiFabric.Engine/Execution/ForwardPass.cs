@@ -11,9 +11,9 @@ namespace AiFabric.Engine.Execution;
 /// </summary>
 /// <param name="weights">The model.</param>
 /// <param name="cache">Memory of the key-value cache.</param>
-internal sealed class ForwardPass(LlamaWeights weights, KvTensors cache)
+internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
 {
-    private readonly LlamaConfig config = weights.Config;
+    private readonly DecoderConfig config = weights.Config;
 
     /// <summary>Runs all layers. Gradients must be off.</summary>
     /// <returns>[n, hidden] before the final norm, owned by the caller's scope.</returns>
@@ -37,7 +37,7 @@ internal sealed class ForwardPass(LlamaWeights weights, KvTensors cache)
     public Tensor Logits(Tensor hidden, Tensor rows)
     {
         using var scope = NewDisposeScope();
-        var last = LlamaMath.RmsNorm(hidden.index_select(0, rows), weights.FinalNorm, config.NormEpsilon);
+        var last = DecoderMath.RmsNorm(hidden.index_select(0, rows), weights.FinalNorm, config.NormEpsilon);
         return nn.functional.linear(last, weights.Head).to(ScalarType.Float32).cpu().contiguous().MoveToOuterDisposeScope();
     }
 
@@ -48,20 +48,20 @@ internal sealed class ForwardPass(LlamaWeights weights, KvTensors cache)
         foreach (var segment in batch.Segments)
             segment.Window?.SaveLayerInput(layer, x.narrow(0, segment.Start, segment.Count));
 
-        var h = LlamaMath.RmsNorm(x, w.AttentionNorm, config.NormEpsilon);
+        var h = DecoderMath.RmsNorm(x, w.AttentionNorm, config.NormEpsilon);
         var q = lora.Linear(layer, LoraTarget.Query, h, w.Query).view(batch.Rows, config.Heads, config.HeadSize);
         var k = lora.Linear(layer, LoraTarget.Key, h, w.Key).view(batch.Rows, config.KeyValueHeads, config.HeadSize);
         var v = lora.Linear(layer, LoraTarget.Value, h, w.Value).view(batch.Rows, config.KeyValueHeads, config.HeadSize);
-        q = LlamaMath.ApplyRotary(q, batch.Cos, batch.Sin);
-        k = LlamaMath.ApplyRotary(k, batch.Cos, batch.Sin);
+        q = DecoderMath.ApplyRotary(q, batch.Cos, batch.Sin);
+        k = DecoderMath.ApplyRotary(k, batch.Cos, batch.Sin);
         if (batch.Slots is { } slots)
             cache.Write(layer, slots, k.narrow(0, 0, batch.InferenceRows), v.narrow(0, 0, batch.InferenceRows));
         var attended = x + lora.Linear(layer, LoraTarget.Output, Attend(layer, q, k, v, batch), w.Output);
 
-        h = LlamaMath.RmsNorm(attended, w.MlpNorm, config.NormEpsilon);
+        h = DecoderMath.RmsNorm(attended, w.MlpNorm, config.NormEpsilon);
         var gate = lora.Linear(layer, LoraTarget.Gate, h, w.Gate);
         var up = lora.Linear(layer, LoraTarget.Up, h, w.Up);
-        return (attended + lora.Linear(layer, LoraTarget.Down, LlamaMath.GatedSilu(gate, up), w.Down)).MoveToOuterDisposeScope();
+        return (attended + lora.Linear(layer, LoraTarget.Down, DecoderMath.GatedSilu(gate, up), w.Down)).MoveToOuterDisposeScope();
     }
 
     // [n, heads · headDim]
@@ -94,7 +94,7 @@ internal sealed class ForwardPass(LlamaWeights weights, KvTensors cache)
         var (keys, values) = segment.Window is { } window
             ? window.Append(layer, k.narrow(0, segment.Start, segment.Count), v.narrow(0, segment.Start, segment.Count))
             : Context(layer, segment);
-        return LlamaMath.Attention(q.narrow(0, segment.Start, segment.Count), keys, values, segment.Mask).MoveToOuterDisposeScope();
+        return DecoderMath.Attention(q.narrow(0, segment.Start, segment.Count), keys, values, segment.Mask).MoveToOuterDisposeScope();
     }
 
     private (Tensor Keys, Tensor Values) Context(int layer, Segment segment)

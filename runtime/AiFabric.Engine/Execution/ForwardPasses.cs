@@ -10,9 +10,9 @@ internal static class ForwardPasses
     public static IForwardPass Create(BaseWeights weights, EngineOptions options, Func<long, LoraAdapter> adapterOf) => weights switch
     {
         QuantizedWeights quantized => Kernels(quantized.Kernels, options, adapterOf),
-        LlamaWeights dense when dense.Device.type == DeviceType.CPU && dense.Type is torch.ScalarType.Float32 or torch.ScalarType.BFloat16 =>
+        DecoderWeights dense when dense.Device.type == DeviceType.CPU && dense.Type is torch.ScalarType.Float32 or torch.ScalarType.BFloat16 =>
             Kernels(dense.Kernels, options, adapterOf),
-        LlamaWeights dense => new TorchPass(dense, options.KvBlocks, options.BlockSize, adapterOf),
+        DecoderWeights dense => new TorchPass(dense, options.KvBlocks, options.BlockSize, adapterOf),
         _ => throw new ArgumentException($"No pass runs {weights.GetType().Name}.", nameof(weights)),
     };
 

@@ -16,7 +16,7 @@ namespace AiFabric.Engine.Execution;
 internal sealed unsafe class KernelPass : IForwardPass
 {
     private readonly KernelWeights weights;
-    private readonly LlamaConfig config;
+    private readonly DecoderConfig config;
     private readonly KernelSet kernels;
     private readonly KernelPool pool;
     private readonly KernelBatch batch;

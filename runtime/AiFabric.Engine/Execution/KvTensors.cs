@@ -10,7 +10,7 @@ internal sealed class KvTensors : IDisposable
     private readonly Tensor[] values;
     private readonly long[] slotShape;
 
-    public KvTensors(LlamaConfig config, int blocks, int blockSize, ScalarType type, Device device)
+    public KvTensors(DecoderConfig config, int blocks, int blockSize, ScalarType type, Device device)
     {
         slotShape = [(long)blocks * blockSize, config.KeyValueHeads, config.HeadSize];
         keys = new Tensor[config.Layers];

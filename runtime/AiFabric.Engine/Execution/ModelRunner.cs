@@ -17,7 +17,7 @@ internal sealed class ModelRunner : IDisposable
     /// <param name="config">The model's shape.</param>
     /// <param name="pass">Computes; owned.</param>
     /// <param name="time">Clock.</param>
-    public ModelRunner(LlamaConfig config, IForwardPass pass, TimeProvider time)
+    public ModelRunner(DecoderConfig config, IForwardPass pass, TimeProvider time)
     {
         (this.pass, this.time, vocabulary) = (pass, time, config.VocabularySize);
         sampler = new Sampler(vocabulary);

@@ -25,7 +25,7 @@ internal sealed class PackedBatch
     /// <param name="adapterOf">The adapter of a load number other than 0.</param>
     /// <param name="weights">Gives shape, type and device.</param>
     /// <param name="rotary">Angles by position.</param>
-    public PackedBatch(Batch batch, TrainingWindow? window, Func<long, LoraAdapter> adapterOf, LlamaWeights weights, RotaryTable rotary)
+    public PackedBatch(Batch batch, TrainingWindow? window, Func<long, LoraAdapter> adapterOf, DecoderWeights weights, RotaryTable rotary)
     {
         device = weights.Device;
         Lora = new LoraRows(device);
@@ -93,22 +93,22 @@ internal sealed class PackedBatch
             samples.Add(tokens.Count - 1);
     }
 
-    private Segment Prompt(BatchRows chunk, LlamaConfig config, ScalarType type)
+    private Segment Prompt(BatchRows chunk, DecoderConfig config, ScalarType type)
     {
         int context = chunk.Start + chunk.Count;
         var table = chunk.Sequence.Blocks;
         var blocks = new long[table.BlocksFor(context)];
         for (int i = 0; i < blocks.Length; i++)
             blocks[i] = table.Blocks[i].Index;
-        var mask = LlamaMath.CausalMask(chunk.Start, chunk.Count, config.Heads / config.KeyValueHeads, type, device);
+        var mask = DecoderMath.CausalMask(chunk.Start, chunk.Count, config.Heads / config.KeyValueHeads, type, device);
         return new Segment(tokens.Count, chunk.Count, context, HostTensors.Upload(blocks, device), mask, null);
     }
 
-    private void AddWindow(TrainingWindow window, LlamaConfig config, ScalarType type)
+    private void AddWindow(TrainingWindow window, DecoderConfig config, ScalarType type)
     {
         if (window.Adapter is { } adapter)
             Lora.Add(adapter, tokens.Count, window.Count);
-        var mask = LlamaMath.CausalMask(window.Start, window.Count, config.Heads / config.KeyValueHeads, type, device);
+        var mask = DecoderMath.CausalMask(window.Start, window.Count, config.Heads / config.KeyValueHeads, type, device);
         Segments.Add(new Segment(tokens.Count, window.Count, window.Start + window.Count, null, mask, window));
         for (int i = 0; i < window.Count; i++)
         {
@@ -123,7 +123,7 @@ internal sealed class PackedBatch
 /// <param name="Count">Rows.</param>
 /// <param name="Context">Keys they see: those before, and their own.</param>
 /// <param name="Blocks">[b] Int64, the cache blocks of the context; null for a training window.</param>
-/// <param name="Mask">From <see cref="LlamaMath.CausalMask"/>.</param>
+/// <param name="Mask">From <see cref="DecoderMath.CausalMask"/>.</param>
 /// <param name="Window">The training window these rows are, or null.</param>
 internal sealed record Segment(int Start, int Count, int Context, Tensor? Blocks, Tensor? Mask, TrainingWindow? Window);
 

@@ -4,9 +4,9 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Models;
 
 /// <summary>A base model in memory, frozen. How its weights lie is the business of its kinds; training reads them through this one.</summary>
-public abstract class BaseWeights(LlamaConfig config, ScalarType type, Device device, string digest) : IDisposable
+public abstract class BaseWeights(DecoderConfig config, ScalarType type, Device device, string digest) : IDisposable
 {
-    public LlamaConfig Config { get; } = config;
+    public DecoderConfig Config { get; } = config;
 
     /// <summary>Element type in which training computes: Float32, BFloat16 or Float64.</summary>
     public ScalarType Type { get; } = type;
@@ -26,7 +26,7 @@ public abstract class BaseWeights(LlamaConfig config, ScalarType type, Device de
     public abstract string Format { get; }
 
     /// <summary>A layer as autograd needs it, in <see cref="Type"/>: not to be disposed, and valid until the next call.</summary>
-    public abstract LlamaLayerWeights TrainingLayer(int layer);
+    public abstract DecoderLayer TrainingLayer(int layer);
 
     /// <summary>[vocab, hidden] in <see cref="Type"/>, owned by the caller's scope.</summary>
     public abstract Tensor TrainingHead();

@@ -21,7 +21,7 @@ internal sealed unsafe class KernelWeights : IDisposable
     /// <param name="norms">Float32 [hidden] on the CPU, for each layer before attention and before the MLP; then the final one.</param>
     /// <param name="owned">What to free at the end.</param>
     public KernelWeights(
-        LlamaConfig config, KernelMatrix embedding, KernelMatrix head, KernelMatrix[][] layers, IReadOnlyList<Tensor> norms, List<IDisposable> owned)
+        DecoderConfig config, KernelMatrix embedding, KernelMatrix head, KernelMatrix[][] layers, IReadOnlyList<Tensor> norms, List<IDisposable> owned)
     {
         (Config, Embedding, Head, matrices, this.owned) = (config, embedding, head, layers, owned);
         attentionNorms = [.. Enumerable.Range(0, config.Layers).Select(layer => (nint)TensorMemory.Floats(norms[2 * layer]))];
@@ -29,7 +29,7 @@ internal sealed unsafe class KernelWeights : IDisposable
         FinalNorm = TensorMemory.Floats(norms[^1]);
     }
 
-    public LlamaConfig Config { get; }
+    public DecoderConfig Config { get; }
 
     /// <summary>[vocab, hidden].</summary>
     public KernelMatrix Embedding { get; }
@@ -44,7 +44,7 @@ internal sealed unsafe class KernelWeights : IDisposable
     public KernelMatrix this[int layer, LoraTarget target] => matrices[layer][(int)target];
 
     /// <summary>The tensors' own memory, without a copy. They must be on the CPU, in Float32 or BFloat16, and outlive the answer.</summary>
-    public static KernelWeights Of(LlamaWeights weights)
+    public static KernelWeights Of(DecoderWeights weights)
     {
         var owned = new List<IDisposable>();
         var norms = new List<Tensor>();

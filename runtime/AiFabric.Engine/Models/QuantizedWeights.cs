@@ -13,10 +13,10 @@ namespace AiFabric.Engine.Models;
 /// </summary>
 public sealed class QuantizedWeights : BaseWeights
 {
-    private readonly LlamaLayerWeights restored;
+    private readonly DecoderLayer restored;
     private readonly List<Tensor> norms;
 
-    private QuantizedWeights(LlamaConfig config, KernelWeights kernels, List<Tensor> norms, LlamaLayerWeights restored, string digest)
+    private QuantizedWeights(DecoderConfig config, KernelWeights kernels, List<Tensor> norms, DecoderLayer restored, string digest)
         : base(config, ScalarType.Float32, CPU, digest)
     {
         (Kernels, this.norms, this.restored) = (kernels, norms, restored);
@@ -40,7 +40,7 @@ public sealed class QuantizedWeights : BaseWeights
     public static QuantizedWeights Load(string folder)
     {
         TorchRuntime.EnsureLoaded();
-        var config = LlamaConfig.Load(folder);
+        var config = DecoderConfig.Load(folder);
         using var reader = new CheckpointReader(folder, ScalarType.Float32, CPU);
         var owned = new List<IDisposable>();
         try
@@ -56,7 +56,7 @@ public sealed class QuantizedWeights : BaseWeights
                 norms.AddRange([Norm(prefix + "input_layernorm.weight"), Norm(prefix + "post_attention_layernorm.weight")]);
             }
             norms.Add(Norm("model.norm.weight"));
-            var restored = new LlamaLayerWeights(config, 0, (_, shape) => Own(empty(shape, ScalarType.Float32).DetachFromDisposeScope()));
+            var restored = new DecoderLayer(config, 0, (_, shape) => Own(empty(shape, ScalarType.Float32).DetachFromDisposeScope()));
             return new QuantizedWeights(config, new KernelWeights(config, embedding, head, layers, norms, owned), norms, restored, reader.Digest());
         }
         catch
@@ -83,7 +83,7 @@ public sealed class QuantizedWeights : BaseWeights
         KernelMatrix Read(string name, int rows, int columns) => Quantize(reader, name, rows, columns, Own(new NativeBuffer(MatrixBytes(rows, columns))));
     }
 
-    public override unsafe LlamaLayerWeights TrainingLayer(int layer)
+    public override unsafe DecoderLayer TrainingLayer(int layer)
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope(); // copy_ answers with a new tensor object

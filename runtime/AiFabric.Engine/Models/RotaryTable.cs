@@ -9,7 +9,7 @@ public sealed class RotaryTable : IDisposable
     /// <param name="config">Gives head size, theta and the number of positions.</param>
     /// <param name="type">Element type of the table; the angles are computed in Float64.</param>
     /// <param name="device">Where the table lives.</param>
-    public RotaryTable(LlamaConfig config, ScalarType type, Device device)
+    public RotaryTable(DecoderConfig config, ScalarType type, Device device)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -26,7 +26,7 @@ public sealed class RotaryTable : IDisposable
     /// <summary>[maximumPositions, headDim / 2].</summary>
     public Tensor Sin { get; }
 
-    /// <summary>The rows of some positions, shaped for <see cref="LlamaMath.ApplyRotary"/>.</summary>
+    /// <summary>The rows of some positions, shaped for <see cref="DecoderMath.ApplyRotary"/>.</summary>
     /// <param name="positions">[n] Int64.</param>
     /// <returns>Two tensors [n, 1, headDim / 2], owned by the caller's scope.</returns>
     public (Tensor Cos, Tensor Sin) At(Tensor positions)

@@ -80,7 +80,7 @@ public sealed record TrainingRecipe
 
     /// <summary>Checks every number against its range and against the model.</summary>
     /// <exception cref="TrainingException">InvalidHyperparameters; the message names the field, its value and what is allowed.</exception>
-    public void Validate(LlamaConfig config)
+    public void Validate(DecoderConfig config)
     {
         Require(Rank >= 1 && Rank <= config.HiddenSize, "rank", Rank, $"1 to the model's hidden size, {config.HiddenSize}");
         Require(Alpha >= 1, "alpha", Alpha, "at least 1");

@@ -18,7 +18,7 @@ internal static class Commands
     private static readonly Option<string> RunFolder = new("--run") { DefaultValueFactory = _ => "artifacts/training", Description = "Where checkpoint, log and tokenizer are kept." };
 
     /// <summary>The demo model's shape: 5.5 million parameters.</summary>
-    public static LlamaConfig DemoConfig { get; } = new()
+    public static DecoderConfig DemoConfig { get; } = new()
     {
         HiddenSize = 256,
         IntermediateSize = 704,

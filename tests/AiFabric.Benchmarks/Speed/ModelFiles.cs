@@ -12,7 +12,7 @@ namespace AiFabric.Benchmarks.Speed;
 /// <param name="GgufFolder">Where GGUF files are kept.</param>
 internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
 {
-    private static readonly LlamaConfig Shape = new()
+    private static readonly DecoderConfig Shape = new()
     {
         HiddenSize = 768,
         IntermediateSize = 2048,
@@ -51,7 +51,7 @@ internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
         string path = Path.Combine(GgufFolder, $"{Name}-{format.Name}.gguf");
         if (File.Exists(path))
             return path;
-        using var weights = LlamaWeights.Load(Folder, ScalarType.Float32, CPU);
+        using var weights = DecoderWeights.Load(Folder, ScalarType.Float32, CPU);
         LlamaGguf.Write(Folder, weights, path + ".tmp", format.Gguf);
         File.Move(path + ".tmp", path);
         return path;

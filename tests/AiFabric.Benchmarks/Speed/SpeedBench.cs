@@ -32,7 +32,7 @@ internal static class SpeedBench
     private static async Task<List<SpeedRow>> MeasureAsync(
         SpeedOptions options, ModelFiles model, SpeedFormat format, Action<string> say, CancellationToken cancellationToken)
     {
-        var config = LlamaConfig.Load(model.Folder);
+        var config = DecoderConfig.Load(model.Folder);
         await using var ours = new OwnSide(model, format, options);
         using var peer = new PeerSide(model.Gguf(format), config.VocabularySize, options.Threads);
         int length = Math.Min(options.PrefillTokens, config.MaximumPositions - 1);
@@ -76,7 +76,7 @@ internal static class SpeedBench
     /// <summary>What a decoding step reads of the weights: every matrix once, the tied head among them; 34 bytes for 32 numbers.</summary>
     private static double Q8Bytes(ModelFiles model)
     {
-        var config = LlamaConfig.Load(model.Folder);
+        var config = DecoderConfig.Load(model.Folder);
         long keys = (long)config.KeyValueHeads * config.HeadSize, queries = (long)config.Heads * config.HeadSize;
         long layer = config.HiddenSize * ((2 * queries) + (2 * keys) + (3L * config.IntermediateSize));
         return ((layer * config.Layers) + ((long)config.VocabularySize * config.HiddenSize)) * 34.0 / 32;

@@ -27,7 +27,7 @@ public sealed class KernelPassTests : IDisposable
     [MemberData(nameof(Widths))]
     public void Logits_equal_the_tensor_pass(int bits)
     {
-        using var weights = LlamaWeights.Load(model.Path, ScalarType.Float32, CPU);
+        using var weights = DecoderWeights.Load(model.Path, ScalarType.Float32, CPU);
         using var adapter = model.Adapter("a", 3, 5);
         using var tensors = new TorchPass(weights, Blocks, BlockSize, _ => adapter);
         using var kernels = Kernels(weights.Kernels, bits, threads: 2, _ => adapter);
@@ -42,7 +42,7 @@ public sealed class KernelPassTests : IDisposable
     public void Logits_of_8_bit_weights_equal_the_tensor_pass_on_the_restored_weights()
     {
         using var quantized = QuantizedWeights.Load(model.Path);
-        using var dense = LlamaWeights.Load(model.Path, ScalarType.Float32, CPU);
+        using var dense = DecoderWeights.Load(model.Path, ScalarType.Float32, CPU);
         using (no_grad())
         {
             using var scope = NewDisposeScope();
@@ -69,7 +69,7 @@ public sealed class KernelPassTests : IDisposable
     [Fact]
     public void A_step_without_finetuning_allocates_nothing()
     {
-        using var weights = LlamaWeights.Load(model.Path, ScalarType.Float32, CPU);
+        using var weights = DecoderWeights.Load(model.Path, ScalarType.Float32, CPU);
         using var kernels = Kernels(weights.Kernels, KernelSet.Best.Bits, threads: 2, _ => throw new InvalidOperationException());
         var pool = new BlockPool(Blocks);
         var batch = new Batch();
@@ -117,7 +117,7 @@ public sealed class KernelPassTests : IDisposable
         return new BatchRows(sequence, start, count, Samples: true);
     }
 
-    private static unsafe void CopyEmbedding(QuantizedWeights from, LlamaWeights to)
+    private static unsafe void CopyEmbedding(QuantizedWeights from, DecoderWeights to)
     {
         using var row = empty(from.Config.HiddenSize, ScalarType.Float32);
         for (int token = 0; token < from.Config.VocabularySize; token++)

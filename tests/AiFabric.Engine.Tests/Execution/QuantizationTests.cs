@@ -25,7 +25,7 @@ public sealed class QuantizationTests(ITestOutputHelper output)
         var tokenizer = HuggingFaceTokenizer.Load(folder);
         int[][] texts = [.. File.ReadLines(DemoModel.JargonEval).Take(Texts)
             .Select(line => tokenizer.Encode(JsonSerializer.Deserialize<JsonElement>(line).GetProperty("text").GetString()!))]; // every line has a text
-        using var dense = LlamaWeights.Load(folder, ScalarType.Float32, CPU);
+        using var dense = DecoderWeights.Load(folder, ScalarType.Float32, CPU);
         using var quantized = QuantizedWeights.Load(folder);
 
         double full = Perplexity(dense.Kernels, texts), eight = Perplexity(quantized.Kernels, texts);

@@ -17,7 +17,7 @@ internal sealed class RandomModel : IDisposable
     {
         TorchRuntime.EnsureLoaded();
         tensorsBefore = Tensor.TotalCount;
-        Config = new LlamaConfig
+        Config = new DecoderConfig
         {
             HiddenSize = 32,
             IntermediateSize = 48,
@@ -37,7 +37,7 @@ internal sealed class RandomModel : IDisposable
         SafetensorsWriter.Write(folder.File("model.safetensors"), RandomWeights(Config, seed));
     }
 
-    public LlamaConfig Config { get; }
+    public DecoderConfig Config { get; }
 
     public string Path => folder.Path;
 
@@ -94,7 +94,7 @@ internal sealed class RandomModel : IDisposable
         _ => (Config.IntermediateSize, Config.HiddenSize),
     };
 
-    public static Dictionary<string, Tensor> RandomWeights(LlamaConfig config, int seed)
+    public static Dictionary<string, Tensor> RandomWeights(DecoderConfig config, int seed)
     {
         manual_seed(seed);
         int hidden = config.HiddenSize, keys = config.KeyValueHeads * config.HeadSize, queries = config.Heads * config.HeadSize;

@@ -8,7 +8,7 @@ namespace AiFabric.Engine.Tests.Execution;
 /// The model written down once more, plainly: whole sequences, one at a time, in Float64, attention by softmax, adapters merged into the
 /// weights. Shares no code with the engine's pass.
 /// </summary>
-internal sealed class Reference(string folder, LlamaConfig config) : IDisposable
+internal sealed class Reference(string folder, DecoderConfig config) : IDisposable
 {
     private readonly SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
 

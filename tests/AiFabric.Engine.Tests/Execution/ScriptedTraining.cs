@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Tests.Execution;
 
 /// <summary>A training session without gradients: runs a sequence forward in windows, pretends to go backward, starts over.</summary>
-internal sealed class ScriptedTraining(LlamaConfig config, int[] text, LoraAdapter? adapter, int rounds) : ITrainingExecutor
+internal sealed class ScriptedTraining(DecoderConfig config, int[] text, LoraAdapter? adapter, int rounds) : ITrainingExecutor
 {
     private readonly int layers = config.Layers;
     private readonly int width = config.HiddenSize;

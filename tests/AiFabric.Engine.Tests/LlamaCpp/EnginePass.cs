@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Tests.LlamaCpp;
 
 /// <summary>The engine's forward pass over one prompt, with the logits of every position instead of the last one's.</summary>
-internal sealed class EnginePass(LlamaWeights weights) : IDisposable
+internal sealed class EnginePass(DecoderWeights weights) : IDisposable
 {
     private const int BlockSize = 16;
 

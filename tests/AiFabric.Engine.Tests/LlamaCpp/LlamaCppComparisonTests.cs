@@ -131,7 +131,7 @@ public sealed class LlamaCppComparisonTests(ITestOutputHelper output)
         {
             Folder = folder;
             Tokenizer = HuggingFaceTokenizer.Load(folder);
-            Weights = LlamaWeights.Load(folder, ScalarType.Float32, CPU);
+            Weights = DecoderWeights.Load(folder, ScalarType.Float32, CPU);
             LlamaGguf.Write(folder, Weights, temporary.File("model.gguf"));
             LlamaCpp = new LlamaCppModel(temporary.File("model.gguf"), Weights.Config.MaximumPositions, Weights.Config.VocabularySize);
         }
@@ -140,7 +140,7 @@ public sealed class LlamaCppComparisonTests(ITestOutputHelper output)
 
         public HuggingFaceTokenizer Tokenizer { get; }
 
-        public LlamaWeights Weights { get; }
+        public DecoderWeights Weights { get; }
 
         public LlamaCppModel LlamaCpp { get; }
 

@@ -14,7 +14,7 @@ internal static class LlamaGguf
     /// <param name="weights">The folder's weights, Float32, on the CPU.</param>
     /// <param name="path">File to make.</param>
     /// <param name="type">How its matrices are stored.</param>
-    public static void Write(string folder, LlamaWeights weights, string path, GgufType type = GgufType.Float32)
+    public static void Write(string folder, DecoderWeights weights, string path, GgufType type = GgufType.Float32)
     {
         using var scope = NewDisposeScope();
         using var file = new GgufWriter();
@@ -24,7 +24,7 @@ internal static class LlamaGguf
         file.Write(path);
     }
 
-    private static void AddShape(GgufWriter file, LlamaConfig config)
+    private static void AddShape(GgufWriter file, DecoderConfig config)
     {
         file.Add("general.architecture", "llama");
         file.Add("general.file_type", 0u); // all float32
@@ -42,7 +42,7 @@ internal static class LlamaGguf
         file.Add("llama.vocab_size", (uint)config.VocabularySize);
     }
 
-    private static void AddVocabulary(GgufWriter file, TokenizerJson json, LlamaConfig config)
+    private static void AddVocabulary(GgufWriter file, TokenizerJson json, DecoderConfig config)
     {
         string[] spellings = [.. Enumerable.Range(0, config.VocabularySize).Select(id => $"<|unused {id}|>")];
         int[] types = [.. Enumerable.Repeat(Unused, config.VocabularySize)];
@@ -62,7 +62,7 @@ internal static class LlamaGguf
         file.Add("tokenizer.ggml.add_bos_token", false);
     }
 
-    private static void AddTensors(GgufWriter file, LlamaWeights weights, GgufType type)
+    private static void AddTensors(GgufWriter file, DecoderWeights weights, GgufType type)
     {
         var config = weights.Config;
         file.AddTensor("token_embd.weight", weights.Embedding, type);

@@ -8,7 +8,7 @@ namespace AiFabric.Engine.Tests.Pretraining;
 
 public sealed class TrainingTests : IDisposable
 {
-    private static readonly LlamaConfig Tiny = new()
+    private static readonly DecoderConfig Tiny = new()
     {
         HiddenSize = 16,
         IntermediateSize = 24,

@@ -19,7 +19,7 @@ public sealed class EngineTrainingTests(ITestOutputHelper output)
         using var model = new RandomModel();
         using var folder = new TemporaryFolder();
         TrainingRecipe alone = Recipes.Make(folder).WithCountingText();
-        using (LlamaWeights weights = LlamaWeights.Load(model.Path, ScalarType.Float64, CPU))
+        using (DecoderWeights weights = DecoderWeights.Load(model.Path, ScalarType.Float64, CPU))
         using (var harness = new SessionHarness(alone, weights))
             Assert.Equal(TrainingState.Succeeded, harness.RunToEnd().State);
 

@@ -16,7 +16,7 @@ internal sealed class SessionHarness : IDisposable
     private readonly SemaphoreSlim wake = new(0);
 
     public SessionHarness(
-        TrainingRecipe recipe, LlamaWeights weights, bool suspended = false, ILogger? log = null, WriteTensors? write = null)
+        TrainingRecipe recipe, DecoderWeights weights, bool suspended = false, ILogger? log = null, WriteTensors? write = null)
     {
         forward = new WindowForward(weights);
         Session = new TrainingSession(recipe, weights, Recipes.Encoder, TimeProvider.System, log ?? NullLogger.Instance, suspended, write);

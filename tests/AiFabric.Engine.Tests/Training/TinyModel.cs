@@ -10,7 +10,7 @@ internal static class TinyModel
 {
     public const int Vocabulary = 32;
 
-    public static LlamaConfig Config { get; } = new()
+    public static DecoderConfig Config { get; } = new()
     {
         HiddenSize = 32,
         IntermediateSize = 48,
@@ -22,16 +22,16 @@ internal static class TinyModel
         MaximumPositions = 256,
     };
 
-    public static LlamaWeights Load(TemporaryFolder folder, ScalarType type, LlamaConfig? config = null)
+    public static DecoderWeights Load(TemporaryFolder folder, ScalarType type, DecoderConfig? config = null)
     {
         TorchRuntime.EnsureLoaded();
         set_num_threads(1); // On so small a model more threads only wait for each other; and bits are compared.
         string place = Directory.CreateDirectory(folder.File("model")).FullName;
         Write(place, config ?? Config);
-        return LlamaWeights.Load(place, type, CPU);
+        return DecoderWeights.Load(place, type, CPU);
     }
 
-    private static void Write(string folder, LlamaConfig config)
+    private static void Write(string folder, DecoderConfig config)
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();

@@ -12,7 +12,7 @@ namespace AiFabric.Engine.Tests.Training;
 internal static class WholeSequence
 {
     /// <summary>Loss summed over the learned positions; adds nothing to any gradient by itself.</summary>
-    public static Tensor Loss(LlamaWeights weights, TrainingSample sample, Func<int, LoraTarget, (Tensor A, Tensor B)?> pairs, double scale)
+    public static Tensor Loss(DecoderWeights weights, TrainingSample sample, Func<int, LoraTarget, (Tensor A, Tensor B)?> pairs, double scale)
     {
         var config = weights.Config;
         int n = sample.Count, groups = config.Heads / config.KeyValueHeads;
@@ -21,7 +21,7 @@ internal static class WholeSequence
         for (int layer = 0; layer < config.Layers; layer++)
         {
             int current = layer;
-            LlamaLayerWeights w = weights.Layers[layer];
+            DecoderLayer w = weights.Layers[layer];
             Tensor h = Norm(x, w.AttentionNorm);
             Tensor q = Rotate(Linear(h, w.Query, LoraTarget.Query).view(n, config.Heads, config.HeadSize));
             Tensor k = Rotate(Linear(h, w.Key, LoraTarget.Key).view(n, config.KeyValueHeads, config.HeadSize)).repeat_interleave(groups, 1);

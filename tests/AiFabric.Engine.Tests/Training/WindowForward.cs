@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Tests.Training;
 
 /// <summary>The engine's part of a training window, for one window alone: the shared forward pass without any inference in it.</summary>
-internal sealed class WindowForward(LlamaWeights weights) : IDisposable
+internal sealed class WindowForward(DecoderWeights weights) : IDisposable
 {
     private readonly RotaryTable rotary = new(weights.Config, weights.Type, weights.Device);
 
@@ -17,20 +17,20 @@ internal sealed class WindowForward(LlamaWeights weights) : IDisposable
         using var scope = NewDisposeScope();
         var config = weights.Config;
         (Tensor cos, Tensor sin) = rotary.Range(window.Start, window.Count);
-        Tensor? mask = LlamaMath.CausalMask(window.Start, window.Count, config.Heads / config.KeyValueHeads, weights.Type, weights.Device);
+        Tensor? mask = DecoderMath.CausalMask(window.Start, window.Count, config.Heads / config.KeyValueHeads, weights.Type, weights.Device);
         Tensor x = weights.Embedding.index_select(0, tensor(window.Tokens.ToArray()));
         for (int layer = 0; layer < config.Layers; layer++)
         {
-            LlamaLayerWeights w = weights.Layers[layer];
+            DecoderLayer w = weights.Layers[layer];
             window.SaveLayerInput(layer, x);
-            Tensor h = LlamaMath.RmsNorm(x, w.AttentionNorm, config.NormEpsilon);
-            Tensor q = LlamaMath.ApplyRotary(Linear(h, w.Query, LoraTarget.Query).view(window.Count, config.Heads, config.HeadSize), cos, sin);
-            Tensor k = LlamaMath.ApplyRotary(Linear(h, w.Key, LoraTarget.Key).view(window.Count, config.KeyValueHeads, config.HeadSize), cos, sin);
+            Tensor h = DecoderMath.RmsNorm(x, w.AttentionNorm, config.NormEpsilon);
+            Tensor q = DecoderMath.ApplyRotary(Linear(h, w.Query, LoraTarget.Query).view(window.Count, config.Heads, config.HeadSize), cos, sin);
+            Tensor k = DecoderMath.ApplyRotary(Linear(h, w.Key, LoraTarget.Key).view(window.Count, config.KeyValueHeads, config.HeadSize), cos, sin);
             Tensor v = Linear(h, w.Value, LoraTarget.Value).view(window.Count, config.KeyValueHeads, config.HeadSize);
             (Tensor keys, Tensor values) = window.Append(layer, k, v);
-            x = x + Linear(LlamaMath.Attention(q, keys, values, mask), w.Output, LoraTarget.Output);
-            h = LlamaMath.RmsNorm(x, w.MlpNorm, config.NormEpsilon);
-            x = x + Linear(LlamaMath.GatedSilu(Linear(h, w.Gate, LoraTarget.Gate), Linear(h, w.Up, LoraTarget.Up)), w.Down, LoraTarget.Down);
+            x = x + Linear(DecoderMath.Attention(q, keys, values, mask), w.Output, LoraTarget.Output);
+            h = DecoderMath.RmsNorm(x, w.MlpNorm, config.NormEpsilon);
+            x = x + Linear(DecoderMath.GatedSilu(Linear(h, w.Gate, LoraTarget.Gate), Linear(h, w.Up, LoraTarget.Up)), w.Down, LoraTarget.Down);
 
             Tensor Linear(Tensor input, Tensor weight, LoraTarget target)
             {

@@ -59,7 +59,7 @@ public sealed class WindowedGradientTests(ITestOutputHelper output)
         Assert.InRange(Math.Abs(loss - expectedLoss), 0, 1e-10);
     }
 
-    private static (Tensor[] Gradients, double Loss) Reference(LlamaWeights weights, TrainableAdapter adapter, TrainingSample[] samples, double scale)
+    private static (Tensor[] Gradients, double Loss) Reference(DecoderWeights weights, TrainableAdapter adapter, TrainingSample[] samples, double scale)
     {
         Tensor[] leaves = [.. adapter.Masters.Select(tensor => tensor.clone().detach().requires_grad_())];
         var place = new Dictionary<(int, LoraTarget), (Tensor, Tensor)>();
@@ -81,7 +81,7 @@ public sealed class WindowedGradientTests(ITestOutputHelper output)
     }
 
     private static double Windowed(
-        LlamaWeights weights, TrainableAdapter adapter, TrainingSample[] samples, double scale, int forward, int backward)
+        DecoderWeights weights, TrainableAdapter adapter, TrainingSample[] samples, double scale, int forward, int backward)
     {
         using var rotary = new RotaryTable(weights.Config, weights.Type, weights.Device);
         using var memory = new SequenceMemory(weights, samples.Max(sample => sample.Count));

@@ -130,7 +130,7 @@ public sealed class EngineServingTests : IDisposable
         Assert.Contains(cause, await ready.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
-    internal static string SaveAdapter(string path, LlamaConfig config)
+    internal static string SaveAdapter(string path, DecoderConfig config)
     {
         using var scope = NewDisposeScope();
         var pairs = Enumerable.Range(0, config.Layers).Select(_ => LoraTargets.All.Select((target, _) =>

@@ -16,7 +16,7 @@ internal sealed class TinyServedModel : IDisposable
     public TinyServedModel()
     {
         TorchRuntime.EnsureLoaded();
-        Config = new LlamaConfig
+        Config = new DecoderConfig
         {
             HiddenSize = 32,
             IntermediateSize = 48,
@@ -35,7 +35,7 @@ internal sealed class TinyServedModel : IDisposable
         SafetensorsWriter.Write(WeightsFile, RandomModel.RandomWeights(Config, seed: 1));
     }
 
-    public LlamaConfig Config { get; }
+    public DecoderConfig Config { get; }
 
     public string WeightsFile => folder.File("model.safetensors");
 

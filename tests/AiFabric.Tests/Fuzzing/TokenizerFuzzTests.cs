@@ -53,7 +53,7 @@ public sealed class TokenizerFuzzTests : IDisposable
     [Fact]
     public void Config_json()
     {
-        string valid = new LlamaConfig
+        string valid = new DecoderConfig
         {
             HiddenSize = 64,
             IntermediateSize = 96,
@@ -90,12 +90,12 @@ public sealed class TokenizerFuzzTests : IDisposable
 
     private static void ReadConfig(byte[] content) => Fuzz.Bounded(content.Length, () => Refused(() =>
     {
-        var config = LlamaConfig.Parse(Encoding.UTF8.GetString(content), "config.json");
+        var config = DecoderConfig.Parse(Encoding.UTF8.GetString(content), "config.json");
         // What later sizes its memory by these must neither overflow nor hold nothing.
         Assert.InRange(checked(config.Heads * config.HeadSize), 2, int.MaxValue);
         Assert.InRange(checked(config.KeyValueHeads * config.HeadSize), 2, int.MaxValue);
-        Assert.InRange(config.Layers, 1, LlamaConfig.MostLayers);
-        Assert.InRange(config.MaximumPositions, 1, LlamaConfig.MostPositions);
+        Assert.InRange(config.Layers, 1, DecoderConfig.MostLayers);
+        Assert.InRange(config.MaximumPositions, 1, DecoderConfig.MostPositions);
     }));
 
     private static void Use(HuggingFaceTokenizer tokenizer)

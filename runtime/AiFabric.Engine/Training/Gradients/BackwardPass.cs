@@ -24,7 +24,7 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
         using var _ = enable_grad();
         using var scope = NewDisposeScope();
         var config = weights.Config;
-        Tensor? mask = LlamaMath.CausalMask(window.Start, window.Count, config.Heads / config.KeyValueHeads, weights.Type, weights.Device);
+        Tensor? mask = DecoderMath.CausalMask(window.Start, window.Count, config.Heads / config.KeyValueHeads, weights.Type, weights.Device);
         (Tensor Cos, Tensor Sin) angles = rotary.Range(window.Start, window.Count);
         (Tensor gradient, double loss) = LossGradient(sample, window, lossScale);
         for (int layer = config.Layers - 1; layer >= 0; layer--)

@@ -10,33 +10,33 @@ namespace AiFabric.Engine.Training.Gradients;
 /// <param name="weights">Frozen weights.</param>
 /// <param name="pairs">By <see cref="LoraTarget"/>: leaves A [rank, in] and B [out, rank], or null.</param>
 /// <param name="scale">Factor on the low-rank products.</param>
-internal readonly struct LoraLayer(LlamaConfig config, LlamaLayerWeights weights, (Tensor A, Tensor B)?[] pairs, double scale)
+internal readonly struct LoraLayer(DecoderConfig config, DecoderLayer weights, (Tensor A, Tensor B)?[] pairs, double scale)
 {
     /// <summary>Forward, for backward: the engine's own forward of the window gave the same values.</summary>
     /// <param name="x">[n, hidden]: the layer's input.</param>
     /// <param name="keysBefore">[start, kvHeads, headDim] of the earlier windows; null when there is none.</param>
     /// <param name="valuesBefore">As the keys.</param>
     /// <param name="rotary">Angles of the window's positions, each [n, 1, headDim / 2].</param>
-    /// <param name="mask">From <see cref="LlamaMath.CausalMask"/>.</param>
+    /// <param name="mask">From <see cref="DecoderMath.CausalMask"/>.</param>
     /// <returns>The layer's output [n, hidden], and keys and values of the window [n, kvHeads, headDim].</returns>
     public (Tensor Output, Tensor Keys, Tensor Values) Forward(
         Tensor x, Tensor? keysBefore, Tensor? valuesBefore, (Tensor Cos, Tensor Sin) rotary, Tensor? mask)
     {
         using var scope = NewDisposeScope();
         long count = x.shape[0];
-        Tensor h = LlamaMath.RmsNorm(x, weights.AttentionNorm, config.NormEpsilon);
+        Tensor h = DecoderMath.RmsNorm(x, weights.AttentionNorm, config.NormEpsilon);
         Tensor queries = Linear(h, weights.Query, LoraTarget.Query).view(count, config.Heads, config.HeadSize);
         Tensor keys = Linear(h, weights.Key, LoraTarget.Key).view(count, config.KeyValueHeads, config.HeadSize);
         Tensor values = Linear(h, weights.Value, LoraTarget.Value).view(count, config.KeyValueHeads, config.HeadSize);
-        queries = LlamaMath.ApplyRotary(queries, rotary.Cos, rotary.Sin);
-        keys = LlamaMath.ApplyRotary(keys, rotary.Cos, rotary.Sin);
+        queries = DecoderMath.ApplyRotary(queries, rotary.Cos, rotary.Sin);
+        keys = DecoderMath.ApplyRotary(keys, rotary.Cos, rotary.Sin);
         Tensor allKeys = keysBefore is null ? keys : cat([keysBefore, keys], 0);
         Tensor allValues = valuesBefore is null ? values : cat([valuesBefore, values], 0);
-        Tensor mixed = LlamaMath.Attention(queries, allKeys, allValues, mask);
+        Tensor mixed = DecoderMath.Attention(queries, allKeys, allValues, mask);
         Tensor middle = x + Linear(mixed, weights.Output, LoraTarget.Output);
 
-        h = LlamaMath.RmsNorm(middle, weights.MlpNorm, config.NormEpsilon);
-        Tensor gated = LlamaMath.GatedSilu(Linear(h, weights.Gate, LoraTarget.Gate), Linear(h, weights.Up, LoraTarget.Up));
+        h = DecoderMath.RmsNorm(middle, weights.MlpNorm, config.NormEpsilon);
+        Tensor gated = DecoderMath.GatedSilu(Linear(h, weights.Gate, LoraTarget.Gate), Linear(h, weights.Up, LoraTarget.Up));
         Tensor output = middle + Linear(gated, weights.Down, LoraTarget.Down);
         return (output.MoveToOuterDisposeScope(), keys.MoveToOuterDisposeScope(), values.MoveToOuterDisposeScope());
     }

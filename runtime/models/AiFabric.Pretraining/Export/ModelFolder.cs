@@ -10,7 +10,7 @@ internal static class ModelFolder
     private const string WeightsFile = "model.safetensors";
 
     /// <summary>Writes weights in bfloat16, configuration, tokenizer, log and curve of a run.</summary>
-    public static void Write(string folder, string run, LlamaConfig config)
+    public static void Write(string folder, string run, DecoderConfig config)
     {
         Directory.CreateDirectory(folder);
         using (var scope = NewDisposeScope())
@@ -35,10 +35,10 @@ internal static class ModelFolder
     public static LlamaParameters Read(string folder)
     {
         using var file = SafetensorsFile.Open(Path.Combine(folder, WeightsFile));
-        return LlamaParameters.Load(LlamaConfig.Load(folder), file);
+        return LlamaParameters.Load(DecoderConfig.Load(folder), file);
     }
 
-    private static string GenerationConfig(LlamaConfig config) =>
+    private static string GenerationConfig(DecoderConfig config) =>
         $$"""
         {
           "bos_token_id": {{config.BeginOfSequenceId}},

@@ -11,9 +11,9 @@ internal sealed class LlamaParameters : IDisposable
 
     private readonly Dictionary<string, Tensor> tensors = [];
 
-    private LlamaParameters(LlamaConfig config) => Config = config;
+    private LlamaParameters(DecoderConfig config) => Config = config;
 
-    public LlamaConfig Config { get; }
+    public DecoderConfig Config { get; }
 
     public IReadOnlyDictionary<string, Tensor> All => tensors;
 
@@ -22,7 +22,7 @@ internal sealed class LlamaParameters : IDisposable
     public static string Layer(int layer, string part) => $"model.layers.{layer}.{part}.weight";
 
     /// <summary>Random start: embeddings normal(0, 0.02), matrices normal(0, 1/√inputs) with residual outputs at zero, norms one.</summary>
-    public static LlamaParameters Initialize(LlamaConfig config, int seed)
+    public static LlamaParameters Initialize(DecoderConfig config, int seed)
     {
         using var generator = new Generator((ulong)seed);
         var parameters = new LlamaParameters(config);
@@ -39,7 +39,7 @@ internal sealed class LlamaParameters : IDisposable
 
     /// <summary>Reads the tensors out of a checkpoint.</summary>
     /// <exception cref="CheckpointException">A tensor is missing or of another shape.</exception>
-    public static LlamaParameters Load(LlamaConfig config, SafetensorsFile file)
+    public static LlamaParameters Load(DecoderConfig config, SafetensorsFile file)
     {
         var parameters = new LlamaParameters(config);
         foreach (var (name, shape) in Shapes(config))
@@ -53,7 +53,7 @@ internal sealed class LlamaParameters : IDisposable
             tensor.Dispose();
     }
 
-    private static IEnumerable<(string Name, long[] Shape)> Shapes(LlamaConfig config)
+    private static IEnumerable<(string Name, long[] Shape)> Shapes(DecoderConfig config)
     {
         long hidden = config.HiddenSize, inner = config.IntermediateSize;
         long queries = config.Heads * config.HeadSize, keys = config.KeyValueHeads * config.HeadSize;

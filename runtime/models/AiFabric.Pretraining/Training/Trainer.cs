@@ -10,7 +10,7 @@ namespace AiFabric.Pretraining.Training;
 /// A step's windows are shared out among threads that each compute alone and meet once a step. libtorch's own threads meet at every
 /// operation, which costs most of the time as soon as anything else runs on the machine.
 /// </remarks>
-internal sealed class Trainer(TrainingPlan plan, LlamaConfig config, ushort[] training, ushort[] heldOut, string folder)
+internal sealed class Trainer(TrainingPlan plan, DecoderConfig config, ushort[] training, ushort[] heldOut, string folder)
 {
     private const int ReportEvery = 20;
     private const int CheckpointEvery = 100;

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace AiFabric.Engine.Tests.Weights;
 
-public sealed class LlamaConfigTests
+public sealed class DecoderConfigTests
 {
     private const string Minimal =
         """{"model_type":"llama","hidden_size":64,"intermediate_size":128,"num_hidden_layers":2,"num_attention_heads":4,"vocab_size":300""";
@@ -11,7 +11,7 @@ public sealed class LlamaConfigTests
     [Fact]
     public void Absent_fields_take_the_ecosystems_defaults()
     {
-        var config = LlamaConfig.Parse(Minimal + "}", "config.json");
+        var config = DecoderConfig.Parse(Minimal + "}", "config.json");
 
         Assert.Equal(4, config.KeyValueHeads);
         Assert.Equal(16, config.HeadSize);
@@ -26,10 +26,10 @@ public sealed class LlamaConfigTests
     [Fact]
     public void Written_config_reads_back_equal()
     {
-        var config = LlamaConfig.Parse(
+        var config = DecoderConfig.Parse(
             Minimal + ""","num_key_value_heads":2,"head_dim":32,"tie_word_embeddings":true,"bos_token_id":1,"eos_token_id":[0,2],"rope_theta":5e5}""", "c");
 
-        var again = LlamaConfig.Parse(config.ToJson("bfloat16"), "c");
+        var again = DecoderConfig.Parse(config.ToJson("bfloat16"), "c");
 
         Assert.Equal([0, 2], again.EndOfSequenceIds);
         Assert.Equal(config with { EndOfSequenceIds = [] }, again with { EndOfSequenceIds = [] });
@@ -52,7 +52,7 @@ public sealed class LlamaConfigTests
     [InlineData(Minimal + ""","eos_token_id":-1}""", "must be a token id")]
     public void Unsupported_or_senseless_config_is_refused_with_the_field(string json, string expected)
     {
-        var error = Assert.Throws<CheckpointException>(() => LlamaConfig.Parse(json, "x/config.json"));
+        var error = Assert.Throws<CheckpointException>(() => DecoderConfig.Parse(json, "x/config.json"));
 
         Assert.StartsWith("x/config.json: ", error.Message, StringComparison.Ordinal);
         Assert.Contains(expected.Split('|'), part => error.Message.Contains(part, StringComparison.Ordinal));
@@ -61,7 +61,7 @@ public sealed class LlamaConfigTests
     [Fact]
     public void Missing_file_is_named()
     {
-        var error = Assert.Throws<CheckpointException>(() => LlamaConfig.Load("/nowhere"));
+        var error = Assert.Throws<CheckpointException>(() => DecoderConfig.Load("/nowhere"));
         Assert.Contains("/nowhere/config.json", error.Message, StringComparison.Ordinal);
     }
 }

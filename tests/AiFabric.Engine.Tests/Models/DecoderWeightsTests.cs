@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Tests.Models;
 
-public sealed class LlamaWeightsTests : IDisposable
+public sealed class DecoderWeightsTests : IDisposable
 {
     private readonly RandomModel model = new();
 
@@ -36,7 +36,7 @@ public sealed class LlamaWeightsTests : IDisposable
         using var other = new RandomModel(seed: 2);
         using var first = Load();
         using var again = Load();
-        using var different = LlamaWeights.Load(other.Path, ScalarType.Float32, CPU);
+        using var different = DecoderWeights.Load(other.Path, ScalarType.Float32, CPU);
 
         Assert.Equal(first.Digest, again.Digest);
         Assert.NotEqual(first.Digest, different.Digest);
@@ -77,7 +77,7 @@ public sealed class LlamaWeightsTests : IDisposable
         Assert.Equal(before, Tensor.TotalCount);
     }
 
-    private LlamaWeights Load(ScalarType type = ScalarType.Float32) => LlamaWeights.Load(model.Path, type, CPU);
+    private DecoderWeights Load(ScalarType type = ScalarType.Float32) => DecoderWeights.Load(model.Path, type, CPU);
 
     // Moves the second layer into a file of its own.
     private void Shard(string second)

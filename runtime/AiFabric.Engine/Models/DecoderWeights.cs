@@ -5,20 +5,20 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Models;
 
 /// <summary>The weights of a Llama decoder as tensors. Owns them; none requires a gradient.</summary>
-public sealed class LlamaWeights : BaseWeights
+public sealed class DecoderWeights : BaseWeights
 {
     private KernelWeights? kernels;
 
-    private LlamaWeights(LlamaConfig config, ScalarType type, Device device, string digest, CheckpointReader reader)
+    private DecoderWeights(DecoderConfig config, ScalarType type, Device device, string digest, CheckpointReader reader)
         : base(config, type, device, digest)
     {
         int hidden = config.HiddenSize;
         Embedding = reader.Take("model.embed_tokens.weight", config.VocabularySize, hidden);
         FinalNorm = reader.Take("model.norm.weight", hidden);
         Head = config.TieWordEmbeddings ? Embedding.alias().DetachFromDisposeScope() : reader.Take("lm_head.weight", config.VocabularySize, hidden);
-        var layers = new LlamaLayerWeights[config.Layers];
+        var layers = new DecoderLayer[config.Layers];
         for (int layer = 0; layer < layers.Length; layer++)
-            layers[layer] = new LlamaLayerWeights(config, layer, reader.Take);
+            layers[layer] = new DecoderLayer(config, layer, reader.Take);
         Layers = layers;
     }
 
@@ -30,7 +30,7 @@ public sealed class LlamaWeights : BaseWeights
     /// <summary>[vocab, hidden]; shares the embedding's memory where the model ties them.</summary>
     public Tensor Head { get; }
 
-    public IReadOnlyList<LlamaLayerWeights> Layers { get; }
+    public IReadOnlyList<DecoderLayer> Layers { get; }
 
     public override string Format => Type.ToString();
 
@@ -45,14 +45,14 @@ public sealed class LlamaWeights : BaseWeights
     /// <param name="type">Element type wanted in memory, whatever the file's.</param>
     /// <param name="device">Where the weights live.</param>
     /// <exception cref="CheckpointException">A file or tensor is missing, damaged, or of another shape than config.json says.</exception>
-    public static LlamaWeights Load(string folder, ScalarType type, Device device)
+    public static DecoderWeights Load(string folder, ScalarType type, Device device)
     {
         Interop.TorchRuntime.EnsureLoaded();
-        var config = LlamaConfig.Load(folder);
+        var config = DecoderConfig.Load(folder);
         using var reader = new CheckpointReader(folder, type, device);
         try
         {
-            return new LlamaWeights(config, type, device, reader.Digest(), reader);
+            return new DecoderWeights(config, type, device, reader.Digest(), reader);
         }
         catch
         {
@@ -61,7 +61,7 @@ public sealed class LlamaWeights : BaseWeights
         }
     }
 
-    public override LlamaLayerWeights TrainingLayer(int layer) => Layers[layer];
+    public override DecoderLayer TrainingLayer(int layer) => Layers[layer];
 
     public override Tensor TrainingHead() => Head.alias();
 
@@ -80,12 +80,12 @@ public sealed class LlamaWeights : BaseWeights
 internal delegate Tensor TakeTensor(string name, params long[] shape);
 
 /// <summary>One decoder block, in Hugging Face's layout: matrices are [out, in].</summary>
-public sealed class LlamaLayerWeights
+public sealed class DecoderLayer
 {
     /// <param name="config">Gives the shapes.</param>
     /// <param name="layer">Which one.</param>
     /// <param name="take">Makes a tensor of a name and shape.</param>
-    internal LlamaLayerWeights(LlamaConfig config, int layer, TakeTensor take)
+    internal DecoderLayer(DecoderConfig config, int layer, TakeTensor take)
     {
         string prefix = $"model.layers.{layer}.";
         int hidden = config.HiddenSize, queries = config.Heads * config.HeadSize, keys = config.KeyValueHeads * config.HeadSize;

@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace AiFabric.Engine.Weights;
 
 /// <summary>The shape of a Llama decoder, as a Hugging Face <c>config.json</c> states it.</summary>
-public sealed record LlamaConfig
+public sealed record DecoderConfig
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
     private static readonly string[] Architectures = ["LlamaForCausalLM"];
@@ -44,7 +44,7 @@ public sealed record LlamaConfig
 
     /// <summary>Reads <c>config.json</c> of a model folder.</summary>
     /// <exception cref="CheckpointException">The file is missing or unreadable, a field is missing or senseless, or the architecture is not supported.</exception>
-    public static LlamaConfig Load(string folder)
+    public static DecoderConfig Load(string folder)
     {
         string path = Path.Combine(folder, "config.json");
         try
@@ -61,7 +61,7 @@ public sealed record LlamaConfig
     /// <param name="json">The text.</param>
     /// <param name="file">The name that error messages give it.</param>
     /// <exception cref="CheckpointException">See <see cref="Load"/>.</exception>
-    public static LlamaConfig Parse(string json, string file)
+    public static DecoderConfig Parse(string json, string file)
     {
         try
         {
@@ -103,7 +103,7 @@ public sealed record LlamaConfig
         },
         Indented) + "\n";
 
-    private static LlamaConfig Read(JsonFields fields)
+    private static DecoderConfig Read(JsonFields fields)
     {
         fields.RefuseUnless("model_type", "llama");
         fields.RefuseUnlessDefault("hidden_act", "silu");
@@ -126,7 +126,7 @@ public sealed record LlamaConfig
         int layers = fields.Size("num_hidden_layers");
         if (layers > MostLayers)
             throw fields.Error($"num_hidden_layers is {layers}; at most {MostLayers} are supported");
-        return new LlamaConfig
+        return new DecoderConfig
         {
             HiddenSize = hidden,
             IntermediateSize = fields.Size("intermediate_size"),

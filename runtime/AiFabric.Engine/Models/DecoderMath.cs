@@ -6,7 +6,7 @@ namespace AiFabric.Engine.Models;
 /// The parts of a Llama block that are not plain matmuls. Differentiable; for Float32, BFloat16 and Float64. Every function returns
 /// one tensor owned by the caller's dispose scope and disposes none of its arguments.
 /// </summary>
-public static class LlamaMath
+public static class DecoderMath
 {
     /// <summary>Root-mean-square norm over the last dimension (Zhang and Sennrich, arXiv 1910.07467).</summary>
     /// <param name="x">[n, hidden]. BFloat16 is squared and averaged in Float32, as Hugging Face does.</param>
