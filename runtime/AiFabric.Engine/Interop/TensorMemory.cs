@@ -22,7 +22,7 @@ internal static unsafe class TensorMemory
             ScalarType.BFloat16 => WeightFormat.BFloat16,
             var type => throw new ArgumentException($"Kernels read no matrix of {type}.", nameof(tensor)),
         };
-        return new KernelMatrix(format, Start(tensor), null, checked((int)tensor.size(0)), checked((int)tensor.size(1)));
+        return new KernelMatrix(format, Start(tensor), checked((int)tensor.size(0)), checked((int)tensor.size(1)));
     }
 
     private static void* Start(Tensor tensor)

@@ -16,6 +16,9 @@ internal unsafe interface ILanes<TVector>
     /// <summary>Numbers of a vector.</summary>
     static abstract int Count { get; }
 
+    /// <summary>Vectors that the processor holds.</summary>
+    static abstract int Registers { get; }
+
     static abstract TVector Zero { get; }
 
     static abstract TVector Broadcast(float value);
@@ -25,10 +28,20 @@ internal unsafe interface ILanes<TVector>
     /// <summary>Widens BFloat16, which is the upper half of a Float32.</summary>
     static abstract TVector LoadBFloat16(ushort* from);
 
-    static abstract TVector LoadInt8(sbyte* from);
+    /// <summary>Twice as many bytes as <see cref="Count"/>, widened to signed 16 bits. In the vectors of this and the next three operations lie integers.</summary>
+    static abstract TVector LoadPairs(sbyte* from);
 
-    /// <summary>One BFloat16 in every place.</summary>
-    static abstract TVector BroadcastBFloat16(ushort value);
+    /// <summary>Two neighbours of 16 bits in every place.</summary>
+    static abstract TVector BroadcastPair(short* from);
+
+    /// <summary>In each place of 32 bits: sum + the products of both pairs of 16 bits.</summary>
+    static abstract TVector AddPairs(TVector a, TVector b, TVector sum);
+
+    /// <summary>32-bit integers as Float32.</summary>
+    static abstract TVector ToFloat32(TVector integers);
+
+    /// <summary>Rounded to 16 bits; the values must fit.</summary>
+    static abstract void StoreInt16(TVector value, short* to);
 
     /// <summary>Asks for a cache line that will be read soon. Any address will do.</summary>
     static abstract void Prefetch(void* address);

@@ -6,23 +6,20 @@ internal enum WeightFormat
     Float32,
     BFloat16,
 
-    /// <summary>Signed bytes, with one scale for each <see cref="Q8.Block"/> numbers of a row.</summary>
+    /// <summary>Signed bytes with shared scales, as <see cref="Kernels.Q8"/> lays them out.</summary>
     Q8,
 }
 
-/// <summary>A weight matrix [rows, columns] in unmanaged memory that somebody else owns, row by row.</summary>
+/// <summary>A weight matrix [rows, columns] in unmanaged memory that somebody else owns: row by row, but for Q8.</summary>
 /// <param name="format">Its numbers' format.</param>
 /// <param name="data">The numbers.</param>
-/// <param name="scales">[rows, blocks of a row] BFloat16, for Q8 alone.</param>
 /// <param name="rows">Outputs of the layer.</param>
 /// <param name="columns">Inputs of the layer.</param>
-internal readonly unsafe struct KernelMatrix(WeightFormat format, void* data, ushort* scales, int rows, int columns)
+internal readonly unsafe struct KernelMatrix(WeightFormat format, void* data, int rows, int columns)
 {
     public WeightFormat Format { get; } = format;
 
     public void* Data { get; } = data;
-
-    public ushort* Scales { get; } = scales;
 
     public int Rows { get; } = rows;
 

@@ -35,6 +35,9 @@ internal sealed unsafe class KernelPool : IDisposable
     /// <summary>Threads that wait for work without using a core.</summary>
     public int Sleeping => workers.Count(worker => worker.IsAsleep);
 
+    /// <summary>Memory for what one job makes and the next one reads on every thread.</summary>
+    public NativeBuffer Shared { get; } = new();
+
     /// <summary>Runs all pieces of a job and returns when they are done. For one calling thread at a time.</summary>
     /// <param name="work">The job; stays where it is until this returns.</param>
     /// <param name="count">Pieces.</param>
@@ -80,6 +83,7 @@ internal sealed unsafe class KernelPool : IDisposable
             worker.Dispose();
         foreach (var buffer in scratch)
             buffer.Dispose();
+        Shared.Dispose();
     }
 
     private static void Invoke<TJob>(void* job, int piece, float* scratch)

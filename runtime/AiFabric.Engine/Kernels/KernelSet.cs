@@ -22,7 +22,7 @@ internal abstract unsafe class KernelSet
 
     /// <summary>y = scale · x·Wᵀ for each product, or y += that.</summary>
     /// <param name="pool">Its threads share the work.</param>
-    /// <param name="products">Up to <see cref="Products.Capacity"/>, of matrices with equally many columns.</param>
+    /// <param name="products">Up to <see cref="Products.Capacity"/>, of matrices with equally many columns and one format, or formats that are not Q8.</param>
     /// <param name="x">[rows, columns].</param>
     /// <param name="rows">Rows of the input.</param>
     /// <param name="scale">Factor on the products.</param>
@@ -81,8 +81,28 @@ internal sealed unsafe class KernelSet<TLanes, TVector> : KernelSet
 
     public override void Multiply(KernelPool pool, ReadOnlySpan<Product> products, float* x, int rows, float scale = 1, bool adds = false)
     {
+        long work = 0;
+        foreach (var product in products)
+            work += (long)product.Matrix.Rows * product.Matrix.Columns * rows;
+        if (products[0].Matrix.Format == WeightFormat.Q8)
+        {
+            MultiplyQ8(pool, products, x, rows, scale, adds, work);
+            return;
+        }
         var job = new MultiplyJob<TLanes, TVector>(products, x, rows, scale, adds);
-        Run(pool, ref job, job.Pieces, job.Multiplications, job.ScratchFloats);
+        Run(pool, ref job, job.Pieces, work, job.ScratchFloats);
+    }
+
+    private static void MultiplyQ8(KernelPool pool, ReadOnlySpan<Product> products, float* x, int rows, float scale, bool adds, long work)
+    {
+        int columns = products[0].Matrix.Columns, blocks = Q8.Blocks(columns);
+        long numbers = (long)rows * blocks * Q8.Block;
+        pool.Shared.Reserve((numbers * sizeof(short)) + ((long)rows * blocks * sizeof(float)));
+        var inputs = new Q8Inputs((short*)pool.Shared.Data, (float*)((short*)pool.Shared.Data + numbers), blocks);
+        var round = new RoundJob<TLanes, TVector>(x, columns, inputs);
+        Run(pool, ref round, rows, 2 * numbers, 0);
+        var job = new Q8Job<TLanes, TVector>(products, inputs, rows, scale, adds);
+        Run(pool, ref job, job.Pieces, work, 0);
     }
 
     public override void Norm(KernelPool pool, float* x, float* weight, float* output, int rows, int width, float epsilon)

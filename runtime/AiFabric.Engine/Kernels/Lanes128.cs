@@ -11,6 +11,8 @@ internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>>
 
     public static int Count => Vector128<float>.Count;
 
+    public static int Registers => 16;
+
     public static Vector128<float> Zero => Vector128<float>.Zero;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -23,10 +25,35 @@ internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>>
     public static Vector128<float> LoadBFloat16(ushort* from) => (Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(long*)from).AsUInt16()) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> LoadInt8(sbyte* from) => Vector128.ConvertToSingle(Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(int*)from).AsSByte())));
+    public static Vector128<float> LoadPairs(sbyte* from) => Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(long*)from).AsSByte()).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> BroadcastBFloat16(ushort value) => (Vector128.Create(value).AsUInt32() << 16).AsSingle();
+    public static Vector128<float> BroadcastPair(short* from) => Vector128.Create(*(int*)from).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> AddPairs(Vector128<float> a, Vector128<float> b, Vector128<float> sum)
+    {
+        if (Sse2.IsSupported)
+            return (sum.AsInt32() + Sse2.MultiplyAddAdjacent(a.AsInt16(), b.AsInt16())).AsSingle();
+        var (evenA, evenB) = ((a.AsInt32() << 16) >> 16, (b.AsInt32() << 16) >> 16);
+        return (sum.AsInt32() + (evenA * evenB) + ((a.AsInt32() >> 16) * (b.AsInt32() >> 16))).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> ToFloat32(Vector128<float> integers) => Vector128.ConvertToSingle(integers.AsInt32());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreInt16(Vector128<float> value, short* to)
+    {
+        if (Sse2.IsSupported)
+        {
+            var whole = Sse2.ConvertToVector128Int32(value);
+            *(long*)to = Sse2.PackSignedSaturate(whole, whole).AsInt64()[0];
+            return;
+        }
+        for (int i = 0; i < Vector128<float>.Count; i++)
+            to[i] = (short)MathF.Round(value[i]);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(void* address)

@@ -1,21 +1,15 @@
 namespace AiFabric.Engine.Kernels;
 
 /// <summary>
-/// Products of all rows of an input with up to three matrices. A piece is a stripe of rows of one matrix: the stripe stays in the core's
-/// cache while all rows of the input pass over it, restored to Float32 once where more than a few do.
+/// Products of all rows of an input with up to three matrices of Float32 or BFloat16. A piece is a stripe of rows of one matrix: the stripe
+/// stays in the core's cache while all rows of the input pass over it, restored to Float32 once where more than a few do.
 /// </summary>
 internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
     where TLanes : struct, ILanes<TVector>
     where TVector : unmanaged
 {
-    private const int Stripe = 32;
-    private const int TileRows = 4;
-
-    /// <summary>Rows of the input in one turn: with 2,048 columns 512 KiB, half of a core's second-level cache.</summary>
-    private const int InputRows = 64;
-
-    /// <summary>Fewer rows read narrow weights as they are; the reading is then most of the work.</summary>
-    private const int RestoreFrom = 4;
+    /// <summary>Bytes of inputs in one turn, so that they stay in half of a core's second-level cache while a stripe's rows pass over them.</summary>
+    private const int InputBytes = 192 << 10;
 
     private readonly float* x;
     private readonly int rows;
@@ -36,16 +30,18 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
         {
             this.products[i] = products[i];
             Pieces += StripesOf(products[i]);
-            Multiplications += (long)products[i].Matrix.Rows * products[i].Matrix.Columns * rows;
         }
         ScratchFloats = Stripe * (long)products[0].Matrix.Columns;
     }
 
     public int Pieces { get; }
 
-    public long Multiplications { get; }
-
     public long ScratchFloats { get; }
+
+    /// <summary>Rows of a piece, whole tiles of them.</summary>
+    private static int Stripe => 8 * TileRows;
+
+    private static int TileRows => MatrixTiles<TLanes, TVector>.Rows;
 
     public readonly void Run(int piece, float* scratch)
     {
@@ -53,26 +49,13 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
         while (piece >= StripesOf(products[index]))
             piece -= StripesOf(products[index++]);
         var product = products[index];
-        int end = Math.Min((piece + 1) * Stripe, product.Matrix.Rows);
-        Run(product, piece * Stripe, end, scratch);
-    }
-
-    private static int StripesOf(in Product product) => (product.Matrix.Rows + Stripe - 1) / Stripe;
-
-    private readonly void Run(in Product product, int start, int end, float* scratch)
-    {
         var matrix = product.Matrix;
+        int start = piece * Stripe, end = Math.Min(start + Stripe, matrix.Rows);
         // A short last stripe begins earlier, so that there are enough rows for a tile; what is computed twice is written once.
         int first = Math.Max(0, Math.Min(start, end - TileRows));
-        if (end - first < TileRows)
+        if (rows < MatrixTiles<TLanes, TVector>.Inputs || end - first < TileRows)
         {
-            Few(product, end, scratch);
-        }
-        else if (matrix.Format != WeightFormat.Float32 && (rows >= RestoreFrom || (matrix.Format == WeightFormat.Q8 && matrix.Columns % Q8.Block != 0)))
-        {
-            for (int row = first; row < end; row++)
-                MatrixTiles<TLanes, TVector>.Restore(matrix, row, scratch + ((row - first) * (long)matrix.Columns));
-            Wide(product, scratch, first, start, end);
+            Rows(product, start, end);
         }
         else if (matrix.Format == WeightFormat.Float32)
         {
@@ -80,73 +63,69 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
         }
         else
         {
-            Narrow(product, first, start, end);
+            for (int row = first; row < end; row++)
+                MatrixTiles<TLanes, TVector>.Restore(matrix, row, scratch + ((row - first) * (long)matrix.Columns));
+            Wide(product, scratch, first, start, end);
         }
     }
+
+    private static int StripesOf(in Product product) => (product.Matrix.Rows + Stripe - 1) / Stripe;
 
     /// <summary>Float32 rows, in the matrix or restored.</summary>
     private readonly void Wide(in Product product, float* w, int first, int start, int end)
     {
-        int columns = product.Matrix.Columns;
-        float* sums = stackalloc float[TileRows * TileRows];
-        for (int from = 0; from < rows; from += InputRows)
+        const int Inputs = MatrixTiles<TLanes, TVector>.Inputs;
+        int columns = product.Matrix.Columns, turn = Math.Max(Inputs, InputBytes / (columns * sizeof(float)) / Inputs * Inputs);
+        float* sums = stackalloc float[Inputs * Inputs];
+        for (int from = 0; from < rows; from += turn)
         {
-            int to = Math.Min(from + InputRows, rows);
-            for (int row = first; row < end; row += TileRows)
+            int to = Math.Min(from + turn, rows);
+            for (int row = start; row < end; row += TileRows)
             {
-                int tile = Math.Min(row, end - TileRows);
+                int tile = Math.Max(first, Math.Min(row, end - TileRows));
                 float* tileRows = w + ((tile - first) * (long)columns);
                 int i = from;
-                for (; i + TileRows <= to; i += TileRows)
+                for (; i + Inputs <= to; i += Inputs)
                 {
-                    MatrixTiles<TLanes, TVector>.Four(tileRows, columns, x + (i * (long)columns), columns, columns, sums);
-                    for (int j = 0; j < TileRows; j++)
-                        Store(product, sums + (j * TileRows), i + j, tile, Math.Max(row, start));
+                    MatrixTiles<TLanes, TVector>.Tile(tileRows, columns, x + (i * (long)columns), columns, columns, sums);
+                    for (int j = 0; j < Inputs; j++)
+                        Store(product, sums + (j * Inputs), i + j, tile, row);
                 }
                 for (; i < to; i++)
                 {
-                    MatrixTiles<TLanes, TVector>.One(tileRows, columns, x + (i * (long)columns), columns, sums);
-                    Store(product, sums, i, tile, Math.Max(row, start));
+                    MatrixTiles<TLanes, TVector>.Column(tileRows, columns, x + (i * (long)columns), columns, sums);
+                    Store(product, sums, i, tile, row);
                 }
             }
         }
     }
 
-    /// <summary>Narrow rows, read as they are.</summary>
-    private readonly void Narrow(in Product product, int first, int start, int end)
+    /// <summary>Row by row as they are stored: for few inputs, or a matrix of fewer rows than a tile such as an adapter of low rank.</summary>
+    private readonly void Rows(in Product product, int start, int end)
     {
-        var matrix = product.Matrix;
-        int columns = matrix.Columns;
-        float* sums = stackalloc float[TileRows];
-        for (int row = first; row < end; row += TileRows)
+        const int Most = 3;
+        int columns = product.Matrix.Columns, row = start;
+        float* sums = stackalloc float[Most + 1];
+        for (; rows == 1 && product.Matrix.Format == WeightFormat.BFloat16 && row + 1 < end; row += 2)
         {
-            int tile = Math.Min(row, end - TileRows);
-            long offset = tile * (long)columns;
-            for (int i = 0; i < rows; i++)
-            {
-                float* input = x + (i * (long)columns);
-                if (matrix.Format == WeightFormat.BFloat16)
-                    MatrixTiles<TLanes, TVector>.One((ushort*)matrix.Data + offset, columns, input, columns, sums);
-                else
-                    MatrixTiles<TLanes, TVector>.One((sbyte*)matrix.Data + offset, matrix.Scales + (tile * (long)Q8.Blocks(columns)), columns, input, columns, sums);
-                Store(product, sums, i, tile, Math.Max(row, start));
-            }
+            ushort* w = (ushort*)product.Matrix.Data + (row * (long)columns);
+            MatrixTiles<TLanes, TVector>.Pair<StoredBFloat16>(w, w + columns, x, columns, sums);
+            Put(product.Output + row, sums[0]);
+            Put(product.Output + row + 1, sums[1]);
         }
-    }
-
-    /// <summary>A matrix of fewer rows than a tile: an adapter of low rank.</summary>
-    private readonly void Few(in Product product, int end, float* scratch)
-    {
-        int columns = product.Matrix.Columns;
-        float* sums = stackalloc float[TileRows];
-        for (int row = 0; row < end; row++)
+        for (; row < end; row++)
         {
-            MatrixTiles<TLanes, TVector>.Restore(product.Matrix, row, scratch);
-            for (int i = 0; i < rows; i++)
+            for (int input = 0; input < rows; input += Most)
             {
-                // The same row four times: pitch 0.
-                MatrixTiles<TLanes, TVector>.One(scratch, 0, x + (i * (long)columns), columns, sums);
-                Put(product.Output + (i * (long)product.Matrix.Rows) + row, sums[0]);
+                int count = Math.Min(Most, rows - input);
+                long offset = row * (long)columns;
+                float* inputs = x + (input * (long)columns);
+                if (product.Matrix.Format == WeightFormat.Float32)
+                    MatrixTiles<TLanes, TVector>.Row<StoredFloat32>((float*)product.Matrix.Data + offset, inputs, columns, count, columns, sums);
+                else
+                    MatrixTiles<TLanes, TVector>.Row<StoredBFloat16>((ushort*)product.Matrix.Data + offset, inputs, columns, count, columns, sums);
+                for (int j = 0; j < count; j++)
+                    Put(product.Output + ((input + j) * (long)product.Matrix.Rows) + row, sums[j]);
             }
         }
     }

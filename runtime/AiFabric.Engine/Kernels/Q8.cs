@@ -1,39 +1,97 @@
+using System.Runtime.InteropServices;
+
 namespace AiFabric.Engine.Kernels;
 
 /// <summary>
 /// Eight bits per weight: 32 neighbours share a scale, as in llama.cpp's q8_0. The scale is a BFloat16 that is rounded up before the
 /// weights are divided by it, so that its short mantissa costs no accuracy and every restored weight is exact in Float32.
 /// </summary>
+/// <remarks>
+/// In memory 16 rows lie together, a block of 32 columns after the other: [16 scales | 16 pairs of columns × 16 rows × 2 numbers], 544 bytes.
+/// A vector then holds one pair of columns of several rows, which products of pairs want, and a group of rows is one stream. Rows are filled up
+/// to whole groups with zeros, columns to whole blocks.
+/// </remarks>
 internal static unsafe class Q8
 {
     /// <summary>Numbers that share a scale.</summary>
     public const int Block = 32;
 
+    /// <summary>Rows that lie together.</summary>
+    public const int Group = 16;
+
+    /// <summary>The pairs of a block begin behind its scales.</summary>
+    public const int ScaleBytes = Group * sizeof(ushort);
+
+    /// <summary>A block of a group.</summary>
+    public const int BlockBytes = ScaleBytes + (Group * Block);
+
+    /// <summary>From one pair of columns to the next.</summary>
+    public const int PairBytes = 2 * Group;
+
     private const float Largest = 127;
 
-    /// <summary>Scales of a row; the last block may be short.</summary>
+    /// <summary>Blocks of a row; the last one may be filled up.</summary>
     public static int Blocks(int columns) => (columns + Block - 1) / Block;
 
-    /// <summary>Quantizes a row.</summary>
-    /// <param name="values">[columns].</param>
-    /// <param name="data">[columns].</param>
-    /// <param name="scales">[blocks] BFloat16.</param>
-    public static void Quantize(ReadOnlySpan<float> values, sbyte* data, ushort* scales)
+    /// <summary>Groups of a matrix; the last one may be filled up.</summary>
+    public static int Groups(int rows) => (rows + Group - 1) / Group;
+
+    /// <summary>Bytes of a group.</summary>
+    public static long GroupBytes(int columns) => (long)Blocks(columns) * BlockBytes;
+
+    /// <summary>Memory for a matrix, all zeros.</summary>
+    public static NativeBuffer Allocate(int rows, int columns)
     {
-        for (int start = 0, block = 0; start < values.Length; start += Block, block++)
+        var memory = new NativeBuffer(Groups(rows) * GroupBytes(columns));
+        // What fills up is zero without being written later; the rest costs little beside quantizing it.
+        NativeMemory.Clear(memory.Data, (nuint)(Groups(rows) * GroupBytes(columns)));
+        return memory;
+    }
+
+    /// <summary>Quantizes a row into its place.</summary>
+    /// <param name="values">[columns].</param>
+    /// <param name="matrix">From <see cref="Allocate"/>.</param>
+    /// <param name="row">Which one.</param>
+    public static void Quantize(ReadOnlySpan<float> values, void* matrix, int row)
+    {
+        byte* block = RowIn(matrix, row, values.Length);
+        for (int start = 0; start < values.Length; start += Block, block += BlockBytes)
         {
             var part = values.Slice(start, Math.Min(Block, values.Length - start));
             float most = 0;
             foreach (float value in part)
                 most = MathF.Max(most, MathF.Abs(value));
             // Adding all bits below the kept ones rounds up; most is finite, so the sum is too, but for the very last numbers.
-            scales[block] = (ushort)Math.Min((BitConverter.SingleToUInt32Bits(most / Largest) + 0xFFFF) >> 16, 0x7F7F);
-            float inverse = scales[block] == 0 ? 0 : 1 / Scale(scales[block]);
+            ushort scale = (ushort)Math.Min((BitConverter.SingleToUInt32Bits(most / Largest) + 0xFFFF) >> 16, 0x7F7F);
+            *(ushort*)block = scale;
+            float inverse = scale == 0 ? 0 : 1 / Scale(scale);
             for (int i = 0; i < part.Length; i++)
-                data[start + i] = (sbyte)MathF.Round(part[i] * inverse);
+                *Number(block, i) = (sbyte)MathF.Round(part[i] * inverse);
+        }
+    }
+
+    /// <summary>Restores a row.</summary>
+    /// <param name="matrix">From <see cref="Allocate"/>.</param>
+    /// <param name="row">Which one.</param>
+    /// <param name="columns">Its length.</param>
+    /// <param name="to">[columns].</param>
+    public static void Restore(void* matrix, int row, int columns, float* to)
+    {
+        byte* block = RowIn(matrix, row, columns);
+        for (int start = 0; start < columns; start += Block, block += BlockBytes)
+        {
+            float scale = Scale(*(ushort*)block);
+            int count = Math.Min(Block, columns - start);
+            for (int i = 0; i < count; i++)
+                to[start + i] = *Number(block, i) * scale;
         }
     }
 
     /// <summary>The Float32 of a stored scale.</summary>
     public static float Scale(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
+
+    /// <summary>The first block of a row's group, moved on to the row: its scale is here, its first pair <see cref="ScaleBytes"/> behind.</summary>
+    public static byte* RowIn(void* matrix, int row, int columns) => (byte*)matrix + (row / Group * GroupBytes(columns)) + (row % Group * 2);
+
+    private static sbyte* Number(byte* block, int column) => (sbyte*)(block + ScaleBytes + (column / 2 * PairBytes) + (column % 2));
 }

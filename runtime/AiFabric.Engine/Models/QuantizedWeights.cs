@@ -80,7 +80,7 @@ public sealed class QuantizedWeights : BaseWeights
             return Read($"{prefix}{target.ModulePath()}.weight", output, input);
         }
 
-        KernelMatrix Read(string name, int rows, int columns) => Quantize(reader, name, rows, columns, Own(new NativeBuffer(MatrixBytes(rows, columns))));
+        KernelMatrix Read(string name, int rows, int columns) => Quantize(reader, name, rows, columns, Own(Q8.Allocate(rows, columns)));
     }
 
     public override unsafe DecoderLayer TrainingLayer(int layer)
@@ -103,22 +103,17 @@ public sealed class QuantizedWeights : BaseWeights
 
     protected override void Dispose(bool disposing) => Kernels.Dispose();
 
-    private static long MatrixBytes(int rows, int columns) => rows * ((long)columns + (sizeof(ushort) * Q8.Blocks(columns))) + 1;
-
     private static unsafe KernelMatrix Quantize(CheckpointReader reader, string name, int rows, int columns, NativeBuffer memory)
     {
-        // Scales first: they need an even address.
-        ushort* scales = (ushort*)memory.Data;
-        sbyte* data = (sbyte*)(scales + ((long)rows * Q8.Blocks(columns)));
         var stored = reader.Bytes(name, [rows, columns], out var type);
         int rowBytes = stored.Length / rows;
         var row = new float[columns];
         for (int i = 0; i < rows; i++)
         {
             Widen(stored.Slice(i * rowBytes, rowBytes), type, row);
-            Q8.Quantize(row, data + ((long)i * columns), scales + ((long)i * Q8.Blocks(columns)));
+            Q8.Quantize(row, memory.Data, i);
         }
-        return new KernelMatrix(WeightFormat.Q8, data, scales, rows, columns);
+        return new KernelMatrix(WeightFormat.Q8, memory.Data, rows, columns);
     }
 
     private static void Widen(ReadOnlySpan<byte> stored, ScalarType type, Span<float> row)

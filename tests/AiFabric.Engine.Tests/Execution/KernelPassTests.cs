@@ -63,7 +63,9 @@ public sealed class KernelPassTests : IDisposable
         using var tensors = new TorchPass(dense, Blocks, BlockSize, _ => adapter);
         using var kernels = new KernelPass(quantized.Kernels, KernelSet.Best, 1, Blocks, BlockSize, _ => adapter);
 
-        Assert.InRange(Run(tensors).Zip(Run(kernels)).Max(pair => Math.Abs(pair.First - pair.Second)), 0, 1e-4);
+        // Kernels round the inputs of 8-bit products to 16 bits.
+        float[] expected = Run(tensors), actual = Run(kernels);
+        Assert.InRange(expected.Zip(actual).Max(pair => Math.Abs(pair.First - pair.Second)) / expected.Max(Math.Abs), 0, 5e-4);
     }
 
     [Fact]

@@ -19,14 +19,14 @@ internal sealed unsafe class TestMatrices(int seed) : IDisposable
     public KernelMatrix Make(WeightFormat format, int rows, int columns)
     {
         float[] values = Random(rows * columns);
-        var data = Buffer(values.Length * sizeof(float));
-        var scales = Buffer(rows * Q8.Blocks(columns) * sizeof(ushort));
+        var data = format == WeightFormat.Q8 ? Q8.Allocate(rows, columns) : new NativeBuffer(values.Length * sizeof(float));
+        buffers.Add(data);
         for (int row = 0; row < rows; row++)
         {
             var line = values.AsSpan(row * columns, columns);
             if (format == WeightFormat.Q8)
             {
-                Q8.Quantize(line, (sbyte*)data.Data + (row * columns), (ushort*)scales.Data + (row * Q8.Blocks(columns)));
+                Q8.Quantize(line, data.Data, row);
                 continue;
             }
             for (int i = 0; i < columns; i++)
@@ -37,7 +37,7 @@ internal sealed unsafe class TestMatrices(int seed) : IDisposable
                     ((ushort*)data.Data)[(row * columns) + i] = (ushort)(BitConverter.SingleToUInt32Bits(line[i]) >> 16);
             }
         }
-        return new KernelMatrix(format, data.Data, (ushort*)scales.Data, rows, columns);
+        return new KernelMatrix(format, data.Data, rows, columns);
     }
 
     /// <summary>The numbers that a matrix stands for, row by row.</summary>
@@ -50,8 +50,7 @@ internal sealed unsafe class TestMatrices(int seed) : IDisposable
             {
                 WeightFormat.Float32 => ((float*)matrix.Data)[i],
                 WeightFormat.BFloat16 => BitConverter.UInt32BitsToSingle((uint)((ushort*)matrix.Data)[i] << 16),
-                _ => ((sbyte*)matrix.Data)[i]
-                    * (double)BitConverter.UInt32BitsToSingle((uint)matrix.Scales[(i / matrix.Columns * Q8.Blocks(matrix.Columns)) + (i % matrix.Columns / Q8.Block)] << 16),
+                _ => Quantized(matrix, i / matrix.Columns, i % matrix.Columns),
             };
         }
         return values;
@@ -63,10 +62,11 @@ internal sealed unsafe class TestMatrices(int seed) : IDisposable
             buffer.Dispose();
     }
 
-    private NativeBuffer Buffer(int bytes)
+    // The layout written down a second time: 16 rows, then 32 columns; 16 scales, then pairs of columns.
+    private static double Quantized(KernelMatrix matrix, int row, int column)
     {
-        var buffer = new NativeBuffer(bytes);
-        buffers.Add(buffer);
-        return buffer;
+        byte* block = (byte*)matrix.Data + (((row / 16 * ((matrix.Columns + 31) / 32)) + (column / 32)) * 544L);
+        float scale = BitConverter.UInt32BitsToSingle((uint)((ushort*)block)[row % 16] << 16);
+        return ((sbyte*)block)[32 + (column % 32 / 2 * 32) + (row % 16 * 2) + (column % 2)] * (double)scale;
     }
 }
