@@ -26,7 +26,7 @@ public enum Quantization
 /// <summary>How one engine runs. Checked by <see cref="LlmEngine.Load"/>.</summary>
 public sealed record EngineOptions
 {
-    /// <summary>Hugging Face model folder.</summary>
+    /// <summary>Hugging Face model folder, or a GGUF file.</summary>
     [Required(AllowEmptyStrings = false)]
     public required string ModelFolder { get; init; }
 

@@ -13,7 +13,7 @@ public abstract class BaseWeights(DecoderConfig config, ScalarType type, Device 
 
     public Device Device { get; } = device;
 
-    /// <summary><c>sha256:…</c> over config.json and the safetensors files, in the order of their names.</summary>
+    /// <summary><c>sha256:…</c> over config.json and the safetensors files, in the order of their names; or over the GGUF file.</summary>
     public string Digest { get; } = digest;
 
     /// <summary>[hidden].</summary>

@@ -1,64 +1,70 @@
 using System.Security.Cryptography;
-using System.Text.Json;
 using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Models;
 
-/// <summary>Takes tensors by name out of a model folder's one safetensors file, or out of its shards.</summary>
+/// <summary>Takes tensors by name out of a model's files. Beyond what is taken it needs one chunk of memory: pages that were read go.</summary>
 internal sealed class CheckpointReader : IDisposable
 {
-    private const string Single = "model.safetensors";
-    private const string Index = "model.safetensors.index.json";
+    /// <summary>What is converted at once; small beside any model, large beside the cost of a call of libtorch.</summary>
+    private const int ChunkBytes = 4 << 20;
 
     private readonly string folder;
     private readonly ScalarType type;
     private readonly Device device;
-    private readonly List<SafetensorsFile> files = [];
-    private readonly Dictionary<string, SafetensorsFile> fileByTensor = new(StringComparer.Ordinal);
+    private readonly ICheckpoint checkpoint;
     private readonly List<Tensor> taken = [];
+
+    // Kept from tensor to tensor: freed in between, chunks would leave holes among the weights that malloc does not fill again.
+    private readonly Dictionary<ScalarType, Tensor> chunks = [];
 
     /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
     public CheckpointReader(string folder, ScalarType type, Device device)
     {
         (this.folder, this.type, this.device) = (folder, type, device);
-        try
-        {
-            foreach (string name in FileNames(folder))
-                Open(Path.Combine(folder, name));
-        }
-        catch
-        {
-            Dispose();
-            throw;
-        }
+        checkpoint = Checkpoint.Open(folder);
     }
 
     /// <summary>Copies a tensor to memory of the wanted type and device; the caller owns it.</summary>
     /// <exception cref="CheckpointException">There is no such tensor, or its shape is another.</exception>
-    public Tensor Take(string name, params long[] shape)
+    public Tensor Take(string name, params long[] shape) => Take(name, type, shape);
+
+    /// <summary>Copies a tensor to memory of the device in a type of its own; the caller owns it.</summary>
+    /// <exception cref="CheckpointException">There is no such tensor, or its shape is another.</exception>
+    public Tensor Take(string name, ScalarType wanted, long[] shape)
     {
+        var stored = Find(name, shape);
+        using var _ = no_grad();
         using var scope = NewDisposeScope();
-        var tensor = FileOf(name).Read(name, shape, type).to(device).DetachFromDisposeScope();
+        var tensor = empty(shape, wanted, device).DetachFromDisposeScope();
         taken.Add(tensor);
+        if (tensor.numel() > 0)
+            Copy(stored, tensor.view(stored.Rows, stored.Columns));
+        stored.Release();
         return tensor;
     }
 
-    /// <summary>A tensor as it lies in the mapped file, valid until this is disposed.</summary>
-    /// <exception cref="CheckpointException">There is no such tensor, its shape is another, or it is larger than 2 GiB.</exception>
-    public ReadOnlySpan<byte> Bytes(string name, ReadOnlySpan<long> shape, out ScalarType stored)
+    /// <summary>A tensor as it is stored, valid until this is disposed. Whoever has read it calls <see cref="StoredTensor.Release"/>.</summary>
+    /// <exception cref="CheckpointException">There is no such tensor, or its shape is another.</exception>
+    public StoredTensor Find(string name, ReadOnlySpan<long> shape)
     {
-        var file = FileOf(name);
-        stored = file.TypeOf(name, shape);
-        return file.Bytes(name);
+        var stored = checkpoint.Find(name) ?? throw new CheckpointException($"{folder}: no file holds tensor '{name}', which the configuration asks for.");
+        return stored.Shape.AsSpan().SequenceEqual(shape)
+            ? stored
+            : throw new CheckpointException($"{stored.Place} has shape [{string.Join(", ", stored.Shape)}], expected [{string.Join(", ", shape.ToArray())}].");
     }
 
-    /// <summary><c>sha256:…</c> of config.json and the weights.</summary>
+    /// <summary>Says that the model has all it needs.</summary>
+    /// <exception cref="CheckpointException">The file holds tensors that the model would have to compute with as well.</exception>
+    public void RequireComplete() => checkpoint.RequireComplete();
+
+    /// <summary><c>sha256:…</c> of the configuration and the weights.</summary>
     public string Digest()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var buffer = new byte[1 << 20];
-        foreach (string path in files.Select(file => file.Path).Prepend(Path.Combine(folder, "config.json")))
+        foreach (string path in checkpoint.Files)
         {
             using var stream = File.OpenRead(path);
             for (int read; (read = stream.Read(buffer)) > 0;)
@@ -76,42 +82,36 @@ internal sealed class CheckpointReader : IDisposable
 
     public void Dispose()
     {
-        foreach (var file in files)
-            file.Dispose();
+        foreach (var chunk in chunks.Values)
+            chunk.Dispose();
+        checkpoint.Dispose();
     }
 
-    private SafetensorsFile FileOf(string name) => fileByTensor.TryGetValue(name, out var file)
-        ? file
-        : throw new CheckpointException($"{folder}: no safetensors file holds tensor '{name}', which config.json asks for.");
-
-    private void Open(string path)
+    // Straight into the tensor where it has the stored type, else through a chunk that libtorch converts.
+    private void Copy(StoredTensor stored, Tensor to)
     {
-        var file = SafetensorsFile.Open(path);
-        files.Add(file);
-        foreach (string name in file.Tensors.Keys)
+        long chunkRows = Math.Clamp(ChunkBytes / (stored.Columns * stored.ElementBytes), 1, stored.Rows);
+        bool direct = stored.Type == to.dtype && device.type == TorchSharp.DeviceType.CPU;
+        for (long first = 0; first < stored.Rows; first += chunkRows)
         {
-            if (!fileByTensor.TryAdd(name, file))
-                throw new CheckpointException($"{path}: tensor '{name}' is also in another shard.");
+            using var step = NewDisposeScope();
+            long rows = Math.Min(chunkRows, stored.Rows - first);
+            var part = to.narrow(0, first, rows);
+            var read = direct ? part : Chunk(stored.Type, rows * stored.Columns).view(rows, stored.Columns);
+            stored.ReadRows(first, read.bytes);
+            if (!direct)
+                part.copy_(read);
         }
     }
 
-    private static IEnumerable<string> FileNames(string folder)
+    private Tensor Chunk(ScalarType stored, long elements)
     {
-        string index = Path.Combine(folder, Index);
-        if (File.Exists(Path.Combine(folder, Single)) || !File.Exists(index))
-            return [Single];
-        try
+        if (!chunks.TryGetValue(stored, out var chunk) || chunk.numel() < elements)
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(index));
-            string[] names = [.. document.RootElement.GetProperty("weight_map").EnumerateObject().Select(entry => entry.Value.GetString() ?? "")];
-            // A shard is a file of this folder: a path that leads elsewhere is refused.
-            if (names.FirstOrDefault(name => name.Length == 0 || name != Path.GetFileName(name)) is { } wrong)
-                throw new CheckpointException($"{index}: '{wrong}' is not the name of a file in this folder.");
-            return names.Distinct().Order(StringComparer.Ordinal);
+            chunk?.Dispose();
+            long usual = ChunkBytes / TensorTypes.Describe(stored).Bytes;
+            chunks[stored] = chunk = empty(Math.Max(usual, elements), stored).DetachFromDisposeScope();
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or IOException or UnauthorizedAccessException)
-        {
-            throw new CheckpointException($"{index}: cannot be read: {e.Message}", e);
-        }
+        return chunk.narrow(0, 0, elements);
     }
 }

@@ -20,6 +20,7 @@ public sealed class DecoderWeights : BaseWeights
         for (int layer = 0; layer < layers.Length; layer++)
             layers[layer] = new DecoderLayer(config, layer, reader.Take);
         Layers = layers;
+        reader.RequireComplete();
     }
 
     /// <summary>[vocab, hidden].</summary>
@@ -40,8 +41,8 @@ public sealed class DecoderWeights : BaseWeights
     /// <summary>The same memory for kernels: on the CPU, in Float32 or BFloat16. Not thread safe.</summary>
     internal KernelWeights Kernels => kernels ??= KernelWeights.Of(this);
 
-    /// <summary>Reads a Hugging Face model folder.</summary>
-    /// <param name="folder">Holds config.json and model.safetensors, or the shards that model.safetensors.index.json lists.</param>
+    /// <summary>Reads a Hugging Face model folder, or a GGUF file.</summary>
+    /// <param name="folder">Holds config.json and model.safetensors, or the shards that model.safetensors.index.json lists; or one GGUF file. May be that file itself.</param>
     /// <param name="type">Element type wanted in memory, whatever the file's.</param>
     /// <param name="device">Where the weights live.</param>
     /// <exception cref="CheckpointException">A file or tensor is missing, damaged, or of another shape than config.json says.</exception>

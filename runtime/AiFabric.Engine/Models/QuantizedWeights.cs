@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Interop;
 using AiFabric.Engine.Kernels;
@@ -34,8 +33,8 @@ public sealed class QuantizedWeights : BaseWeights
 
     internal KernelWeights Kernels { get; }
 
-    /// <summary>Reads a Hugging Face model folder.</summary>
-    /// <param name="folder">Holds config.json and model.safetensors, or the shards that model.safetensors.index.json lists.</param>
+    /// <summary>Reads a Hugging Face model folder, or a GGUF file.</summary>
+    /// <param name="folder">Holds config.json and model.safetensors, or the shards that model.safetensors.index.json lists; or one GGUF file. May be that file itself.</param>
     /// <exception cref="CheckpointException">A file or tensor is missing, damaged, or of another shape than config.json says.</exception>
     public static QuantizedWeights Load(string folder)
     {
@@ -56,6 +55,7 @@ public sealed class QuantizedWeights : BaseWeights
                 norms.AddRange([Norm(prefix + "input_layernorm.weight"), Norm(prefix + "post_attention_layernorm.weight")]);
             }
             norms.Add(Norm("model.norm.weight"));
+            reader.RequireComplete();
             var restored = new DecoderLayer(config, 0, (_, shape) => Own(empty(shape, ScalarType.Float32).DetachFromDisposeScope()));
             return new QuantizedWeights(config, new KernelWeights(config, embedding, head, layers, norms, owned), norms, restored, reader.Digest());
         }
@@ -105,29 +105,22 @@ public sealed class QuantizedWeights : BaseWeights
 
     private static unsafe KernelMatrix Quantize(CheckpointReader reader, string name, int rows, int columns, NativeBuffer memory)
     {
-        var stored = reader.Bytes(name, [rows, columns], out var type);
-        int rowBytes = stored.Length / rows;
+        var stored = reader.Find(name, [rows, columns]);
         var row = new float[columns];
+        var bytes = new byte[columns * stored.ElementBytes];
         for (int i = 0; i < rows; i++)
         {
-            Widen(stored.Slice(i * rowBytes, rowBytes), type, row);
+            var blocks = stored.Q8Blocks(i);
+            if (!blocks.IsEmpty)
+            {
+                Q8.Import(blocks, memory.Data, i);
+                continue;
+            }
+            stored.ReadRow(i, row, bytes);
             Q8.Quantize(row, memory.Data, i);
         }
+        stored.Release();
         return new KernelMatrix(WeightFormat.Q8, memory.Data, rows, columns);
-    }
-
-    private static void Widen(ReadOnlySpan<byte> stored, ScalarType type, Span<float> row)
-    {
-        for (int i = 0; i < row.Length; i++)
-        {
-            row[i] = type switch
-            {
-                ScalarType.Float32 => MemoryMarshal.Cast<byte, float>(stored)[i],
-                ScalarType.BFloat16 => Q8.Scale(MemoryMarshal.Cast<byte, ushort>(stored)[i]),
-                ScalarType.Float16 => (float)MemoryMarshal.Cast<byte, Half>(stored)[i],
-                _ => (float)MemoryMarshal.Cast<byte, double>(stored)[i],
-            };
-        }
     }
 
     private static unsafe void Restore(in KernelMatrix matrix, float* to)

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.RegularExpressions;
 using AiFabric.Engine.Weights;
+using AiFabric.Engine.Weights.Gguf;
 using Microsoft.ML.Tokenizers;
 
 namespace AiFabric.Engine.Tokenization;
@@ -46,15 +47,27 @@ public sealed class HuggingFaceTokenizer
 
     public int? EndOfSequenceId { get; }
 
-    /// <summary>Reads <c>tokenizer.json</c> and, where there is one, <c>tokenizer_config.json</c> of a model folder.</summary>
+    /// <summary>
+    /// Reads <c>tokenizer.json</c> and, where there is one, <c>tokenizer_config.json</c> of a model folder. Where the weights are a GGUF file with
+    /// no <c>tokenizer.json</c> beside it, its metadata say what these would.
+    /// </summary>
     /// <exception cref="CheckpointException">A file is missing, malformed, or describes another kind of tokenizer.</exception>
     public static HuggingFaceTokenizer Load(string folder)
     {
-        string path = Path.Combine(folder, "tokenizer.json");
-        var json = TokenizerJson.Load(path);
+        string? weights = GgufPath.Of(folder);
+        string beside = weights is null ? folder : Path.GetDirectoryName(Path.GetFullPath(weights)) ?? folder;
+        string path = Path.Combine(beside, "tokenizer.json");
+        if (weights is null || File.Exists(path))
+            return Create(TokenizerJson.Load(path), TokenizerSettings.Load(beside), path);
+        using var file = GgufFile.Open(weights);
+        return Create(TokenizerJson.Parse(GgufTokenizer.ToJson(file), weights), GgufTokenizer.Settings(file), weights);
+    }
+
+    private static HuggingFaceTokenizer Create(TokenizerJson json, TokenizerSettings settings, string path)
+    {
         try
         {
-            return new HuggingFaceTokenizer(json, TokenizerSettings.Load(folder), path);
+            return new HuggingFaceTokenizer(json, settings, path);
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException)
         {

@@ -20,14 +20,25 @@ internal sealed record TokenizerJson(
     {
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path));
-            var tokenizer = Read(document.RootElement, path);
-            RequireIds(tokenizer, path);
-            return tokenizer;
+            return Parse(File.ReadAllBytes(path), path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new CheckpointException($"{path}: cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <param name="json">The file's content.</param>
+    /// <param name="path">The name that error messages give it.</param>
+    /// <exception cref="CheckpointException">It is malformed or describes another kind of tokenizer.</exception>
+    public static TokenizerJson Parse(ReadOnlyMemory<byte> json, string path)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(json);
+            var tokenizer = Read(document.RootElement, path);
+            RequireIds(tokenizer, path);
+            return tokenizer;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or ArgumentException)
         {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AiFabric.Engine.Weights.Gguf;
 
 namespace AiFabric.Engine.Weights;
 
@@ -42,10 +43,15 @@ public sealed record DecoderConfig
     /// <summary>The tokens that end a text; may be empty.</summary>
     public IReadOnlyList<int> EndOfSequenceIds { get; init; } = [];
 
-    /// <summary>Reads <c>config.json</c> of a model folder.</summary>
+    /// <summary>Reads <c>config.json</c> of a model folder or, where the weights are a GGUF file, its metadata.</summary>
     /// <exception cref="CheckpointException">The file is missing or unreadable, a field is missing or senseless, or the architecture is not supported.</exception>
     public static DecoderConfig Load(string folder)
     {
+        if (GgufPath.Of(folder) is { } weights)
+        {
+            using var file = GgufFile.Open(weights);
+            return GgufConfig.Read(file);
+        }
         string path = Path.Combine(folder, "config.json");
         try
         {

@@ -1,21 +1,15 @@
-using System.IO.MemoryMappedFiles;
+using AiFabric.Engine.Interop;
 using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Weights;
 
 /// <summary>A safetensors file, memory-mapped: opening reads only the header, tensors are paged in when they are used.</summary>
-public sealed unsafe class SafetensorsFile : IDisposable
+public sealed class SafetensorsFile : IDisposable
 {
-    private readonly MemoryMappedFile map;
-    private readonly MemoryMappedViewAccessor view;
+    private readonly MappedFile map;
     private readonly SafetensorsHeader header;
-    private byte* start;
 
-    private SafetensorsFile(string path, MemoryMappedFile map, MemoryMappedViewAccessor view, SafetensorsHeader header)
-    {
-        (Path, this.map, this.view, this.header) = (path, map, view, header);
-        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-    }
+    private SafetensorsFile(string path, MappedFile map, SafetensorsHeader header) => (Path, this.map, this.header) = (path, map, header);
 
     /// <summary>The file's path, as given.</summary>
     public string Path { get; }
@@ -39,10 +33,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
             var json = new byte[SafetensorsHeader.ReadLength(path, length.AsSpan(0, read), fileBytes)];
             stream.ReadExactly(json);
             var header = SafetensorsHeader.Parse(path, json, fileBytes);
-
-            var map = MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, capacity: 0, MemoryMappedFileAccess.Read);
-            var view = map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
-            return new SafetensorsFile(path, map, view, header);
+            return new SafetensorsFile(path, new MappedFile(stream), header);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -56,11 +47,21 @@ public sealed unsafe class SafetensorsFile : IDisposable
     public ReadOnlySpan<byte> Bytes(string name)
     {
         var entry = Entry(name);
-        ObjectDisposedException.ThrowIf(start == null, this);
         if (entry.Bytes > int.MaxValue)
             throw new CheckpointException($"{Path}: tensor '{name}' has {entry.Bytes} bytes; at most {int.MaxValue} can be read as one span.");
-        return new ReadOnlySpan<byte>(start + view.PointerOffset + entry.Offset, (int)entry.Bytes);
+        return map.Bytes(entry.Offset, (int)entry.Bytes);
     }
+
+    /// <summary>A part of a tensor's bytes, valid until this file is disposed.</summary>
+    internal ReadOnlySpan<byte> Bytes(TensorEntry entry, long from, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(from);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, entry.Bytes - from);
+        return map.Bytes(entry.Offset + from, count);
+    }
+
+    /// <summary>Lets a tensor's pages go; they come back when they are read again.</summary>
+    internal void Release(TensorEntry entry) => map.Release(entry.Offset, entry.Bytes);
 
     /// <summary>Copies a tensor out of the file.</summary>
     /// <param name="name">The tensor's name.</param>
@@ -105,15 +106,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
         return entry.Type;
     }
 
-    public void Dispose()
-    {
-        if (start == null)
-            return;
-        start = null;
-        view.SafeMemoryMappedViewHandle.ReleasePointer();
-        view.Dispose();
-        map.Dispose();
-    }
+    public void Dispose() => map.Dispose();
 
     private TensorEntry Entry(string name) =>
         header.Tensors.TryGetValue(name, out var entry) ? entry : throw new CheckpointException($"{Path}: has no tensor '{name}'.");

@@ -47,7 +47,7 @@ internal sealed class EngineBackend : IModelBackend
     /// <exception cref="UsageException">An option does not fit the engine.</exception>
     public static async Task<IModelBackend> LoadAsync(ServeOptions options, TimeProvider time, ILoggerFactory logs, CancellationToken cancellationToken)
     {
-        string folder = StorageUri.ToExistingFolder(options.Model);
+        string folder = StorageUri.ToExistingModel(options.Model);
         try
         {
             var engine = await Task.Run(() => LlmEngine.Load(OptionsOf(options, folder), time, logs), cancellationToken);

@@ -8,7 +8,7 @@ internal static class ServeCommand
 {
     private static readonly (string Name, string Description)[] Known =
     [
-        ("--model", "URI of the Hugging Face model folder: file:///models/demo, hf://org/name[@revision], s3://bucket/prefix, oci://registry/repository:tag, https://host/model.tar.gz. Required."),
+        ("--model", "URI of the Hugging Face model folder or of a GGUF file: file:///models/demo, file:///models/demo.gguf, hf://org/name[@revision], s3://bucket/prefix, oci://registry/repository:tag, https://host/model.tar.gz. Required."),
         ("--revision", "Revision of the model: a branch, tag or commit of hf://, a tag or digest of oci://, a checksum sha256:… of https://. Default: what the URI says, else the newest."),
         ("--model-cache", "Folder for what is downloaded; workers of one machine may share it. Default: aifabric-models in the folder for temporary files."),
         ("--model-cache-bytes", "What that folder may take; what was not used for the longest time goes. Default: all of its disk."),

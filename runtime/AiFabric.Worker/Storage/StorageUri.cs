@@ -28,6 +28,14 @@ internal static class StorageUri
         return Path.GetFullPath(Uri.UnescapeDataString(parsed.AbsolutePath));
     }
 
+    /// <summary>The model a URI stands for: a folder, or a GGUF file, which holds all there is to a model.</summary>
+    /// <exception cref="StorageException">See <see cref="ToPath"/>; or there is neither.</exception>
+    public static string ToExistingModel(string uri)
+    {
+        string path = ToPath(uri);
+        return path.EndsWith(".gguf", StringComparison.Ordinal) && File.Exists(path) ? path : ToExistingFolder(uri);
+    }
+
     /// <summary>The folder a URI stands for.</summary>
     /// <exception cref="StorageException">See <see cref="ToPath"/>; or there is no such folder.</exception>
     public static string ToExistingFolder(string uri)

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using AiFabric.Engine.Tests.LlamaCpp.Interop;
 using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Tests.LlamaCpp;
@@ -8,9 +9,17 @@ namespace AiFabric.Engine.Tests.LlamaCpp;
 internal enum GgufType
 {
     Float32 = 0,
+    Float16 = 1,
+    Q4Zero = 2,
+    Q4One = 3,
+    Q5Zero = 6,
+    Q5One = 7,
 
     /// <summary>32 signed bytes behind a scale in half precision.</summary>
     Q8 = 8,
+    Q4K = 12,
+    Q5K = 13,
+    Q6K = 14,
     BFloat16 = 30,
 }
 
@@ -62,6 +71,13 @@ internal sealed class GgufWriter : IDisposable
             WriteString(fields, value);
     }
 
+    public void Add(string key, IReadOnlyCollection<float> values)
+    {
+        OpenArray(key, TypeFloat32, values.Count);
+        foreach (float value in values)
+            fields.Write(value);
+    }
+
     public void Add(string key, IReadOnlyCollection<int> values)
     {
         OpenArray(key, TypeInt32, values.Count);
@@ -71,7 +87,7 @@ internal sealed class GgufWriter : IDisposable
 
     /// <param name="name">llama.cpp's name of the tensor.</param>
     /// <param name="tensor">Contiguous, Float32, on the CPU; must live until <see cref="Write"/> returns.</param>
-    /// <param name="type">How it is stored; Q8 needs rows of a multiple of 32.</param>
+    /// <param name="type">How it is stored. Types of 4 to 6 bits are made by ggml itself; their rows hold whole blocks of 32, of K types 256.</param>
     public void AddTensor(string name, Tensor tensor, GgufType type = GgufType.Float32) => tensors.Add((name, tensor, type));
 
     public void Write(string path)
@@ -92,12 +108,12 @@ internal sealed class GgufWriter : IDisposable
                 writer.Write((ulong)size);
             writer.Write((uint)type);
             writer.Write(offset);
-            offset += (ulong)Aligned(Bytes(tensor.numel(), type));
+            offset += (ulong)Aligned(Bytes(tensor, type));
         }
         foreach (var (_, tensor, type) in tensors)
         {
             Pad(writer);
-            WriteValues(writer, MemoryMarshal.Cast<byte, float>(tensor.bytes), type);
+            WriteValues(writer, MemoryMarshal.Cast<byte, float>(tensor.bytes), tensor.shape[^1], type);
         }
         Pad(writer);
     }
@@ -129,14 +145,15 @@ internal sealed class GgufWriter : IDisposable
         writer.Write(bytes);
     }
 
-    private static long Bytes(long count, GgufType type) => type switch
+    private static long Bytes(Tensor tensor, GgufType type) => type switch
     {
-        GgufType.Float32 => count * sizeof(float),
-        GgufType.BFloat16 => count * sizeof(ushort),
-        _ => count / Q8Block * (sizeof(ushort) + Q8Block),
+        GgufType.Float32 => tensor.numel() * sizeof(float),
+        GgufType.BFloat16 or GgufType.Float16 => tensor.numel() * sizeof(ushort),
+        GgufType.Q8 => tensor.numel() / Q8Block * (sizeof(ushort) + Q8Block),
+        _ => tensor.numel() / tensor.shape[^1] * (long)GgmlApi.ggml_row_size((uint)type, tensor.shape[^1]),
     };
 
-    private static void WriteValues(BinaryWriter writer, ReadOnlySpan<float> values, GgufType type)
+    private static void WriteValues(BinaryWriter writer, ReadOnlySpan<float> values, long columns, GgufType type)
     {
         if (type == GgufType.Float32)
         {
@@ -150,10 +167,19 @@ internal sealed class GgufWriter : IDisposable
                 writer.Write((ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16)); // To the nearest, ties to even.
             }
         }
-        else
+        else if (type == GgufType.Float16)
+        {
+            foreach (float value in values)
+                writer.Write((Half)value);
+        }
+        else if (type == GgufType.Q8)
         {
             for (int start = 0; start < values.Length; start += Q8Block)
                 WriteQ8(writer, values.Slice(start, Q8Block));
+        }
+        else
+        {
+            writer.Write(GgmlApi.Quantize((uint)type, values, columns));
         }
     }
 

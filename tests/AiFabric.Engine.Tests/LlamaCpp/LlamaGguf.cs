@@ -14,12 +14,16 @@ internal static class LlamaGguf
     /// <param name="weights">The folder's weights, Float32, on the CPU.</param>
     /// <param name="path">File to make.</param>
     /// <param name="type">How its matrices are stored.</param>
-    public static void Write(string folder, DecoderWeights weights, string path, GgufType type = GgufType.Float32)
+    /// <param name="words">How llama.cpp calls the way in which text is cut into words.</param>
+    /// <param name="more">Adds what else the file is to say.</param>
+    public static void Write(
+        string folder, DecoderWeights weights, string path, GgufType type = GgufType.Float32, string words = "gpt-2", Action<GgufWriter>? more = null)
     {
         using var scope = NewDisposeScope();
         using var file = new GgufWriter();
         AddShape(file, weights.Config);
-        AddVocabulary(file, TokenizerJson.Load(Path.Combine(folder, "tokenizer.json")), weights.Config);
+        AddVocabulary(file, TokenizerJson.Load(Path.Combine(folder, "tokenizer.json")), weights.Config, words);
+        more?.Invoke(file);
         AddTensors(file, weights, type);
         file.Write(path);
     }
@@ -42,7 +46,7 @@ internal static class LlamaGguf
         file.Add("llama.vocab_size", (uint)config.VocabularySize);
     }
 
-    private static void AddVocabulary(GgufWriter file, TokenizerJson json, DecoderConfig config)
+    private static void AddVocabulary(GgufWriter file, TokenizerJson json, DecoderConfig config, string words)
     {
         string[] spellings = [.. Enumerable.Range(0, config.VocabularySize).Select(id => $"<|unused {id}|>")];
         int[] types = [.. Enumerable.Repeat(Unused, config.VocabularySize)];
@@ -51,7 +55,7 @@ internal static class LlamaGguf
         foreach (var token in json.AddedTokens)
             (spellings[token.Id], types[token.Id]) = (token.Content, token.Special ? Control : UserDefined);
         file.Add("tokenizer.ggml.model", "gpt2");
-        file.Add("tokenizer.ggml.pre", "gpt-2");
+        file.Add("tokenizer.ggml.pre", words);
         file.Add("tokenizer.ggml.tokens", spellings);
         file.Add("tokenizer.ggml.token_type", types);
         file.Add("tokenizer.ggml.merges", json.Merges);
@@ -80,9 +84,18 @@ internal static class LlamaGguf
             file.AddTensor(prefix + "ffn_norm.weight", layer.MlpNorm);
             file.AddTensor(prefix + "ffn_gate.weight", layer.Gate, type);
             file.AddTensor(prefix + "ffn_up.weight", layer.Up, type);
-            file.AddTensor(prefix + "ffn_down.weight", layer.Down, type);
+            file.AddTensor(prefix + "ffn_down.weight", layer.Down, Fitting(type, layer.Down));
         }
     }
+
+    // As llama.cpp's own quantization does it: 8 bits where rows are no whole blocks of 256, none where they are none of 32.
+    private static GgufType Fitting(GgufType type, Tensor matrix) => type switch
+    {
+        GgufType.Float32 or GgufType.Float16 or GgufType.BFloat16 => type,
+        _ when matrix.shape[1] % 32 != 0 => GgufType.Float32,
+        GgufType.Q4K or GgufType.Q5K or GgufType.Q6K when matrix.shape[1] % 256 != 0 => GgufType.Q8,
+        _ => type,
+    };
 
     // llama.cpp turns neighbours (2i, 2i + 1) of a head, Hugging Face the pairs (i, i + headDim / 2): [heads, 2, half, in] → [heads, half, 2, in].
     private static Tensor Interleave(Tensor matrix, int heads) =>

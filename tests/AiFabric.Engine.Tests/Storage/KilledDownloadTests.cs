@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net.Http.Json;
 using AiFabric.Engine.Tests.Worker;
 using AiFabric.Protocol;
@@ -19,60 +18,29 @@ public sealed class KilledDownloadTests
         long weights = new FileInfo(Path.Combine(demo, "model.safetensors")).Length;
         long others = Directory.GetFiles(demo, "*.json").Sum(file => new FileInfo(file).Length);
         hub.Content.HoldAtHalf = new TaskCompletionSource().Task;
-        using (var killed = Start(hub, folder, out int control))
+        using (var killed = Start(hub, folder))
         {
-            await ReachAsync(killed, control, load => load.Loading?.DownloadedBytes == others + (weights / 2));
-            killed.Kill();
-            await killed.WaitForExitAsync();
-            Assert.Equal(137, killed.ExitCode);
+            await ReachAsync(killed, load => load.Loading?.DownloadedBytes == others + (weights / 2));
+            await killed.KillAsync();
         }
         hub.Content.HoldAtHalf = Task.CompletedTask;
-        using var worker = Start(hub, folder, out int port);
-        try
-        {
-            await ReachAsync(worker, port, load => load.Loading is null);
-        }
-        finally
-        {
-            worker.Kill();
-            await worker.WaitForExitAsync();
-        }
+        using (var worker = Start(hub, folder))
+            await ReachAsync(worker, load => load.Loading is null);
         var asked = hub.Content.Seen.ToArray();
         Assert.Equal(2, asked.Length);
         Assert.Equal($"bytes={weights / 2}-", asked[1].Range);
     }
 
-    private static Process Start(FakeHub hub, TemporaryFolder folder, out int controlPort)
-    {
-        // artifacts/bin/AiFabric.Engine.Tests/release_linux-x64 → artifacts/bin/AiFabric.Worker/release_linux-x64
-        var built = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/'));
-        string executable = Path.Combine(built.Parent!.Parent!.FullName, "AiFabric.Worker", built.Name, "aifabric-worker"); // See above.
-        int[] ports = FreePorts();
-        controlPort = ports[1];
-        var start = new ProcessStartInfo(executable) { RedirectStandardOutput = true, RedirectStandardError = true };
-        string[] arguments =
-        [
-            "serve", "--model", "hf://aifabric/demo", "--served-name", "demo", "--port", $"{ports[0]}", "--control-port", $"{ports[1]}", "--threads", "1",
-            "--model-cache", folder.File("cache"),
-        ];
-        foreach (string argument in arguments)
-            start.ArgumentList.Add(argument);
-        start.Environment["HF_ENDPOINT"] = hub.Hub.Url.AbsoluteUri;
-        var process = Process.Start(start)!; // Null only for shell documents.
-        process.OutputDataReceived += (_, _) => { };
-        process.ErrorDataReceived += (_, _) => { };
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        return process;
-    }
+    private static WorkerProcess Start(FakeHub hub, TemporaryFolder folder) =>
+        WorkerProcess.Start("hf://aifabric/demo", ["--model-cache", folder.File("cache")], ("HF_ENDPOINT", hub.Hub.Url.AbsoluteUri));
 
-    private static async Task ReachAsync(Process worker, int controlPort, Func<LoadReport, bool> condition)
+    private static async Task ReachAsync(WorkerProcess worker, Func<LoadReport, bool> condition)
     {
-        using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{controlPort}") };
+        using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{worker.ControlPort}") };
         await RunningWorker.EventuallyAsync(
             async () =>
             {
-                Assert.False(worker.HasExited, "The worker ended.");
+                Assert.False(worker.HasEnded, "The worker ended.");
                 try
                 {
                     return condition((await http.GetFromJsonAsync("/control/load", ControlJson.Default.LoadReport))!); // Never null.
@@ -83,15 +51,6 @@ public sealed class KilledDownloadTests
                 }
             },
             "the worker's download");
-    }
-
-    private static int[] FreePorts()
-    {
-        using var one = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
-        using var two = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
-        one.Start();
-        two.Start();
-        return [((System.Net.IPEndPoint)one.LocalEndpoint).Port, ((System.Net.IPEndPoint)two.LocalEndpoint).Port];
     }
 
     private static string Root(string folder) => File.Exists(Path.Combine(folder, "AiFabric.sln"))

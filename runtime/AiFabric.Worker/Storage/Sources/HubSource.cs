@@ -47,7 +47,7 @@ internal sealed class HubSource : IRemoteSource
         }
         if (files.Count == 0)
         {
-            string wanted = place.Path.Length > 0 ? $"no '{place.Path}'" : "none of the files that a worker reads (*.safetensors, *.json, *.model, *.txt, *.jinja)";
+            string wanted = place.Path.Length > 0 ? $"no '{place.Path}'" : "none of the files that a worker reads (*.safetensors, *.json, *.model, *.txt, *.jinja); of GGUF files name one, as in hf://org/name/file.gguf";
             throw new DownloadException($"{uri} at {commit} holds {wanted}", retryable: false);
         }
         for (int i = 0; i < files.Count; i++)

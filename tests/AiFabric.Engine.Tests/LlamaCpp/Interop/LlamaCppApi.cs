@@ -77,7 +77,7 @@ internal static unsafe partial class LlamaCppApi
     }
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? search) =>
-        name is Llama or Ggml ? NativeLibrary.Load(Path.Combine(LlamaCppLibraries.Folder, name)) : 0;
+        name is Llama or Ggml or LlamaCppLibraries.GgmlBase ? NativeLibrary.Load(Path.Combine(LlamaCppLibraries.Folder, name)) : 0;
 
     /// <summary>Passed through unchanged. Larger than the real one, which is harmless: both ways go through memory (System V ABI).</summary>
     [StructLayout(LayoutKind.Sequential, Size = 512)]

@@ -5,6 +5,7 @@ internal static class LlamaCppLibraries
 {
     public const string Llama = "libllama.v0.5.0.so";
     public const string Ggml = "libggml.v0.5.0.so";
+    public const string GgmlBase = "libggml-base.so";
 
     public static string Folder { get; } = Path.Combine(
         RepositoryRoot(AppContext.BaseDirectory), "tests/npm/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64");
