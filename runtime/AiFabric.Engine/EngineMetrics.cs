@@ -27,6 +27,15 @@ public sealed class EngineMetrics
     /// <summary><c>vllm:num_preemptions_total</c>.</summary>
     public EngineCounter Preemptions { get; } = new();
 
+    /// <summary><c>vllm:spec_decode_num_drafts_total</c>: how often tokens of a request were guessed.</summary>
+    public EngineCounter Drafts { get; } = new();
+
+    /// <summary><c>vllm:spec_decode_num_draft_tokens_total</c>.</summary>
+    public EngineCounter DraftTokens { get; } = new();
+
+    /// <summary><c>vllm:spec_decode_num_accepted_tokens_total</c>: guesses that were right.</summary>
+    public EngineCounter AcceptedDraftTokens { get; } = new();
+
     /// <summary><c>vllm:prefix_cache_queries_total</c>, in tokens.</summary>
     public EngineCounter PrefixQueryTokens { get; } = new();
 

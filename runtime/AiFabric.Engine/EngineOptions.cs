@@ -23,6 +23,16 @@ public enum Quantization
     Q8,
 }
 
+/// <summary>How tokens are guessed ahead of a sequence, to be checked several at a time in one pass.</summary>
+public enum SpeculativeMethod
+{
+    /// <summary>Not at all.</summary>
+    None,
+
+    /// <summary>What followed the newest tokens when they occurred before, in the prompt or in the answer.</summary>
+    PromptLookup,
+}
+
 /// <summary>How one engine runs. Checked by <see cref="LlmEngine.Load"/>.</summary>
 public sealed record EngineOptions
 {
@@ -36,8 +46,8 @@ public sealed record EngineOptions
     /// <summary>How the base model's matrices are stored; adapters, activations and cache keep <see cref="Type"/>.</summary>
     public Quantization Quantization { get; init; }
 
-    /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
-    [RegularExpression("cpu|cuda")]
+    /// <summary><c>cpu</c>, <c>cuda</c>, or <c>auto</c>: CUDA where libtorch has it and finds a device, unless the weights are quantized.</summary>
+    [RegularExpression("auto|cpu|cuda")]
     public string Device { get; init; } = "cpu";
 
     /// <summary>Threads that compute at the same time on the CPU.</summary>
@@ -55,7 +65,22 @@ public sealed record EngineOptions
     /// <summary>Whether requests share the cached blocks of equal prompt beginnings (within one adapter and one cache salt).</summary>
     public bool PrefixCaching { get; init; } = true;
 
-    /// <summary>Tokens of one iteration at most: decode rows, prompt chunks and the finetuning window together.</summary>
+    /// <summary>Whether and how tokens are guessed ahead. What is generated stays the same.</summary>
+    public SpeculativeMethod SpeculativeMethod { get; init; }
+
+    /// <summary>Tokens guessed ahead of a request at most, in one iteration; a busy engine guesses fewer or none.</summary>
+    [Range(1, 32)]
+    public int SpeculativeTokens { get; init; } = 4;
+
+    /// <summary>Newest tokens that must have occurred before, at least.</summary>
+    [Range(1, 16)]
+    public int PromptLookupMin { get; init; } = 2;
+
+    /// <summary>Newest tokens that are compared, at most: among earlier occurrences the longest agreement is followed.</summary>
+    [Range(1, 16)]
+    public int PromptLookupMax { get; init; } = 4;
+
+    /// <summary>Tokens of one iteration at most: decode rows, drafts, prompt chunks and the finetuning window together.</summary>
     [Range(1, 1 << 20)]
     public int MaxBatchTokens { get; init; } = 512;
 
@@ -96,8 +121,10 @@ public sealed record EngineOptions
         Validator.ValidateObject(this, new ValidationContext(this), validateAllProperties: true);
         if (Type is not (torch.ScalarType.Float32 or torch.ScalarType.BFloat16 or torch.ScalarType.Float64))
             throw new ValidationException($"Type is {Type}; it must be Float32, BFloat16 or Float64.");
-        if (Quantization != Quantization.None && (Type != torch.ScalarType.Float32 || Device != "cpu"))
+        if (Quantization != Quantization.None && (Type != torch.ScalarType.Float32 || Device == "cuda"))
             throw new ValidationException($"Quantization {Quantization} computes in Float32 on the CPU, but Type is {Type} and Device {Device}.");
+        if (PromptLookupMin > PromptLookupMax)
+            throw new ValidationException($"PromptLookupMin is {PromptLookupMin}; it must not exceed PromptLookupMax, {PromptLookupMax}.");
         if (TpotObjective is { } tpot && tpot <= TimeSpan.Zero)
             throw new ValidationException($"TpotObjective is {tpot}; it must be positive.");
         if (MaxBatchTokens < MaxRunningRequests)

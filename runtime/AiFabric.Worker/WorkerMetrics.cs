@@ -101,6 +101,9 @@ internal sealed class WorkerMetrics
         Add("vllm_prompt_tokens_total", "Prompt tokens computed.", m => m.PromptTokens);
         Add("vllm_generation_tokens_total", "Tokens generated.", m => m.GenerationTokens);
         Add("vllm_num_preemptions_total", "Requests put back for want of blocks.", m => m.Preemptions);
+        Add("vllm_spec_decode_num_drafts_total", "Times that tokens of a request were guessed.", m => m.Drafts);
+        Add("vllm_spec_decode_num_draft_tokens_total", "Guessed tokens.", m => m.DraftTokens);
+        Add("vllm_spec_decode_num_accepted_tokens_total", "Guessed tokens that were right.", m => m.AcceptedDraftTokens);
         Add("vllm_prefix_cache_queries_total", "Prompt tokens looked up in the prefix cache.", m => m.PrefixQueryTokens);
         Add("vllm_prefix_cache_hits_total", "Prompt tokens found in the prefix cache.", m => m.PrefixHitTokens);
         var trained = factory.CreateCounter("aifabric_engine_finetune_tokens_total", "Finetuning tokens.", "phase");

@@ -42,6 +42,9 @@ public sealed class CoServedModelSpec
 
     public LoraSpec? Lora { get; set; }
 
+    [Description("Guesses tokens ahead of each request and checks several in one pass: fewer passes where answers repeat what came before, and the same answers. Off when absent. Changing it rolls the replicas.")]
+    public SpeculativeSpec? Speculative { get; set; }
+
     [Description("Compute resources of one replica's worker container.")]
     public V1ResourceRequirements? Resources { get; set; }
 
@@ -165,6 +168,40 @@ public sealed class LoraSpec
     [RangeMinimum(1)]
     [RangeMaximum(1024)]
     public int? MaxRank { get; set; }
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<SpeculativeMethod>))]
+public enum SpeculativeMethod
+{
+    /// <summary>What followed the newest tokens when they occurred before.</summary>
+    PromptLookup,
+}
+
+/// <summary>Speculative decoding.</summary>
+[ValidationRule("self.promptLookupMin <= self.promptLookupMax", "promptLookupMin must not exceed promptLookupMax")]
+public sealed class SpeculativeSpec
+{
+    [Required]
+    [Description("PromptLookup: guess what followed the newest tokens when they occurred before, in the prompt or the answer.")]
+    public SpeculativeMethod? Method { get; set; }
+
+    [Description("Tokens guessed ahead of a request at most; a busy worker guesses fewer or none.")]
+    [Default(4)]
+    [RangeMinimum(1)]
+    [RangeMaximum(32)]
+    public int? Tokens { get; set; }
+
+    [Description("Newest tokens that must have occurred before, at least.")]
+    [Default(2)]
+    [RangeMinimum(1)]
+    [RangeMaximum(16)]
+    public int? PromptLookupMin { get; set; }
+
+    [Description("Newest tokens that are compared, at most: the longest agreement is followed.")]
+    [Default(4)]
+    [RangeMinimum(1)]
+    [RangeMaximum(16)]
+    public int? PromptLookupMax { get; set; }
 }
 
 /// <summary>What was observed of the model's replicas.</summary>

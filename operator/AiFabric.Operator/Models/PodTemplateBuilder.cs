@@ -192,6 +192,11 @@ internal static class PodTemplateBuilder
         Add("--max-finetune-tokens", spec.CoServing?.MaxFinetuneTokensPerIteration);
         Add("--max-adapters", spec.Lora?.MaxAdapters);
         Add("--max-lora-rank", spec.Lora?.MaxRank);
+        if (spec.Speculative?.Method is { } method)
+            arguments.AddRange(["--speculative-method", method.ToString()]);
+        Add("--speculative-tokens", spec.Speculative?.Tokens);
+        Add("--prompt-lookup-min", spec.Speculative?.PromptLookupMin);
+        Add("--prompt-lookup-max", spec.Speculative?.PromptLookupMax);
         return arguments;
 
         void Add(string option, int? value)

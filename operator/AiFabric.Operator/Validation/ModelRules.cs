@@ -27,6 +27,11 @@ internal static class ModelRules
                     ? $"minReplicas must not exceed maxReplicas ({scaling.MinReplicas ?? 1} > {scaling.MaxReplicas})"
                     : null,
                 CelMessage: "minReplicas must not exceed maxReplicas"),
+            new(
+                "spec.speculative", model => model.Spec.Speculative is { } guesses && (guesses.PromptLookupMin ?? 2) > (guesses.PromptLookupMax ?? 4)
+                    ? $"promptLookupMin must not exceed promptLookupMax ({guesses.PromptLookupMin ?? 2} > {guesses.PromptLookupMax ?? 4})"
+                    : null,
+                CelMessage: "promptLookupMin must not exceed promptLookupMax"),
             new("spec.template.metadata.labels", model => Taken(model.Spec.Template?.Metadata?.Labels?.Keys, PodTemplateBuilder.ReservedLabels)),
             new("spec.template.metadata.annotations", model => Taken(
                 model.Spec.Template?.Metadata?.Annotations?.Keys, PodTemplateBuilder.ReservedAnnotations)),

@@ -66,22 +66,30 @@ internal sealed class Delivery(
         {
             if (!row.Samples)
                 continue;
-            var token = outcome.Sampled[sampled++];
             var stream = streams[row.Sequence.Id];
-            stream.Write(new TokenEvent
+            int first = sampled;
+            SampledToken token;
+            do
             {
-                Token = token.Token,
-                Logprob = token.Logprob,
-                TopLogprobs = token.Top,
-                Finish = row.Sequence.Finish,
-                CachedTokens = row.Sequence.CachedTokens,
-            });
-            metrics.GenerationTokens.Add(1);
-            Time(stream, now);
+                token = outcome.Sampled[sampled++];
+                stream.Write(new TokenEvent
+                {
+                    Token = token.Token,
+                    Logprob = token.Logprob,
+                    TopLogprobs = token.Top,
+                    Finish = token.Accepted ? null : row.Sequence.Finish,
+                    CachedTokens = row.Sequence.CachedTokens,
+                });
+            }
+            while (token.Accepted);
+            metrics.GenerationTokens.Add(sampled - first);
+            metrics.AcceptedDraftTokens.Add(sampled - first - 1);
+            Time(stream, now, sampled - first);
         }
     }
 
-    private void Time(RequestStream stream, long now)
+    // Tokens of one iteration share the time since the token before them.
+    private void Time(RequestStream stream, long now, int tokens)
     {
         if (stream.LastToken is not { } last)
         {
@@ -89,10 +97,13 @@ internal sealed class Delivery(
         }
         else
         {
-            var elapsed = time.GetElapsedTime(last, now);
-            metrics.InterTokenSeconds.Observe(elapsed.TotalSeconds);
-            if (tpotObjective is { } objective)
-                attainment.Observe(elapsed <= objective);
+            var each = time.GetElapsedTime(last, now) / tokens;
+            for (int i = 0; i < tokens; i++)
+            {
+                metrics.InterTokenSeconds.Observe(each.TotalSeconds);
+                if (tpotObjective is { } objective)
+                    attainment.Observe(each <= objective);
+            }
         }
         stream.LastToken = now;
     }

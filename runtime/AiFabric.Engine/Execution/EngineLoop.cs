@@ -247,6 +247,8 @@ internal sealed class EngineLoop
             metrics.CoServedIterations.Add(1);
         metrics.PromptTokens.Add(batch.PromptTokens);
         metrics.Preemptions.Add(batch.Preempted);
+        metrics.Drafts.Add(batch.DraftRows);
+        metrics.DraftTokens.Add(batch.DraftTokens);
         metrics.PrefixQueryTokens.Add(batch.PrefixQueryTokens);
         metrics.PrefixHitTokens.Add(batch.PrefixHitTokens);
         metrics.TrainingForwardTokens.Add(outcome.TrainingForwardTokens);

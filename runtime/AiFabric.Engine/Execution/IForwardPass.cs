@@ -13,9 +13,20 @@ internal interface IForwardPass : IDisposable
     /// <summary>Runs all layers.</summary>
     /// <param name="batch">Decode rows and prompt chunks.</param>
     /// <param name="window">The training window that rides along, or null. Its tensors need a dispose scope of the caller's.</param>
-    /// <returns>[sampling rows, vocab]: decode rows first, then prompt chunks, in the batch's order. May be overwritten; valid until the next call.</returns>
+    /// <returns>[rows whose logits are wanted (<see cref="BatchRows.LogitRows"/>), vocab]: decode rows first, then prompt chunks, in the batch's order. May be overwritten; valid until the next call.</returns>
     Span<float> Run(Batch batch, TrainingWindow? window);
 
     /// <summary>What the last run made of its training window: [n, hidden] before the final norm, owned by the caller's scope.</summary>
     Tensor WindowOutput(TrainingWindow window);
+}
+
+/// <summary>A pass on a device from which logits are slow to fetch.</summary>
+internal interface IGreedyPass : IForwardPass
+{
+    /// <summary>Runs all layers like <see cref="IForwardPass.Run"/>, for rows of which nothing but the most likely token is asked for.</summary>
+    /// <param name="batch">Decode rows and prompt chunks.</param>
+    /// <param name="window">The training window that rides along, or null.</param>
+    /// <returns>[rows whose logits are wanted]: the token of the largest logit, the lowest among equals. Valid until the next call.</returns>
+    /// <exception cref="InvalidOperationException">A row's largest logit is not finite: the model or its cache is damaged.</exception>
+    ReadOnlySpan<int> RunGreedy(Batch batch, TrainingWindow? window);
 }

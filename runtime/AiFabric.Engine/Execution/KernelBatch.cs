@@ -26,7 +26,7 @@ internal sealed unsafe class KernelBatch(int blockSize, Func<long, LoraAdapter> 
     /// <summary>[inference rows]: where their keys and values go.</summary>
     public PinnedList<int> Slots { get; } = new();
 
-    /// <summary>Rows whose logits are wanted.</summary>
+    /// <summary>Rows whose logits are wanted, ascending.</summary>
     public PinnedList<int> Samples { get; } = new();
 
     public int Rows => Tokens.Count;
@@ -73,12 +73,12 @@ internal sealed unsafe class KernelBatch(int blockSize, Func<long, LoraAdapter> 
         Attend(rows.Start, rows.Count, firstBlock, blockSize);
         for (int position = rows.Start; position < rows.Start + rows.Count; position++)
         {
-            Tokens.Add(sequence.Tokens[position]);
+            Tokens.Add(sequence.TokensAndDrafts[position]);
             Positions.Add(position);
             Slots.Add(table.Slot(position));
         }
-        if (rows.Samples)
-            Samples.Add(Rows - 1);
+        for (int row = Rows - rows.LogitRows; row < Rows; row++)
+            Samples.Add(row);
     }
 
     private void Add(TrainingWindow window)

@@ -34,7 +34,7 @@ internal sealed class ModelRunner : IDisposable
         long start = time.GetTimestamp();
         var window = batch.TrainingForwardTokens > 0 ? training?.BeginWindow(batch.TrainingForwardTokens) : null;
         if (batch.HasInference || window is not null)
-            Sample(batch, pass.Run(batch, window));
+            Compute(batch, window);
         if (window is not null && training is not null)
         {
             outcome.TrainingForwardTokens = window.Count;
@@ -48,20 +48,49 @@ internal sealed class ModelRunner : IDisposable
 
     public void Dispose() => pass.Dispose();
 
-    private void Sample(Batch batch, Span<float> logits)
+    private void Compute(Batch batch, TrainingWindow? window)
     {
+        // A device need not send logits of which only the place of the largest matters.
+        var results = pass is IGreedyPass greedy && Sampler.TakesMostLikely(batch)
+            ? new Results { MostLikely = greedy.RunGreedy(batch, window) }
+            : new Results { Logits = pass.Run(batch, window) };
         int row = 0;
-        SampleRows(batch.DecodeRows, logits, ref row);
-        SampleRows(batch.PromptChunks, logits, ref row);
+        Draw(batch.DecodeRows, results, ref row);
+        Draw(batch.PromptChunks, results, ref row);
     }
 
-    private void SampleRows(List<BatchRows> rows, Span<float> logits, ref int row)
+    private void Draw(List<BatchRows> rows, Results results, ref int first)
     {
-        foreach (var candidate in rows)
+        foreach (var row in rows)
         {
-            if (candidate.Samples)
-                outcome.Sampled.Add(sampler.Sample(logits.Slice(row++ * vocabulary, vocabulary), candidate.Sequence));
+            Draw(row, results, first);
+            first += row.LogitRows;
         }
+    }
+
+    // Each token is drawn as it would be without drafts, from the same logits with the same random number; a draft only spares the pass before the next
+    // draw, and while the drawn token is the draft, the next logits are those that follow it. So the tokens are the same with drafts and without.
+    private void Draw(BatchRows row, Results results, int first)
+    {
+        for (int ahead = 0; ahead < row.LogitRows; ahead++)
+        {
+            int at = first + ahead;
+            var token = results.MostLikely.IsEmpty
+                ? sampler.Sample(results.Logits.Slice(at * vocabulary, vocabulary), row.Sequence, ahead)
+                : new SampledToken(results.MostLikely[at], null, null);
+            bool accepted = ahead < row.Drafts && token.Token == row.Sequence.TokensAndDrafts[row.Sequence.Tokens.Length + ahead];
+            outcome.Sampled.Add(token with { Accepted = accepted });
+            if (!accepted)
+                break;
+        }
+    }
+
+    /// <summary>What a pass gave for the rows whose logits are wanted: either.</summary>
+    private readonly ref struct Results
+    {
+        public Span<float> Logits { get; init; }
+
+        public ReadOnlySpan<int> MostLikely { get; init; }
     }
 
     private void Backward(int tokens, ITrainingExecutor training)

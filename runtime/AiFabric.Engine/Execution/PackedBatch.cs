@@ -85,12 +85,12 @@ internal sealed class PackedBatch
             Lora.Add(adapterOf(sequence.AdapterLoad), tokens.Count, rows.Count);
         for (int position = rows.Start; position < rows.Start + rows.Count; position++)
         {
-            tokens.Add(sequence.Tokens[position]);
+            tokens.Add(sequence.TokensAndDrafts[position]);
             positions.Add(position);
             slots.Add(sequence.Blocks.Slot(position));
         }
-        if (rows.Samples)
-            samples.Add(tokens.Count - 1);
+        for (int row = tokens.Count - rows.LogitRows; row < tokens.Count; row++)
+            samples.Add(row);
     }
 
     private Segment Prompt(BatchRows chunk, DecoderConfig config, ScalarType type)
@@ -127,26 +127,35 @@ internal sealed class PackedBatch
 /// <param name="Window">The training window these rows are, or null.</param>
 internal sealed record Segment(int Start, int Count, int Context, Tensor? Blocks, Tensor? Mask, TrainingWindow? Window);
 
-/// <summary>The decode rows' view of the cache: every row's blocks, padded to the longest context.</summary>
+/// <summary>
+/// The decode rows' view of the cache: every row's blocks, padded to the longest context. A row with drafts is a row for each of its tokens, which
+/// sees no more than comes before it.
+/// </summary>
 internal sealed class DecodeRows
 {
     public DecodeRows(List<BatchRows> rows, ScalarType type, Device device)
     {
-        Count = rows.Count;
         int widest = 0;
         foreach (var row in rows)
-            widest = Math.Max(widest, row.Sequence.Blocks.BlocksFor(row.Start + 1));
+        {
+            widest = Math.Max(widest, row.Sequence.Blocks.BlocksFor(row.Start + row.Count));
+            Count += row.Count;
+        }
         Context = widest * rows[0].Sequence.Blocks.BlockSize;
         var blocks = new long[Count * widest];
         var mask = new float[Count * Context];
-        for (int i = 0; i < Count; i++)
+        int next = 0;
+        foreach (var row in rows)
         {
-            var table = rows[i].Sequence.Blocks;
-            int used = table.BlocksFor(rows[i].Start + 1);
-            // Padding repeats a block of the row's own, so that no other request's memory is read.
-            for (int block = 0; block < widest; block++)
-                blocks[(i * widest) + block] = table.Blocks[block < used ? block : 0].Index;
-            mask.AsSpan((i * Context) + rows[i].Start + 1, Context - rows[i].Start - 1).Fill(float.NegativeInfinity);
+            for (int position = row.Start; position < row.Start + row.Count; position++, next++)
+            {
+                var table = row.Sequence.Blocks;
+                int used = table.BlocksFor(position + 1);
+                // Padding repeats a block of the row's own, so that no other request's memory is read.
+                for (int block = 0; block < widest; block++)
+                    blocks[(next * widest) + block] = table.Blocks[block < used ? block : 0].Index;
+                mask.AsSpan((next * Context) + position + 1, Context - position - 1).Fill(float.NegativeInfinity);
+            }
         }
         Blocks = HostTensors.Upload(blocks, device);
         Mask = HostTensors.Upload(mask, device).to(type).view(Count, 1, 1, Context);

@@ -13,17 +13,38 @@ internal sealed class Sampler(int vocabulary)
     private readonly Candidates candidates = new(vocabulary);
     private readonly int[] occurrences = new int[vocabulary];
 
+    /// <summary>Whether all that a batch asks for is the most likely token of each row, so that <see cref="Sample"/> would only look for the largest logit.</summary>
+    public static bool TakesMostLikely(Batch batch) => TakesMostLikely(batch.DecodeRows) && TakesMostLikely(batch.PromptChunks);
+
     /// <summary>Draws the next token of a sequence.</summary>
     /// <param name="logits">[vocab]; overwritten.</param>
     /// <param name="sequence">Its parameters, tokens so far and seed.</param>
+    /// <param name="ahead">How many of its drafts count as tokens so far: those accepted before this draw.</param>
     /// <exception cref="InvalidOperationException">The logits are not finite: the model or its cache is damaged.</exception>
-    public SampledToken Sample(Span<float> logits, Sequence sequence)
+    public SampledToken Sample(Span<float> logits, Sequence sequence, int ahead = 0)
     {
         var parameters = sequence.Request.Sampling;
         var logprobs = sequence.Request.TopLogprobs is { } top ? Logprobs.Of(logits, top) : null;
-        ApplyPenalties(logits, sequence, parameters);
-        int token = parameters.Temperature <= 0 ? Greedy(logits) : Draw(logits, parameters, sequence);
+        ApplyPenalties(logits, sequence.TokensAndDrafts[..(sequence.Tokens.Length + ahead)], sequence.PromptCount, parameters);
+        int token = parameters.Temperature <= 0
+            ? Greedy(logits)
+            : Draw(logits, parameters, CounterRandom.NextDouble(sequence.Seed, sequence.OutputCount + ahead));
         return new SampledToken(token, logprobs?.Of(token), logprobs?.Top);
+    }
+
+    // Whatever Sample does to logits must be excluded here.
+    private static bool TakesMostLikely(List<BatchRows> rows)
+    {
+        foreach (var row in rows)
+        {
+            if (!row.Samples)
+                continue;
+            var (request, parameters) = (row.Sequence.Request, row.Sequence.Request.Sampling);
+            bool plain = parameters is { RepetitionPenalty: 1, FrequencyPenalty: 0, PresencePenalty: 0, Temperature: <= 0 };
+            if (!plain || request.TopLogprobs is not null)
+                return false;
+        }
+        return true;
     }
 
     private static int Greedy(ReadOnlySpan<float> logits)
@@ -38,21 +59,21 @@ internal sealed class Sampler(int vocabulary)
         return best >= 0 && float.IsFinite(most) ? best : throw NotFinite();
     }
 
-    private int Draw(ReadOnlySpan<float> logits, SamplingParameters parameters, Sequence sequence)
+    private int Draw(ReadOnlySpan<float> logits, SamplingParameters parameters, double uniform)
     {
         candidates.Fill(logits, parameters.Temperature, parameters.TopK);
         if (!double.IsFinite(candidates.Total) || candidates.Total <= 0)
             throw NotFinite();
         candidates.KeepTopP(parameters.TopP);
         candidates.KeepMinP(parameters.MinP);
-        return candidates.At(CounterRandom.NextDouble(sequence.Seed, sequence.OutputCount));
+        return candidates.At(uniform);
     }
 
-    private void ApplyPenalties(Span<float> logits, Sequence sequence, SamplingParameters parameters)
+    private void ApplyPenalties(Span<float> logits, ReadOnlySpan<int> tokens, int promptCount, SamplingParameters parameters)
     {
-        var output = sequence.Tokens[sequence.PromptCount..];
+        var output = tokens[promptCount..];
         if (parameters.RepetitionPenalty != 1)
-            Repetition(logits, sequence.Tokens, (float)parameters.RepetitionPenalty);
+            Repetition(logits, tokens, (float)parameters.RepetitionPenalty);
         if (parameters.FrequencyPenalty == 0 && parameters.PresencePenalty == 0)
             return;
         foreach (int token in output)
@@ -76,5 +97,5 @@ internal sealed class Sampler(int vocabulary)
             occurrences[token] = 0;
     }
 
-    private static InvalidOperationException NotFinite() => new("The model's logits are not finite numbers.");
+    internal static InvalidOperationException NotFinite() => new("The model's logits are not finite numbers.");
 }

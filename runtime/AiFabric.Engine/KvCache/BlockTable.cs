@@ -15,6 +15,9 @@ public sealed class BlockTable(int blockSize, PrefixHash start)
 
     public int Count => blocks.Count;
 
+    /// <summary>Tokens for which it has blocks.</summary>
+    public int Capacity => blocks.Count * BlockSize;
+
     public ReadOnlySpan<BlockId> Blocks => CollectionsMarshal.AsSpan(blocks);
 
     /// <summary>Makes room for the blocks of a number of tokens, so that growing to them allocates nothing.</summary>

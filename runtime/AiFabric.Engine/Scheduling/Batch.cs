@@ -5,14 +5,19 @@ namespace AiFabric.Engine.Scheduling;
 /// <summary>Consecutive tokens of one sequence in a batch.</summary>
 /// <param name="Sequence">The sequence.</param>
 /// <param name="Start">Position of the first token.</param>
-/// <param name="Count">Tokens; 1 for a decode row.</param>
+/// <param name="Count">Tokens; 1 for a decode row without drafts.</param>
 /// <param name="Samples">Whether the last token's logits give the next token.</param>
-public readonly record struct BatchRows(Sequence Sequence, int Start, int Count, bool Samples);
+/// <param name="Drafts">How many of the tokens, the last ones, are guesses (<see cref="Sequence.TokensAndDrafts"/>) that the pass checks.</param>
+public readonly record struct BatchRows(Sequence Sequence, int Start, int Count, bool Samples, int Drafts = 0)
+{
+    /// <summary>The last so many tokens' logits are wanted.</summary>
+    public int LogitRows => Samples ? Drafts + 1 : 0;
+}
 
 /// <summary>What one iteration computes. One instance is filled again and again, so that a step allocates nothing.</summary>
 public sealed class Batch
 {
-    /// <summary>Sequences that advance by one token each.</summary>
+    /// <summary>Sequences that advance by one token each, and by the drafts that turn out right.</summary>
     public List<BatchRows> DecodeRows { get; } = [];
 
     /// <summary>Pieces of prompts (or of preempted sequences that are computed again).</summary>
@@ -20,6 +25,12 @@ public sealed class Batch
 
     /// <summary>Tokens of all <see cref="PromptChunks"/>.</summary>
     public int PromptTokens { get; internal set; }
+
+    /// <summary>Decode rows that bring drafts.</summary>
+    public int DraftRows { get; internal set; }
+
+    /// <summary>Drafts of all <see cref="DecodeRows"/>.</summary>
+    public int DraftTokens { get; internal set; }
 
     /// <summary>Finetuning tokens that may ride in the forward pass.</summary>
     public int TrainingForwardTokens { get; internal set; }
@@ -39,7 +50,10 @@ public sealed class Batch
     /// <summary>Prompt tokens that this iteration's admissions looked up.</summary>
     public int PrefixQueryTokens { get; internal set; }
 
-    public int InferenceTokens => DecodeRows.Count + PromptTokens;
+    /// <summary>Tokens of all <see cref="DecodeRows"/>.</summary>
+    public int DecodeTokens => DecodeRows.Count + DraftTokens;
+
+    public int InferenceTokens => DecodeTokens + PromptTokens;
 
     public bool HasInference => DecodeRows.Count > 0 || PromptChunks.Count > 0;
 
@@ -50,7 +64,7 @@ public sealed class Batch
         DecodeRows.Clear();
         PromptChunks.Clear();
         Newcomers.Clear();
-        PromptTokens = TrainingForwardTokens = TrainingBackwardTokens = Preempted = PrefixHitTokens = PrefixQueryTokens = 0;
+        DraftRows = DraftTokens = PromptTokens = TrainingForwardTokens = TrainingBackwardTokens = Preempted = PrefixHitTokens = PrefixQueryTokens = 0;
     }
 }
 
@@ -58,12 +72,16 @@ public sealed class Batch
 /// <param name="Token">Its id.</param>
 /// <param name="Logprob">Natural log probability before temperature and filters; null when not asked for.</param>
 /// <param name="Top">The most likely tokens; null when not asked for.</param>
-public readonly record struct SampledToken(int Token, double? Logprob, IReadOnlyList<TokenProbability>? Top);
+/// <param name="Accepted">Whether it is the draft at its place, so that the next token is its row's next.</param>
+public readonly record struct SampledToken(int Token, double? Logprob, IReadOnlyList<TokenProbability>? Top, bool Accepted = false);
 
 /// <summary>What an iteration computed. One instance is filled again and again.</summary>
 public sealed class BatchOutcome
 {
-    /// <summary>One token for each row that samples: decode rows first, then prompt chunks, in the batch's order.</summary>
+    /// <summary>
+    /// The tokens of each row that samples: decode rows first, then prompt chunks, in the batch's order. A row has one token, after those of its drafts
+    /// that were accepted.
+    /// </summary>
     public List<SampledToken> Sampled { get; } = [];
 
     /// <summary>Finetuning tokens that did ride in the forward pass.</summary>

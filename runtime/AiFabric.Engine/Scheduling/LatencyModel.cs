@@ -1,7 +1,7 @@
 namespace AiFabric.Engine.Scheduling;
 
 /// <summary>
-/// Milliseconds of a forward pass as a + b · decode rows + c · prompt tokens + d · finetuning tokens, and of backward as e · tokens,
+/// Milliseconds of a forward pass as a + b · decode rows (drafts among them) + c · prompt tokens + d · finetuning tokens, and of backward as e · tokens,
 /// learned online: least squares over the last hundreds of iterations (older ones fade), held near the last estimate where the
 /// iterations seen do not tell the terms apart.
 /// </summary>
@@ -46,6 +46,13 @@ public sealed class LatencyModel
     /// <summary>Milliseconds of a forward pass without finetuning.</summary>
     public double Inference(int decodeRows, int promptTokens) =>
         Math.Max(0, weights[0]) + (Math.Max(0, weights[1]) * decodeRows / DecodeUnit) + (Math.Max(0, weights[2]) * promptTokens / TokenUnit);
+
+    /// <summary>Which share of a forward pass's time its decode rows add; 0 before anything is known.</summary>
+    public double DecodeShare(int decodeRows, int promptTokens)
+    {
+        double all = Inference(decodeRows, promptTokens);
+        return all <= 0 ? 0 : Math.Max(0, weights[1]) * decodeRows / DecodeUnit / all;
+    }
 
     /// <summary>Learns from a forward pass.</summary>
     public void ObserveForward(int decodeRows, int promptTokens, int finetuneTokens, double milliseconds)

@@ -19,6 +19,9 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
     private readonly Batch batch = new();
     private readonly LatencyModel latency = new();
     private TrainingBudget? budget;
+    private Speculation? speculation;
+
+    private Speculation Speculation => speculation ??= new Speculation(options, pool, latency);
 
     public int RunningCount => running.Count;
 
@@ -48,6 +51,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
     {
         if (sequence.Blocks.BlocksFor(sequence.PromptCount + sequence.MaxTokens) > pool.Total)
             throw new ArgumentException($"A sequence of {sequence.PromptCount} + {sequence.MaxTokens} tokens does not fit {pool.Total} blocks.", nameof(sequence));
+        Speculation.Add(sequence);
         waiting.Add(sequence);
     }
 
@@ -63,22 +67,23 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
         // Who was just sent away must not come back for the blocks it made room with.
         if (batch.Preempted == 0)
             Admit();
+        Speculation.Fill(batch, running.Count);
         (budget ??= new TrainingBudget(options, latency)).Fill(batch, demand);
         return batch;
     }
 
     /// <summary>Takes over what an iteration computed: sequences grow, full blocks become shareable, finished sequences end.</summary>
-    /// <exception cref="ArgumentException">The outcome does not have one token for each sampling row.</exception>
+    /// <exception cref="ArgumentException">The outcome does not have the tokens of each sampling row.</exception>
     public void Commit(Batch done, BatchOutcome outcome)
     {
         int sampled = 0;
         CommitRows(done.DecodeRows, outcome, ref sampled);
         CommitRows(done.PromptChunks, outcome, ref sampled);
         if (sampled != outcome.Sampled.Count)
-            throw new ArgumentException($"{outcome.Sampled.Count} tokens for {sampled} sampling rows.", nameof(outcome));
+            throw new ArgumentException($"{outcome.Sampled.Count} tokens where the sampling rows ask for {sampled}.", nameof(outcome));
         RemoveEnded();
         if (done.HasInference || outcome.TrainingForwardTokens > 0)
-            latency.ObserveForward(done.DecodeRows.Count, done.PromptTokens, outcome.TrainingForwardTokens, outcome.ForwardTime.TotalMilliseconds);
+            latency.ObserveForward(done.DecodeTokens, done.PromptTokens, outcome.TrainingForwardTokens, outcome.ForwardTime.TotalMilliseconds);
         if (outcome.TrainingBackwardTokens > 0)
             latency.ObserveBackward(outcome.TrainingBackwardTokens, outcome.BackwardTime.TotalMilliseconds);
     }
@@ -217,23 +222,44 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
     {
         foreach (var row in rows)
         {
-            var sequence = row.Sequence;
-            sequence.Computed += row.Count;
-            if (options.PrefixCaching)
-                sequence.Blocks.Publish(pool, sequence.Tokens, sequence.Computed);
+            Computed(row.Sequence, row.Count - row.Drafts);
             if (!row.Samples)
                 continue;
-            int token = outcome.Sampled[sampled++].Token;
-            sequence.Append(token);
-            FairQueue.ChargeOutput(sequence);
-            if (IsStop(sequence.Request.StopTokens, token))
-                End(sequence, FinishReason.Stop);
-            else if (sequence.OutputCount >= sequence.MaxTokens)
-                End(sequence, FinishReason.Length);
+            int accepted = 0;
+            SampledToken token;
+            // A draft that was accepted has its keys and values in the cache; those of the others are written over.
+            for (; (token = Token(outcome, sampled++)).Accepted; accepted++)
+            {
+                Append(row.Sequence, token.Token);
+                Computed(row.Sequence, 1);
+            }
+            Append(row.Sequence, token.Token);
+            Speculation.Learn(row, accepted);
+            if (IsStop(row.Sequence.Request.StopTokens, token.Token))
+                End(row.Sequence, FinishReason.Stop);
+            else if (row.Sequence.OutputCount >= row.Sequence.MaxTokens)
+                End(row.Sequence, FinishReason.Length);
         }
     }
 
-    private static bool IsStop(IReadOnlyList<int> stops, int token)
+    private void Computed(Sequence sequence, int tokens)
+    {
+        sequence.Computed += tokens;
+        if (options.PrefixCaching)
+            sequence.Blocks.Publish(pool, sequence.Tokens, sequence.Computed);
+    }
+
+    private static void Append(Sequence sequence, int token)
+    {
+        sequence.Append(token);
+        FairQueue.ChargeOutput(sequence);
+    }
+
+    private static SampledToken Token(BatchOutcome outcome, int index) => index < outcome.Sampled.Count
+        ? outcome.Sampled[index]
+        : throw new ArgumentException($"{outcome.Sampled.Count} tokens are fewer than the sampling rows ask for.", nameof(outcome));
+
+    internal static bool IsStop(IReadOnlyList<int> stops, int token)
     {
         for (int i = 0; i < stops.Count; i++)
         {

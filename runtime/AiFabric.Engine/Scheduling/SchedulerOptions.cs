@@ -19,6 +19,13 @@ public sealed record SchedulerOptions
 
     public bool PrefixCaching { get; init; } = true;
 
+    /// <summary>Tokens guessed ahead of a sequence at most; 0 guesses none.</summary>
+    public int SpeculativeTokens { get; init; }
+
+    public int PromptLookupMin { get; init; } = 2;
+
+    public int PromptLookupMax { get; init; } = 4;
+
     public static SchedulerOptions From(EngineOptions options) => new()
     {
         MaxBatchTokens = options.MaxBatchTokens,
@@ -28,5 +35,8 @@ public sealed record SchedulerOptions
         TrainingShare = options.TrainingShare,
         TpotMilliseconds = options.TpotObjective?.TotalMilliseconds,
         PrefixCaching = options.PrefixCaching,
+        SpeculativeTokens = options.SpeculativeMethod == SpeculativeMethod.None ? 0 : options.SpeculativeTokens,
+        PromptLookupMin = options.PromptLookupMin,
+        PromptLookupMax = options.PromptLookupMax,
     };
 }

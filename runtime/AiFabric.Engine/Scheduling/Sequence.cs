@@ -21,7 +21,8 @@ public sealed class Sequence
     // Room that a sequence gets when it arrives; longer answers have it grow, doubling.
     private const int ReservedOutput = 4096;
 
-    private readonly List<int> tokens;
+    private readonly List<int> tokens; // Drafts behind them.
+    private int count;
     private volatile bool cancelRequested;
 
     /// <param name="id">Identity inside the engine.</param>
@@ -35,6 +36,7 @@ public sealed class Sequence
         (Id, Request, MaxTokens, Seed, AdapterLoad) = (id, request, maxTokens, seed, adapterLoad);
         tokens = new List<int>(request.PromptTokens.Count + Math.Min(maxTokens, ReservedOutput));
         tokens.AddRange(request.PromptTokens);
+        count = tokens.Count;
         Blocks = new BlockTable(blockSize, PrefixHash.Start(adapterLoad, request.CacheSalt, request.Tenant));
         Blocks.Reserve(tokens.Capacity);
     }
@@ -54,23 +56,32 @@ public sealed class Sequence
     public SequenceState State { get; internal set; }
 
     /// <summary>Prompt, then output.</summary>
-    public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(tokens);
+    public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(tokens)[..count];
+
+    /// <summary>The same, then what is guessed to follow in this iteration.</summary>
+    public ReadOnlySpan<int> TokensAndDrafts => CollectionsMarshal.AsSpan(tokens);
+
+    /// <summary>Tokens for which there is room without growing.</summary>
+    public int Capacity => tokens.Capacity;
 
     public int PromptCount => Request.PromptTokens.Count;
 
-    public int OutputCount => tokens.Count - PromptCount;
+    public int OutputCount => count - PromptCount;
 
     /// <summary>Tokens whose keys and values are in the cache.</summary>
     public int Computed { get; internal set; }
 
     /// <summary>Tokens still to run through the model before the next one can be drawn.</summary>
-    public int Remaining => tokens.Count - Computed;
+    public int Remaining => count - Computed;
 
     /// <summary>Prompt tokens that the first admission found in the cache.</summary>
     public int CachedTokens { get; internal set; }
 
     /// <summary>Whether it was admitted at least once: preempted sequences wait, but no longer count as queued requests.</summary>
     public bool WasAdmitted { get; internal set; }
+
+    /// <summary>Guesses what follows; null where nothing is guessed.</summary>
+    internal PromptLookup? Lookup { get; set; }
 
     /// <summary>Whose it is; null before it was queued.</summary>
     internal TenantLine? Tenant { get; set; }
@@ -97,5 +108,15 @@ public sealed class Sequence
         (State, Finish, Error) = (SequenceState.Ended, reason, error);
     }
 
-    internal void Append(int token) => tokens.Add(token);
+    /// <summary>Takes over a token that was drawn.</summary>
+    internal void Append(int token)
+    {
+        DropDrafts();
+        tokens.Add(token);
+        count++;
+    }
+
+    internal void Draft(int token) => tokens.Add(token);
+
+    internal void DropDrafts() => CollectionsMarshal.SetCount(tokens, count);
 }

@@ -39,7 +39,7 @@ public sealed class TrainingBudget(SchedulerOptions options, LatencyModel latenc
         if (options.TpotMilliseconds is not { } objective)
             return most;
         bool forward = demand.Phase == TrainingPhase.Forward;
-        double inference = latency.Inference(batch.DecodeRows.Count, batch.PromptTokens);
+        double inference = latency.Inference(batch.DecodeTokens, batch.PromptTokens);
         double spare = (objective * Headroom) - inference;
         if (options.Policy == CoServingPolicy.WeightedFair)
             spare = Math.Max(spare, inference * options.TrainingShare / (1 - options.TrainingShare));

@@ -19,9 +19,13 @@ internal static class ServeCommand
         ("--control-token-file", "File with the bearer token that the control port asks for. Default: the variable AIFABRIC_CONTROL_TOKEN, else none is asked for."),
         ("--dtype", "float32 or bfloat16. Default float32."),
         ("--quantization", "None, or Q8: the base model in 8 bits, quantized while loading; CPU and float32 only. Default None."),
-        ("--device", "cpu or cuda. Default cpu."),
+        ("--device", "auto, cpu or cuda. Default auto: CUDA where libtorch has it and finds a device, unless the weights are quantized."),
         ("--threads", "Threads that compute. Default: all cores."),
         ("--kv-blocks", "Blocks of 16 tokens in the key-value cache. Default 2048."),
+        ("--speculative-method", "None, or PromptLookup: guess tokens from what followed the newest ones before, and check several in one pass; the output stays the same. Default None."),
+        ("--speculative-tokens", "Tokens guessed ahead of a request at most, with a speculative method. Default 4."),
+        ("--prompt-lookup-min", "Newest tokens that must have occurred before, with PromptLookup. Default 2."),
+        ("--prompt-lookup-max", "Newest tokens compared at most, with PromptLookup. Default 4."),
         ("--max-batch-tokens", "Tokens of one iteration at most. Default 512."),
         ("--max-running-requests", "Requests that run at the same time. Default 64."),
         ("--max-queued-requests", "Requests that wait; more are refused with 429. Default 256."),
@@ -62,8 +66,13 @@ internal static class ServeCommand
             ControlToken = reader.Secret("AIFABRIC_CONTROL_TOKEN"),
             Type = reader.OneOf("--dtype", "float32", "float32", "bfloat16"),
             Quantization = Enum.Parse<Quantization>(reader.OneOf("--quantization", nameof(Quantization.None), Enum.GetNames<Quantization>())),
-            Device = reader.OneOf("--device", "cpu", "cpu", "cuda"),
+            Device = reader.OneOf("--device", "auto", "auto", "cpu", "cuda"),
             Threads = reader.OptionalInteger("--threads", 1, 1024),
+            SpeculativeMethod = Enum.Parse<SpeculativeMethod>(
+                reader.OneOf("--speculative-method", nameof(SpeculativeMethod.None), Enum.GetNames<SpeculativeMethod>())),
+            SpeculativeTokens = reader.Integer("--speculative-tokens", 4, 1, 32),
+            PromptLookupMin = reader.Integer("--prompt-lookup-min", 2, 1, 16),
+            PromptLookupMax = reader.Integer("--prompt-lookup-max", 4, 1, 16),
             KvBlocks = reader.Integer("--kv-blocks", 2048, 2, 1 << 24),
             MaxBatchTokens = reader.Integer("--max-batch-tokens", 512, 1, 1 << 20),
             MaxRunningRequests = reader.Integer("--max-running-requests", 64, 1, 1 << 16),
@@ -80,10 +89,24 @@ internal static class ServeCommand
         };
         if (reader.Text("--model-cache") is { } cache)
             options = options with { ModelCache = cache };
+        RequireSpeculation(reader, options);
         if (options.ServedName.Contains(':', StringComparison.Ordinal) || options.ServedName.Any(char.IsWhiteSpace))
             throw new UsageException($"--served-name is '{options.ServedName}'; it may hold no space and no ':', which separates model and adapter.");
         if (options.Port == options.ControlPort && options.Port != 0)
             throw new UsageException($"--port and --control-port are both {options.Port}; they must differ.");
         return options;
+    }
+
+    private static void RequireSpeculation(OptionReader reader, ServeOptions options)
+    {
+        if (options.PromptLookupMin > options.PromptLookupMax)
+            throw new UsageException($"--prompt-lookup-min is {options.PromptLookupMin} and --prompt-lookup-max {options.PromptLookupMax}; the first must not exceed the second.");
+        if (options.SpeculativeMethod != SpeculativeMethod.None)
+            return;
+        foreach (string option in (ReadOnlySpan<string>)["--speculative-tokens", "--prompt-lookup-min", "--prompt-lookup-max"])
+        {
+            if (reader.Text(option) is not null)
+                throw new UsageException($"{option} says how tokens are guessed, but --speculative-method is None; set that to PromptLookup, or leave {option} out.");
+        }
     }
 }

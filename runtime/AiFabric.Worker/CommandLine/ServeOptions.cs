@@ -46,10 +46,19 @@ internal sealed record ServeOptions
     /// <summary>How the base model's matrices are stored.</summary>
     public Quantization Quantization { get; init; }
 
-    /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
-    public string Device { get; init; } = "cpu";
+    /// <summary><c>auto</c>, <c>cpu</c> or <c>cuda</c>.</summary>
+    public string Device { get; init; } = "auto";
 
     public int? Threads { get; init; }
+
+    /// <summary>How tokens are guessed ahead.</summary>
+    public SpeculativeMethod SpeculativeMethod { get; init; }
+
+    public int SpeculativeTokens { get; init; } = 4;
+
+    public int PromptLookupMin { get; init; } = 2;
+
+    public int PromptLookupMax { get; init; } = 4;
 
     public int KvBlocks { get; init; } = 2048;
 

@@ -29,6 +29,13 @@ internal static class CelTable
             """{"model":{"uri":"file:///m"},"scaling":{"minReplicas":2,"maxReplicas":2}}""",
             ["""{"model":{"uri":"file:///m"},"scaling":{"minReplicas":3,"maxReplicas":2}}"""]),
         new(
+            "CoServedModel", "spec.speculative", "self.promptLookupMin <= self.promptLookupMax", "promptLookupMin must not exceed promptLookupMax",
+            """{"model":{"uri":"file:///m"},"speculative":{"method":"PromptLookup","promptLookupMin":3,"promptLookupMax":3}}""",
+            [
+                """{"model":{"uri":"file:///m"},"speculative":{"method":"PromptLookup","promptLookupMin":5}}""",
+                """{"model":{"uri":"file:///m"},"speculative":{"method":"PromptLookup","promptLookupMax":1}}""",
+            ]),
+        new(
             "Adapter", "spec.source", "has(self.uri) != has(self.finetuneJobRef)", "set exactly one of uri and finetuneJobRef",
             """{"modelRef":{"name":"m"},"source":{"uri":"file:///a"}}""",
             [

@@ -64,7 +64,8 @@ public sealed class EngineServingTests : IDisposable
         string text = await worker.Serving.GetStringAsync("/metrics");
         foreach (string name in (string[])[
             "vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc", "vllm:prompt_tokens_total",
-            "vllm:generation_tokens_total", "vllm:num_preemptions_total", "vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total",
+            "vllm:generation_tokens_total", "vllm:num_preemptions_total", "vllm:spec_decode_num_drafts_total",
+            "vllm:spec_decode_num_draft_tokens_total", "vllm:spec_decode_num_accepted_tokens_total", "vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total",
             "vllm:request_success_total{finished_reason=\"stop\"", "vllm:time_to_first_token_seconds_bucket", "vllm:time_per_output_token_seconds_bucket",
             "vllm:inter_token_latency_seconds_bucket", "vllm:e2e_request_latency_seconds_bucket", "aifabric_engine_iterations_total",
             "aifabric_engine_coserved_iterations_total", "aifabric_engine_finetune_tokens_total{phase=\"forward\"", "aifabric_engine_finetune_tokens_total{phase=\"backward\""])

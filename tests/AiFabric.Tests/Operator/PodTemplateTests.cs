@@ -85,6 +85,17 @@ public sealed class PodTemplateTests
     }
 
     [Fact]
+    public void Speculation_is_off_unless_asked_for_and_rolls_the_pods()
+    {
+        CoServedModel model = Make.Model(spec => spec.Speculative = new SpeculativeSpec { Method = SpeculativeMethod.PromptLookup, Tokens = 6, PromptLookupMax = 3 });
+        Assert.DoesNotContain("--speculative-method", PodTemplateBuilder.Build(Make.Model(), Make.Settings, "t").Spec.Containers[0].Args);
+        Assert.Equal(
+            ["--speculative-method", "PromptLookup", "--speculative-tokens", "6", "--prompt-lookup-max", "3"],
+            PodTemplateBuilder.Build(model, Make.Settings, "t").Spec.Containers[0].Args.TakeLast(6));
+        Assert.NotEqual(Revision(Make.Model()), Revision(model));
+    }
+
+    [Fact]
     public void The_revision_follows_what_pods_are_made_of_and_nothing_else()
     {
         string original = Revision(Make.Model());

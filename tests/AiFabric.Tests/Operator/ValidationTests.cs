@@ -22,6 +22,7 @@ public sealed class ValidationTests
         ("spec.model.revision", model => (model.Spec.Model.Uri, model.Spec.Model.Revision) = ("hf://org/name@v1", "v2")),
         ("spec.model.credentialsSecretRef.name", model => model.Spec.Model.CredentialsSecretRef = new LocalReference { Name = "Not A Name" }),
         ("spec.scaling", model => model.Spec.Scaling = new ScalingSpec { MinReplicas = 3, MaxReplicas = 2 }),
+        ("spec.speculative", model => model.Spec.Speculative = new SpeculativeSpec { Method = SpeculativeMethod.PromptLookup, PromptLookupMin = 5 }),
         ("spec.template.metadata.labels", model => Template(model).Metadata.Labels = new Dictionary<string, string> { ["aifabric.io/model"] = "other" }),
         ("spec.template.metadata.annotations", model =>
             Template(model).Metadata.Annotations = new Dictionary<string, string> { ["aifabric.io/served-name"] = "other" }),
@@ -72,6 +73,7 @@ public sealed class ValidationTests
     public void Sound_objects_break_no_rule()
     {
         Assert.Empty(ModelRules.All.Check(Make.Model(spec => spec.Scaling = new ScalingSpec { MinReplicas = 2, MaxReplicas = 2 })));
+        Assert.Empty(ModelRules.All.Check(Make.Model(spec => spec.Speculative = new SpeculativeSpec { PromptLookupMin = 4, PromptLookupMax = 4 })));
         Assert.Empty(ModelRules.All.Check(Make.Model(spec => spec.Model.Uri = "pvc://weights/llama")));
         Assert.Empty(ModelRules.All.Check(Make.Model(spec => spec.Model = new ModelSource { Uri = "hf://org/name@v1", Revision = "v1" })));
         Assert.Empty(AdapterRules.All.Check(Make.Adapter()));

@@ -6,10 +6,11 @@ namespace AiFabric.Tests.Scheduling;
 /// A model whose keys and values are hashes: each slot of the cache holds the hash of all tokens up to its own, continued from the slot before. The token
 /// drawn is made of the last hash, so that a slot that is wrong, stale or another tenant's gives other tokens than the sequence alone would.
 /// </summary>
-internal sealed class ScriptedKeyValues(int blocks, int blockSize)
+/// <param name="blocks">Blocks of the cache.</param>
+/// <param name="blockSize">Tokens of a block.</param>
+/// <param name="vocabulary">How many different tokens are drawn: of a few, guesses are sometimes right.</param>
+internal sealed class ScriptedKeyValues(int blocks, int blockSize, int vocabulary = 30_000)
 {
-    private const int Vocabulary = 30_000;
-
     private readonly ulong[] slots = new ulong[blocks * blockSize];
 
     /// <summary>Computes a batch. Allocates nothing.</summary>
@@ -24,7 +25,7 @@ internal sealed class ScriptedKeyValues(int blocks, int blockSize)
     }
 
     /// <summary>The tokens that a sequence gets when it runs alone.</summary>
-    public static List<int> Expected(Sequence sequence, int count)
+    public List<int> Expected(Sequence sequence, int count)
     {
         ulong hash = Start(sequence);
         foreach (int token in sequence.Request.PromptTokens)
@@ -43,9 +44,16 @@ internal sealed class ScriptedKeyValues(int blocks, int blockSize)
         var sequence = row.Sequence;
         ulong hash = row.Start == 0 ? Start(sequence) : slots[sequence.Blocks.Slot(row.Start - 1)];
         for (int token = row.Start; token < row.Start + row.Count; token++)
-            slots[sequence.Blocks.Slot(token)] = hash = Next(hash, sequence.Tokens[token]);
-        if (row.Samples)
-            outcome.Sampled.Add(new SampledToken(Draw(hash), null, null));
+            slots[sequence.Blocks.Slot(token)] = hash = Next(hash, sequence.TokensAndDrafts[token]);
+        int end = row.Start + row.Count;
+        for (int token = end - row.LogitRows; token < end; token++)
+        {
+            int drawn = Draw(slots[sequence.Blocks.Slot(token)]);
+            bool accepted = token + 1 < end && drawn == sequence.TokensAndDrafts[token + 1];
+            outcome.Sampled.Add(new SampledToken(drawn, null, null, accepted));
+            if (!accepted)
+                break;
+        }
     }
 
     private static ulong Start(Sequence sequence)
@@ -62,5 +70,5 @@ internal sealed class ScriptedKeyValues(int blocks, int blockSize)
         return hash ^ (hash >> 29);
     }
 
-    private static int Draw(ulong hash) => (int)((hash >> 20) % Vocabulary);
+    private int Draw(ulong hash) => (int)((hash >> 20) % (ulong)vocabulary);
 }

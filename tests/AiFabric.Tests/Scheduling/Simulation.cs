@@ -5,7 +5,7 @@ using AiFabric.Engine.Training;
 
 namespace AiFabric.Tests.Scheduling;
 
-/// <summary>A scheduler whose iterations "compute" without a model: every sampled token is the same.</summary>
+/// <summary>A scheduler whose iterations "compute" without a model: every sampled token is the same, if a test does not say otherwise.</summary>
 internal sealed class Simulation
 {
     public const int SampledToken = 1;
@@ -30,15 +30,22 @@ internal sealed class Simulation
     /// <summary>Work that training offers.</summary>
     public TrainingDemand Demand { get; set; }
 
+    /// <summary>The token at a place of the output.</summary>
+    public Func<int, int> Draw { get; set; } = _ => SampledToken;
+
     /// <summary>Duration of the next iterations.</summary>
     public Func<Batch, double> Milliseconds { get; set; } = _ => 1;
 
     public Sequence Add(
-        int prompt, int output, int firstToken = 100, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0)
+        int prompt, int output, int firstToken = 100, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0) =>
+        Add([.. Enumerable.Range(firstToken, prompt)], output, adapter, salt, stops, tenant, priority);
+
+    public Sequence Add(
+        int[] prompt, int output, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0)
     {
         var request = new GenerationRequest
         {
-            PromptTokens = [.. Enumerable.Range(firstToken, prompt)],
+            PromptTokens = prompt,
             MaxTokens = output,
             CacheSalt = salt,
             Tenant = tenant,
@@ -65,7 +72,16 @@ internal sealed class Simulation
     {
         outcome.Sampled.Clear();
         foreach (var row in batch.DecodeRows.Concat(batch.PromptChunks).Where(row => row.Samples))
-            outcome.Sampled.Add(new SampledToken(SampledToken, null, null));
+        {
+            for (int i = 0; i < row.LogitRows; i++)
+            {
+                int token = Draw(row.Sequence.OutputCount + i);
+                bool accepted = i < row.Drafts && token == row.Sequence.TokensAndDrafts[row.Sequence.Tokens.Length + i];
+                outcome.Sampled.Add(new SampledToken(token, null, null, accepted));
+                if (!accepted)
+                    break;
+            }
+        }
         outcome.TrainingForwardTokens = batch.TrainingForwardTokens;
         outcome.TrainingBackwardTokens = batch.TrainingBackwardTokens;
         outcome.ForwardTime = TimeSpan.FromMilliseconds(Milliseconds(batch));

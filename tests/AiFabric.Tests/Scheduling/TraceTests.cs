@@ -21,17 +21,17 @@ public sealed class TraceTests(ITestOutputHelper output)
 
     private readonly BlockPool pool = new(Blocks);
     private readonly BatchOutcome outcome = new();
-    private readonly ScriptedKeyValues model = new(Blocks, BlockSize);
-
-    [Fact]
-    public void Every_token_of_ten_thousand_requests_is_accounted_for()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(4)]
+    public void Every_token_of_ten_thousand_requests_is_accounted_for(int guessed)
     {
-        var scheduler = Start();
+        var (scheduler, model) = Start(guessed);
         var requests = Sequences();
         var random = new Random(4);
         var cancelAfter = requests.Select(_ => random.Next(5) == 0 ? random.Next(1, 60) : int.MaxValue).ToList();
         var alive = new List<(Sequence Sequence, long CancelAt)>();
-        long sampled = 0, computed = 0, preempted = 0;
+        long sampled = 0, computed = 0, preempted = 0, drafted = 0, accepted = 0;
         int step = 0, next = 0;
         for (; next < requests.Count || scheduler.HasSequences; step++)
         {
@@ -47,22 +47,28 @@ public sealed class TraceTests(ITestOutputHelper output)
             Assert.All(batch.DecodeRows.Concat(batch.PromptChunks), row => Assert.Equal((false, row.Sequence.Computed), (row.Sequence.CancelRequested, row.Start)));
             model.Run(batch, outcome);
             (sampled, computed, preempted) = (sampled + outcome.Sampled.Count, computed + batch.InferenceTokens, preempted + batch.Preempted);
+            (drafted, accepted) = (drafted + batch.DraftTokens, accepted + outcome.Sampled.Count(token => token.Accepted));
             scheduler.Commit(batch, outcome);
             alive.RemoveAll(entry => entry.Sequence.State == SequenceState.Ended);
         }
 
-        CheckEnds(scheduler, requests, sampled);
+        CheckEnds(scheduler, model, requests, sampled);
         int cancelled = requests.Count(s => s.Finish == FinishReason.Cancelled), hits = requests.Sum(s => s.CachedTokens);
-        output.WriteLine($"{step} iterations, {computed} tokens computed, {sampled} drawn, {hits} from the cache, {preempted} preemptions, {cancelled} cancelled");
+        output.WriteLine($"{step} iterations, {computed} tokens computed, {sampled} drawn, {hits} from the cache, {preempted} preemptions, {cancelled} cancelled, {accepted} of {drafted} guesses accepted");
         Assert.True(cancelled > 500 && preempted > 100 && hits > 10_000);
+        Assert.True(guessed == 0 ? drafted == 0 : accepted > 10_000 && drafted > 2 * accepted);
     }
 
-    [Fact]
-    public void Steps_allocate_nothing_through_whole_lives_of_sequences()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(4)]
+    public void Steps_allocate_nothing_through_whole_lives_of_sequences(int guessed)
     {
         // Arrivals, admissions, cached prompts, preemptions, cancellations and ends; sequences are made before, as requests come with their own memory.
-        var scheduler = Start();
+        var (scheduler, model) = Start(guessed);
         var requests = Sequences();
+        foreach (var sequence in requests)
+            sequence.Lookup = new PromptLookup(1, 4, sequence.Capacity);
         scheduler.Ended.EnsureCapacity(requests.Count);
         int next = 0, steps = 0, preempted = 0;
         Run(until: 2_000);
@@ -95,7 +101,7 @@ public sealed class TraceTests(ITestOutputHelper output)
         }
     }
 
-    private void CheckEnds(Scheduler scheduler, List<Sequence> requests, long sampled)
+    private void CheckEnds(Scheduler scheduler, ScriptedKeyValues model, List<Sequence> requests, long sampled)
     {
         Assert.Equal(Blocks, pool.Free);
         Assert.Equal((0, 0, 0L), (scheduler.RunningCount, scheduler.WaitingCount, scheduler.WaitingTokens));
@@ -105,11 +111,14 @@ public sealed class TraceTests(ITestOutputHelper output)
         Assert.All(requests, s =>
         {
             Assert.True(s.Finish == FinishReason.Length ? s.OutputCount == s.MaxTokens : s.Finish == FinishReason.Cancelled && s.CancelRequested);
-            Assert.Equal(ScriptedKeyValues.Expected(s, s.OutputCount), s.Tokens[s.PromptCount..].ToArray());
+            Assert.Equal(model.Expected(s, s.OutputCount), s.Tokens[s.PromptCount..].ToArray());
         });
     }
 
-    private Scheduler Start() => new(new SchedulerOptions { MaxBatchTokens = 512, MaxRunning = 64 }, pool);
+    // What is guessed must sometimes be right, so the model then draws from few tokens.
+    private (Scheduler Scheduler, ScriptedKeyValues Model) Start(int guessed) => (
+        new Scheduler(new SchedulerOptions { MaxBatchTokens = 512, MaxRunning = 64, SpeculativeTokens = guessed, PromptLookupMin = 1 }, pool),
+        guessed == 0 ? new ScriptedKeyValues(Blocks, BlockSize) : new ScriptedKeyValues(Blocks, BlockSize, vocabulary: 3));
 
     private static List<Sequence> Sequences()
     {
