@@ -5,7 +5,7 @@ BIN := artifacts/bin
 CLI := $(BIN)/AiFabric.Cli/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/aifabric
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-cluster e2e chaos bench-operator bench-engine demo up down crds model format images install clean
+.PHONY: help build test test-cluster e2e chaos bench-operator bench-engine bench-scheduler bench-gpu demo up down crds model format images install clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -41,6 +41,14 @@ bench-operator: ## 500, 1000 and 2000 models and jobs on a real API server: docs
 bench-engine: ## The engine beside llama.cpp on the same files, prompts and threads: docs/benchmarks/engine.md
 	dotnet build tests/AiFabric.Benchmarks -c $(CONFIGURATION) -v q -nologo
 	source tests/prepare.sh && $(BIN)/AiFabric.Benchmarks/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/bench engine $(BENCH_ARGS)
+
+bench-scheduler: ## Time and bytes of a scheduler's step, by BenchmarkDotNet; fails when a step allocates
+	dotnet build tests/AiFabric.Benchmarks -c $(CONFIGURATION) -v q -nologo
+	$(BIN)/AiFabric.Benchmarks/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/bench scheduler
+
+bench-gpu: ## The engine on a CUDA device, beside its roofline and transformers: docs/benchmarks/gpu.md
+	dotnet build tests/AiFabric.Benchmarks -c $(CONFIGURATION) -v q -nologo
+	$(BIN)/AiFabric.Benchmarks/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/bench gpu $(BENCH_ARGS)
 
 crds: ## Writes crds/manifests and the chart's copy of them from the resource types
 	dotnet run --project crds/AiFabric.Crds.Generator -c $(CONFIGURATION) -- crds/manifests charts/aifabric/charts/aifabric-crds/files
