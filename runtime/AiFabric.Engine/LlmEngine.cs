@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Execution;
@@ -75,6 +76,7 @@ public sealed class LlmEngine : IAsyncDisposable
     {
         options.Validate();
         TorchRuntime.EnsureLoaded();
+        options = options with { Device = DeviceOf(options) };
         var tokenizer = HuggingFaceTokenizer.Load(options.ModelFolder);
         BaseWeights weights = options.Quantization == Quantization.Q8
             ? QuantizedWeights.Load(options.ModelFolder)
@@ -236,6 +238,16 @@ public sealed class LlmEngine : IAsyncDisposable
         runner.Dispose();
         adapters.Dispose();
         Weights.Dispose();
+    }
+
+    private static string DeviceOf(EngineOptions options)
+    {
+        if (options.Device == "cpu" || (options.Device == "auto" && options.Quantization != Quantization.None))
+            return "cpu";
+        if (TorchRuntime.HasCuda)
+            return "cuda";
+        return options.Device == "auto" ? "cpu" : throw new ValidationException(
+            $"Device is cuda, but this libtorch has no CUDA or finds no device: set {TorchRuntime.DirectoryVariable} to the torch/lib folder of a PyTorch with CUDA, or Device to cpu.");
     }
 
     private void Cancel(Sequence sequence)

@@ -33,12 +33,12 @@ internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
     /// <summary>The logits of the sampling rows.</summary>
     /// <param name="hidden">What <see cref="Run"/> returned.</param>
     /// <param name="rows">[s] Int64.</param>
-    /// <returns>[s, vocab] Float32 on the CPU, contiguous, owned by the caller's scope.</returns>
+    /// <returns>[s, vocab] Float32, owned by the caller's scope.</returns>
     public Tensor Logits(Tensor hidden, Tensor rows)
     {
         using var scope = NewDisposeScope();
         var last = DecoderMath.RmsNorm(hidden.index_select(0, rows), weights.FinalNorm, config.NormEpsilon);
-        return nn.functional.linear(last, weights.Head).to(ScalarType.Float32).cpu().contiguous().MoveToOuterDisposeScope();
+        return nn.functional.linear(last, weights.Head).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     private Tensor Layer(int layer, Tensor x, PackedBatch batch)

@@ -24,6 +24,9 @@ internal static class HostTensors
         return host.to(device).MoveToOuterDisposeScope();
     }
 
+    /// <summary>The numbers of a contiguous CPU tensor of Float64, valid while the tensor lives.</summary>
+    public static Span<double> Doubles(Tensor tensor) => MemoryMarshal.Cast<byte, double>(tensor.bytes);
+
     /// <summary>The numbers of a contiguous CPU tensor of Float32, valid while the tensor lives.</summary>
     public static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
 }

@@ -11,28 +11,40 @@ namespace AiFabric.Engine.Execution;
 /// <param name="blocks">Blocks of the cache.</param>
 /// <param name="blockSize">Tokens of a block.</param>
 /// <param name="adapterOf">The adapter of a load number other than 0.</param>
-internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSize, Func<long, LoraAdapter> adapterOf) : IForwardPass
+internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSize, Func<long, LoraAdapter> adapterOf) : IGreedyPass
 {
     private readonly RotaryTable rotary = new(weights.Config, weights.Type, weights.Device);
     private readonly KvTensors cache = new(weights.Config, blocks, blockSize, weights.Type, weights.Device);
     private Tensor? hidden;
     private Tensor? logits;
+    private int[] mostLikely = [];
 
     public Span<float> Run(Batch batch, TrainingWindow? window)
     {
-        Forget();
         using var scope = NewDisposeScope();
         // Not inference_mode: what a training window keeps of this pass takes part in gradients later.
         using var _ = no_grad();
-        var packed = new PackedBatch(batch, window, adapterOf, weights, rotary);
-        var pass = new ForwardPass(weights, cache);
-        var output = pass.Run(packed);
-        if (window is not null)
-            hidden = output.narrow(0, output.shape[0] - window.Count, window.Count).DetachFromDisposeScope();
-        if (packed.Samples is not { } rows)
+        if (Compute(batch, window) is not { } found)
             return default;
-        logits = pass.Logits(output, rows).DetachFromDisposeScope();
+        logits = found.cpu().contiguous().DetachFromDisposeScope();
         return HostTensors.Floats(logits);
+    }
+
+    public ReadOnlySpan<int> RunGreedy(Batch batch, TrainingWindow? window)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        if (Compute(batch, window) is not { } found)
+            return default;
+        var (largest, places) = found.max(1);
+        // One copy for both: every copy waits for the device.
+        var numbers = HostTensors.Doubles(stack([largest.to(ScalarType.Float64), places.to(ScalarType.Float64)], 0).cpu());
+        int rows = numbers.Length / 2;
+        if (mostLikely.Length < rows)
+            mostLikely = new int[2 * rows];
+        for (int row = 0; row < rows; row++)
+            mostLikely[row] = double.IsFinite(numbers[row]) ? (int)numbers[rows + row] : throw Sampler.NotFinite();
+        return mostLikely.AsSpan(0, rows);
     }
 
     public Tensor WindowOutput(TrainingWindow window) =>
@@ -43,6 +55,18 @@ internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSiz
         Forget();
         rotary.Dispose();
         cache.Dispose();
+    }
+
+    // [rows whose logits are wanted, vocab] on the device, null when there are none; in the caller's scope.
+    private Tensor? Compute(Batch batch, TrainingWindow? window)
+    {
+        Forget();
+        var packed = new PackedBatch(batch, window, adapterOf, weights, rotary);
+        var pass = new ForwardPass(weights, cache);
+        var output = pass.Run(packed);
+        if (window is not null)
+            hidden = output.narrow(0, output.shape[0] - window.Count, window.Count).DetachFromDisposeScope();
+        return packed.Samples is { } rows ? pass.Logits(output, rows) : null;
     }
 
     private void Forget()

@@ -13,13 +13,28 @@ public static class TorchRuntime
     /// <summary>The environment variable that names a folder with another libtorch.</summary>
     public const string DirectoryVariable = "LIBTORCH_DIR";
 
+    private const string CudaLibrary = "libtorch_cuda.so";
     private const string Binding = "libLibTorchSharp.so";
     private const string TooNewVersion = "GLIBCXX_3.4.32";
 
-    // In dependency order, so that each finds the ones before it whatever folder they came from.
-    private static readonly string[] Libraries = ["libc10.so", "libtorch_cpu.so", "libtorch.so"];
+    // In dependency order, so that each finds the ones before it whatever folder they came from. A libtorch without CUDA lacks those that are optional;
+    // libtorch itself comes last, because with CUDA it needs them.
+    private static readonly (string Name, bool IsOptional)[] Libraries =
+        [("libc10.so", false), ("libtorch_cpu.so", false), ("libc10_cuda.so", true), (CudaLibrary, true), ("libtorch.so", false)];
     private static readonly Lock Gate = new();
     private static string? loadedFrom;
+    private static bool withCuda;
+
+    /// <summary>Whether libtorch was built with CUDA and finds a device.</summary>
+    /// <exception cref="DllNotFoundException">libtorch is missing.</exception>
+    public static bool HasCuda
+    {
+        get
+        {
+            EnsureLoaded();
+            return withCuda && TorchSharp.torch.TryInitializeDeviceType(TorchSharp.DeviceType.CUDA);
+        }
+    }
 
     /// <summary>Loads the native libraries once; later calls, from any thread, return at once.</summary>
     /// <returns>The path of the libtorch_cpu.so in use.</returns>
@@ -37,8 +52,16 @@ public static class TorchRuntime
     private static string Load(string? torchDirectory, string baseDirectory)
     {
         string[] folders = SearchFolders(torchDirectory, baseDirectory);
-        foreach (string library in Libraries)
-            NativeLibrary.Load(Find(library, folders));
+        string folder = Path.GetDirectoryName(Find("libtorch_cpu.so", folders)) ?? "/";
+        foreach (var (library, isOptional) in Libraries)
+        {
+            // CUDA's libraries must be those of the same build, so they are looked for beside the others only.
+            string path = isOptional ? Path.Combine(folder, library) : Find(library, folders);
+            if (isOptional && !File.Exists(path))
+                continue;
+            NativeLibrary.Load(path);
+            withCuda |= library == CudaLibrary;
+        }
         LoadBinding(Find(Binding, folders));
         return Find("libtorch_cpu.so", folders);
     }

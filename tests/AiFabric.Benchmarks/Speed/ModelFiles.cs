@@ -30,18 +30,25 @@ internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
     public static ModelFiles Demo(string repository) =>
         new("demo-5m", Path.Combine(repository, "runtime/models/aifabric-demo-5m"), Cache(repository, "demo-5m"));
 
-    /// <summary>A Llama of 100 million random weights, stored in bfloat16, so that all formats but q8 hold the same numbers. Made once.</summary>
-    public static ModelFiles Random(string repository)
+    /// <summary>A Llama of 100 million random weights.</summary>
+    public static ModelFiles Random(string repository) => Random(repository, "random-100m", Shape, CPU);
+
+    /// <summary>A Llama of random weights, stored in bfloat16, so that all formats but q8 hold the same numbers. Made once.</summary>
+    /// <param name="repository">The checkout.</param>
+    /// <param name="name">Its name; the files are found again under it.</param>
+    /// <param name="shape">Its shape; a vocabulary of at least the demo model's, whose tokenizer it borrows.</param>
+    /// <param name="device">Where the weights are drawn.</param>
+    public static ModelFiles Random(string repository, string name, DecoderConfig shape, Device device)
     {
-        var files = new ModelFiles("random-100m", Cache(repository, "random-100m"), Cache(repository, "random-100m"));
+        var files = new ModelFiles(name, Cache(repository, name), Cache(repository, name));
         if (File.Exists(Path.Combine(files.Folder, "model.safetensors")))
             return files;
         Engine.Interop.TorchRuntime.EnsureLoaded();
-        File.WriteAllText(Path.Combine(files.Folder, "config.json"), Shape.ToJson("bfloat16"));
+        File.WriteAllText(Path.Combine(files.Folder, "config.json"), shape.ToJson("bfloat16"));
         File.Copy(Path.Combine(Demo(repository).Folder, "tokenizer.json"), Path.Combine(files.Folder, "tokenizer.json"), overwrite: true);
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        SafetensorsWriter.Write(Path.Combine(files.Folder, "model.safetensors"), RandomWeights());
+        SafetensorsWriter.Write(Path.Combine(files.Folder, "model.safetensors"), RandomWeights(shape, device));
         return files;
     }
 
@@ -60,28 +67,34 @@ internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
     private static string Cache(string repository, string name) =>
         Directory.CreateDirectory(Path.Combine(repository, "artifacts/bench/models", name)).FullName;
 
-    private static Dictionary<string, Tensor> RandomWeights()
+    private static Dictionary<string, Tensor> RandomWeights(DecoderConfig shape, Device device)
     {
         manual_seed(1);
-        int hidden = Shape.HiddenSize;
+        int hidden = shape.HiddenSize;
         var tensors = new Dictionary<string, Tensor>
         {
-            ["model.embed_tokens.weight"] = Matrix(Shape.VocabularySize, hidden, 0.3),
+            ["model.embed_tokens.weight"] = Matrix(shape.VocabularySize, hidden, 0.3),
             ["model.norm.weight"] = ones(hidden).to(ScalarType.BFloat16),
         };
-        for (int layer = 0; layer < Shape.Layers; layer++)
+        if (!shape.TieWordEmbeddings)
+            tensors["lm_head.weight"] = Matrix(shape.VocabularySize, hidden, 0.3);
+        for (int layer = 0; layer < shape.Layers; layer++)
         {
             string prefix = $"model.layers.{layer}.";
             tensors[prefix + "input_layernorm.weight"] = ones(hidden).to(ScalarType.BFloat16);
             tensors[prefix + "post_attention_layernorm.weight"] = ones(hidden).to(ScalarType.BFloat16);
             foreach (LoraTarget target in LoraTargets.All)
             {
-                (int input, int output) = PeftFolder.Shape(Shape, target);
+                (int input, int output) = PeftFolder.Shape(shape, target);
                 tensors[$"{prefix}{target.ModulePath()}.weight"] = Matrix(output, input, 1 / Math.Sqrt(input));
             }
         }
         return tensors;
-    }
 
-    private static Tensor Matrix(int rows, int columns, double deviation) => (randn(rows, columns) * deviation).to(ScalarType.BFloat16);
+        Tensor Matrix(int rows, int columns, double deviation)
+        {
+            using var matrix = NewDisposeScope();
+            return (randn(rows, columns, device: device) * deviation).to(ScalarType.BFloat16).cpu().MoveToOuterDisposeScope();
+        }
+    }
 }

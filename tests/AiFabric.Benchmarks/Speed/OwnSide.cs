@@ -17,7 +17,10 @@ internal sealed class OwnSide : IAsyncDisposable
             ModelFolder = model.Folder,
             Type = format.Type,
             Quantization = format.Quantization,
+            Device = options.Device,
             Threads = options.Threads,
+            KvBlocks = options.KvBlocks,
+            MaxBatchTokens = options.MaxBatchTokens,
         };
         engine = LlmEngine.Load(settings, TimeProvider.System, NullLoggerFactory.Instance);
     }

@@ -15,6 +15,15 @@ internal sealed record SpeedOptions
     /// <summary>Measurements of each cell on each side; medians are reported.</summary>
     public required int Rounds { get; init; }
 
+    /// <summary>Where our side computes.</summary>
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>Blocks of our cache.</summary>
+    public int KvBlocks { get; init; } = 2048;
+
+    /// <summary>Tokens of one of our iterations at most.</summary>
+    public int MaxBatchTokens { get; init; } = 512;
+
     /// <summary>Tokens of a prompt whose prefill is timed.</summary>
     public int PrefillTokens { get; init; } = 512;
 
