@@ -13,7 +13,9 @@ internal static class Repository
     public static string Executable(string root, string project, string name)
     {
         string configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
-        string path = Path.Combine(root, "artifacts", "bin", project, configuration.Contains("debug", StringComparison.Ordinal) ? "debug" : "release", name);
-        return File.Exists(path) ? path : throw new BenchException($"{path} is missing: build {project} first");
+        string folder = Path.Combine(root, "artifacts", "bin", project, configuration.Contains("debug", StringComparison.Ordinal) ? "debug" : "release");
+        // A project of one runtime has it in its folder's name.
+        return ((string[])[Path.Combine(folder, name), Path.Combine(folder + "_linux-x64", name)]).FirstOrDefault(File.Exists)
+            ?? throw new BenchException($"{Path.Combine(folder, name)} is missing: build {project} first");
     }
 }

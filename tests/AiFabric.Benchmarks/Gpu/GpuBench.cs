@@ -1,6 +1,5 @@
 using AiFabric.Benchmarks.Machine;
 using AiFabric.Benchmarks.Speed;
-using AiFabric.Engine;
 using AiFabric.Engine.Interop;
 using TorchSharp;
 

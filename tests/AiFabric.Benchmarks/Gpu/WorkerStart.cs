@@ -29,7 +29,7 @@ internal static class WorkerStart
         };
         string worker = Repository.Executable(options.Repository, "AiFabric.Worker", "aifabric-worker");
         long start = Stopwatch.GetTimestamp();
-        using Process process = Shell.Start(worker, ["serve"], environment, log);
+        using Process process = Shell.Start(worker, environment, log, "serve");
         try
         {
             using var client = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}"), Timeout = TimeSpan.FromSeconds(5) };

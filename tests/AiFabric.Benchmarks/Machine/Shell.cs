@@ -26,10 +26,10 @@ internal static class Shell
     }
 
     /// <summary>Starts a process whose output goes to <paramref name="log"/>.</summary>
-    public static Process Start(string path, IReadOnlyDictionary<string, string> environment, string log)
+    public static Process Start(string path, IReadOnlyDictionary<string, string> environment, string log, params string[] arguments)
     {
         // The shell replaces itself by the program, so that the process id is the program's own.
-        ProcessStartInfo start = Info("/bin/sh", ["-c", "exec \"$0\" >>\"$1\" 2>&1", path, log], environment);
+        ProcessStartInfo start = Info("/bin/sh", ["-c", "log=$1; shift; exec \"$0\" \"$@\" >>\"$log\" 2>&1", path, log, .. arguments], environment);
         return Process.Start(start) ?? throw new BenchException($"{path} could not be started");
     }
 

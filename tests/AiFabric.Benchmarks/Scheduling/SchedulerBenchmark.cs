@@ -18,7 +18,7 @@ public class SchedulerBenchmark
 
     private const int Blocks = 400;
     private const int BlockSize = 4;
-    private const int Requests = 4_000;
+    private const int Requests = 10_000;
     private const int Waiting = 20;
     private const int FewTokens = 3; // So that guesses are sometimes right.
 
@@ -42,7 +42,7 @@ public class SchedulerBenchmark
         scheduler.Ended.EnsureCapacity(Requests);
         requests = [.. Enumerable.Range(0, Requests).Select(i => Request(i, random))];
         next = 0;
-        for (int step = 0; step < Steps / 2; step++) // Lists grow to their size.
+        for (int step = 0; step < 2 * Steps; step++) // Lists grow to their size.
             Step();
     }
 

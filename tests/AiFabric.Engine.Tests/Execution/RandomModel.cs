@@ -41,7 +41,7 @@ internal sealed class RandomModel : IDisposable
 
     public string Path => folder.Path;
 
-    public LlmEngine Start(Func<EngineOptions, EngineOptions>? change = null)
+    public LlmEngine Start(Func<EngineOptions, EngineOptions>? change = null, TimeProvider? time = null)
     {
         var options = new EngineOptions
         {
@@ -53,7 +53,7 @@ internal sealed class RandomModel : IDisposable
             MaxRunningRequests = 16,
             MaxFinetuneTokensPerIteration = 8,
         };
-        return LlmEngine.Load(change?.Invoke(options) ?? options, TimeProvider.System, NullLoggerFactory.Instance);
+        return LlmEngine.Load(change?.Invoke(options) ?? options, time ?? TimeProvider.System, NullLoggerFactory.Instance);
     }
 
     /// <summary>An adapter on all seven matrices of every layer, large enough to change what is generated.</summary>

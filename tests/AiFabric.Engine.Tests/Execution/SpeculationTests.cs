@@ -1,15 +1,28 @@
 using AiFabric.Engine.Requests;
+using AiFabric.Engine.Weights;
 using Xunit;
 using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Tests.Execution;
 
 /// <summary>Guessing ahead changes how many passes an answer takes, and nothing about the answer.</summary>
-public sealed class SpeculationTests(ITestOutputHelper output) : IDisposable
+public sealed class SpeculationTests : IDisposable
 {
     private const int Length = 60;
 
+    private readonly ITestOutputHelper output;
     private readonly RandomModel model = new();
+
+    public SpeculationTests(ITestOutputHelper output)
+    {
+        this.output = output;
+        // Blocks that add little to the embedding: the next token is mostly the last one's, so that answers run in circles as text sometimes does.
+        using var scope = NewDisposeScope();
+        var weights = RandomModel.RandomWeights(model.Config, 1);
+        foreach (string name in weights.Keys.Where(name => name.Contains("o_proj", StringComparison.Ordinal) || name.Contains("down_proj", StringComparison.Ordinal)).ToList())
+            weights[name] = weights[name] * 0.05;
+        SafetensorsWriter.Write(Path.Combine(model.Path, "model.safetensors"), weights);
+    }
 
     public static TheoryData<string> Kinds => [.. Samplings.Keys];
 
@@ -18,9 +31,9 @@ public sealed class SpeculationTests(ITestOutputHelper output) : IDisposable
         ["greedy"] = Request(new SamplingParameters { Temperature = 0 }),
         ["greedy with logprobs"] = Request(new SamplingParameters { Temperature = 0 }) with { TopLogprobs = 3 },
         ["greedy with penalties"] = Request(new SamplingParameters { Temperature = 0, FrequencyPenalty = 0.05, PresencePenalty = 0.1, RepetitionPenalty = 1.02 }),
-        ["sampled"] = Request(new SamplingParameters { Temperature = 0.6, Seed = 5 }) with { TopLogprobs = 0 },
+        ["sampled"] = Request(new SamplingParameters { Temperature = 0.3, Seed = 5 }) with { TopLogprobs = 0 },
         ["sampled with filters and penalties"] = Request(
-            new SamplingParameters { Temperature = 0.8, TopK = 5, TopP = 0.9, MinP = 0.02, FrequencyPenalty = 0.05, RepetitionPenalty = 1.01, Seed = 6 }),
+            new SamplingParameters { Temperature = 0.4, TopK = 5, TopP = 0.9, MinP = 0.02, FrequencyPenalty = 0.05, RepetitionPenalty = 1.01, Seed = 6 }),
         ["of an adapter"] = Request(new SamplingParameters { Temperature = 0 }) with { Adapter = "a" },
         ["ended by a stop token"] = Request(new SamplingParameters { Temperature = 0 }) with { StopTokens = [.. Enumerable.Range(100, 20)] },
     };
@@ -44,7 +57,7 @@ public sealed class SpeculationTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public async Task Several_choices_of_one_prompt_stay_what_their_seeds_make_them()
     {
-        GenerationRequest[] choices = [.. Enumerable.Range(0, 6).Select(i => Request(new SamplingParameters { Temperature = 0.7, Seed = i }) with { PromptTokens = Repetitive(1) })];
+        GenerationRequest[] choices = [.. Enumerable.Range(0, 6).Select(i => Request(new SamplingParameters { Temperature = 0.4, Seed = i }) with { PromptTokens = Repetitive(1) })];
 
         var (plain, guessing, _) = await BothAsync(choices, o => o);
 
@@ -58,7 +71,7 @@ public sealed class SpeculationTests(ITestOutputHelper output) : IDisposable
     public async Task Preempted_answers_and_their_continuations_stay_the_same(bool prefixCaching)
     {
         GenerationRequest[] requests = [.. Enumerable.Range(0, 6).Select(i => Samplings["greedy"] with { PromptTokens = Repetitive(i), MaxTokens = 30 })];
-        await using var engine = model.Start(o => Guessing(o) with { KvBlocks = 24, PrefixCaching = prefixCaching });
+        await using var engine = model.Start(o => Guessing(o) with { KvBlocks = 24, PrefixCaching = prefixCaching }, new StoppedClock());
         await using var plain = model.Start();
         var answers = await RunAsync(engine, requests);
         Expect(await RunAsync(plain, requests), answers, (a, b) => Assert.Equal(a.Logprob, b.Logprob));
@@ -81,7 +94,7 @@ public sealed class SpeculationTests(ITestOutputHelper output) : IDisposable
     public async Task Clients_that_leave_disturb_no_others()
     {
         GenerationRequest[] requests = [.. Enumerable.Range(0, 12).Select(i => Samplings["sampled"] with { PromptTokens = Repetitive(i), MaxTokens = Length })];
-        await using var engine = model.Start(Guessing);
+        await using var engine = model.Start(Guessing, new StoppedClock());
         await using var plain = model.Start();
         var expected = await RunAsync(plain, requests);
         Generation[] generations;
@@ -123,13 +136,14 @@ public sealed class SpeculationTests(ITestOutputHelper output) : IDisposable
     public async Task Finetuning_rides_along()
     {
         await using var plain = model.Start();
-        await using var engine = model.Start(Guessing);
+        await using var engine = model.Start(Guessing, new StoppedClock());
         using var training = new ScriptedTraining(model.Config, model.Prompt(29, 9), null, rounds: 6);
         GenerationRequest[] requests = [.. Enumerable.Range(0, 4).Select(i => Samplings["greedy"] with { PromptTokens = Repetitive(i), MaxTokens = Length })];
+        var expected = await RunAsync(plain, requests);
         using (engine.Hold())
             engine.AttachTraining(training);
 
-        Expect(await RunAsync(plain, requests), await RunAsync(engine, requests), (a, b) => Assert.Equal(a.Finish, b.Finish));
+        Expect(expected, await RunAsync(engine, requests), (a, b) => Assert.Equal(a.Finish, b.Finish));
 
         await training.Finished.WaitAsync(TimeSpan.FromMinutes(1));
         await engine.DetachTrainingAsync(training);
@@ -140,7 +154,7 @@ public sealed class SpeculationTests(ITestOutputHelper output) : IDisposable
         GenerationRequest[] requests, Func<EngineOptions, EngineOptions> change)
     {
         await using var plain = model.Start(change);
-        await using var guessing = model.Start(o => Guessing(change(o)));
+        await using var guessing = model.Start(o => Guessing(change(o)), new StoppedClock());
         foreach (var engine in (LlmEngine[])[plain, guessing])
             engine.Install(model.Adapter("a", rank: 2, seed: 100, engine.Weights.Type));
         var expected = await RunAsync(plain, requests);
@@ -181,5 +195,11 @@ public sealed class SpeculationTests(ITestOutputHelper output) : IDisposable
     {
         int[] part = model.Prompt(3 + (seed % 3), seed);
         return [.. Enumerable.Range(0, 16).Select(i => part[i % part.Length])];
+    }
+
+    /// <summary>Passes that take no time, so that guesses always seem to pay.</summary>
+    private sealed class StoppedClock : TimeProvider
+    {
+        public override long GetTimestamp() => 0;
     }
 }
