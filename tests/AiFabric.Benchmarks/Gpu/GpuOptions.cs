@@ -46,7 +46,7 @@ internal sealed record GpuOptions
         Prompts = [48],
         Batches = [1, 3],
         ContextTokens = 16,
-        DecodeSteps = 4,
+        DecodeSteps = 200, // Long enough for sequences that start one after the other to run together.
         ReadBytes = 16L << 20,
         MatrixSide = 128,
     };
