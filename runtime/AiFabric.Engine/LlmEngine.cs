@@ -36,9 +36,9 @@ public sealed class LlmEngine : IAsyncDisposable
         (this.options, this.time, this.logger, Weights, Tokenizer) = (options, time, logger, weights, tokenizer);
         adapters = new AdapterRegistry(options.MaxAdapters);
         attainment = new SlidingAttainment(time);
-        runner = new ModelRunner(weights.Config, ForwardPasses.Create(weights, options, adapters.Held), time);
+        runner = new ModelRunner(weights.Config.VocabularySize, ForwardPasses.Create(weights, options, adapters.Held), time);
         var delivery = new Delivery(adapters, Metrics, attainment, options.TpotObjective, time);
-        loop = new EngineLoop(options, new BlockPool(options.KvBlocks), runner, delivery, Metrics, logger);
+        loop = new EngineLoop(options, SchedulerOptions.From(options), new BlockPool(options.KvBlocks), runner, delivery, Metrics, logger);
         loop.Start();
     }
 
@@ -106,7 +106,24 @@ public sealed class LlmEngine : IAsyncDisposable
     /// <exception cref="EngineRejectedException">The request cannot be served; <see cref="EngineRejectedException.Code"/> says why.</exception>
     public Generation Submit(GenerationRequest request)
     {
-        RequireValid(request);
+        RequestRules.Require(request, Config.VocabularySize, MaxContextTokens);
+        return Submit(request, Math.Min(request.MaxTokens, MaxContextTokens - request.PromptTokens.Count), null);
+    }
+
+    /// <summary>
+    /// Starts to compute a text's vector: the mean of the final hidden states of all its tokens. Its tokens run as prompt chunks, beside generation and
+    /// finetuning and within the same bounds; nothing of it stays in the cache.
+    /// </summary>
+    /// <exception cref="EngineRejectedException">The request cannot be served; <see cref="EngineRejectedException.Code"/> says why.</exception>
+    public Embedding Embed(EmbeddingRequest request)
+    {
+        RequestRules.Require(request, Config.VocabularySize, MaxContextTokens);
+        var states = new StatePool(Config.HiddenSize);
+        return new Embedding(Submit(request.AsPrompt(), 0, states), states);
+    }
+
+    private Generation Submit(GenerationRequest request, int maxTokens, StatePool? states)
+    {
         long load = request.Adapter is { } name
             ? adapters.TryAcquire(name)
                 ?? throw new EngineRejectedException(RejectionCodes.AdapterNotFound, $"No adapter '{name}' is loaded.", "model")
@@ -114,8 +131,7 @@ public sealed class LlmEngine : IAsyncDisposable
         try
         {
             var id = new SequenceId(Interlocked.Increment(ref lastSequence));
-            int maxTokens = Math.Min(request.MaxTokens, MaxContextTokens - request.PromptTokens.Count);
-            var sequence = new Sequence(id, request, maxTokens, SeedOf(request, id), load, options.BlockSize);
+            var sequence = new Sequence(id, request, maxTokens, SeedOf(request, id), load, options.BlockSize, states);
             var stream = new RequestStream(sequence, time.GetTimestamp());
             loop.Submit(stream);
             return new Generation(id, stream.Reader, _ => Cancel(sequence));
@@ -263,24 +279,5 @@ public sealed class LlmEngine : IAsyncDisposable
         if (request.Sampling.Seed is { } seed)
             return seed;
         return options.Seed is { } own ? own + id.Value : BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
-    }
-
-    private void RequireValid(GenerationRequest request)
-    {
-        if (request.PromptTokens.Count == 0)
-            throw new EngineRejectedException(RejectionCodes.InvalidRequest, "The prompt has no tokens.", "prompt");
-        if (request.MaxTokens < 1)
-            throw new EngineRejectedException(RejectionCodes.InvalidRequest, $"max_tokens is {request.MaxTokens}; it must be at least 1.", "max_tokens");
-        foreach (int token in request.PromptTokens)
-        {
-            if ((uint)token >= (uint)Config.VocabularySize)
-                throw new EngineRejectedException(RejectionCodes.InvalidRequest, $"{token} is not a token of this model.", "prompt");
-        }
-        if (request.PromptTokens.Count >= MaxContextTokens)
-        {
-            throw new EngineRejectedException(
-                RejectionCodes.ContextLengthExceeded,
-                $"The prompt has {request.PromptTokens.Count} tokens; with at least one more it exceeds the context of {MaxContextTokens} tokens.", "messages");
-        }
     }
 }

@@ -34,10 +34,10 @@ internal sealed class EngineLoop
     private long waitingTokens;
     private int freeBlocks;
 
-    public EngineLoop(EngineOptions options, BlockPool pool, ModelRunner runner, Delivery delivery, EngineMetrics metrics, ILogger logger)
+    public EngineLoop(EngineOptions options, SchedulerOptions bounds, BlockPool pool, ModelRunner runner, Delivery delivery, EngineMetrics metrics, ILogger logger)
     {
         (this.pool, this.runner, this.delivery, this.metrics, this.logger) = (pool, runner, delivery, metrics, logger);
-        scheduler = new Scheduler(SchedulerOptions.From(options), pool);
+        scheduler = new Scheduler(bounds, pool);
         submissions = Channel.CreateBounded<RequestStream>(new BoundedChannelOptions(options.MaxQueuedRequests) { SingleReader = true });
         threads = options.Threads;
         room = new QueueRoom(options.MaxQueuedRequests);

@@ -41,6 +41,15 @@ internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
         return nn.functional.linear(last, weights.Head).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
+    /// <summary>The sum of rows' final states, after the last norm.</summary>
+    /// <param name="rows">[n, hidden] of what <see cref="Run"/> returned.</param>
+    /// <returns>[hidden] Float32 on the CPU, contiguous, owned by the caller's scope.</returns>
+    public Tensor SumOfStates(Tensor rows)
+    {
+        using var scope = NewDisposeScope();
+        return DecoderMath.RmsNorm(rows, weights.FinalNorm, config.NormEpsilon).to(ScalarType.Float32).sum([0]).cpu().contiguous().MoveToOuterDisposeScope();
+    }
+
     private Tensor Layer(int layer, Tensor x, PackedBatch batch)
     {
         using var scope = NewDisposeScope();

@@ -10,7 +10,7 @@ namespace AiFabric.Engine.Execution;
 /// </summary>
 internal interface IForwardPass : IDisposable
 {
-    /// <summary>Runs all layers.</summary>
+    /// <summary>Runs all layers. Sequences that are embedded (<see cref="Sequence.States"/>) get the final states of their rows.</summary>
     /// <param name="batch">Decode rows and prompt chunks.</param>
     /// <param name="window">The training window that rides along, or null. Its tensors need a dispose scope of the caller's.</param>
     /// <returns>[rows whose logits are wanted (<see cref="BatchRows.LogitRows"/>), vocab]: decode rows first, then prompt chunks, in the batch's order. May be overwritten; valid until the next call.</returns>

@@ -71,6 +71,7 @@ internal sealed unsafe class KernelPass : IForwardPass
             else
                 LayerWithWindow(layer, window);
         }
+        Pool(plan);
         return Logits();
     }
 
@@ -175,6 +176,22 @@ internal sealed unsafe class KernelPass : IForwardPass
             float* middle = (float*)lora.Data;
             kernels.Multiply(pool, [new Product(a, middle)], input.Row(rows.First), rows.Count, (float)rows.Adapter.Scale);
             kernels.Multiply(pool, [new Product(b, output.Row(rows.First))], middle, rows.Count, adds: true);
+        }
+    }
+
+    private void Pool(Batch plan)
+    {
+        int row = 0;
+        foreach (var decode in plan.DecodeRows)
+            row += decode.Count;
+        foreach (var chunk in plan.PromptChunks)
+        {
+            if (chunk.Sequence.States is { } states)
+            {
+                kernels.Norm(pool, hidden.Row(row), weights.FinalNorm, normed.Row(row), chunk.Count, config.HiddenSize, (float)config.NormEpsilon);
+                states.Put(new ReadOnlySpan<float>(normed.Row(row), chunk.Count * config.HiddenSize), chunk.Count);
+            }
+            row += chunk.Count;
         }
     }
 

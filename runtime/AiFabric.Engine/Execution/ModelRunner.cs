@@ -1,6 +1,5 @@
 using AiFabric.Engine.Scheduling;
 using AiFabric.Engine.Training;
-using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Execution;
@@ -14,12 +13,12 @@ internal sealed class ModelRunner : IDisposable
     private readonly TimeProvider time;
     private readonly BatchOutcome outcome = new();
 
-    /// <param name="config">The model's shape.</param>
+    /// <param name="vocabulary">Logits of a row.</param>
     /// <param name="pass">Computes; owned.</param>
     /// <param name="time">Clock.</param>
-    public ModelRunner(DecoderConfig config, IForwardPass pass, TimeProvider time)
+    public ModelRunner(int vocabulary, IForwardPass pass, TimeProvider time)
     {
-        (this.pass, this.time, vocabulary) = (pass, time, config.VocabularySize);
+        (this.pass, this.time, this.vocabulary) = (pass, time, vocabulary);
         sampler = new Sampler(vocabulary);
     }
 

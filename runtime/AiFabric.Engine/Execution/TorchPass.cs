@@ -47,6 +47,22 @@ internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSiz
         return mostLikely.AsSpan(0, rows);
     }
 
+    private static void Pool(Batch batch, ForwardPass pass, Tensor output)
+    {
+        int row = 0;
+        foreach (var decode in batch.DecodeRows)
+            row += decode.Count;
+        foreach (var chunk in batch.PromptChunks)
+        {
+            if (chunk.Sequence.States is { } states)
+            {
+                using var sum = pass.SumOfStates(output.narrow(0, row, chunk.Count));
+                states.Put(HostTensors.Floats(sum), chunk.Count);
+            }
+            row += chunk.Count;
+        }
+    }
+
     public Tensor WindowOutput(TrainingWindow window) =>
         hidden?.alias() ?? throw new InvalidOperationException("The last pass had no training window.");
 
@@ -66,6 +82,7 @@ internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSiz
         var output = pass.Run(packed);
         if (window is not null)
             hidden = output.narrow(0, output.shape[0] - window.Count, window.Count).DetachFromDisposeScope();
+        Pool(batch, pass, output);
         return packed.Samples is { } rows ? pass.Logits(output, rows) : null;
     }
 

@@ -20,5 +20,6 @@ public static class RejectionCodes
     public const string AdapterLimit = "adapter_limit";
     public const string QueueFull = "queue_full";
     public const string EngineStopped = "engine_stopped";
+    public const string EngineFailed = "engine_failed";
     public const string InvalidRequest = "invalid_request";
 }

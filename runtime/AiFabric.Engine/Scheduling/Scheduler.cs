@@ -142,7 +142,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
         for (int i = 0; i < running.Count; i++)
         {
             var sequence = running[i];
-            if (sequence.Remaining != 1 || sequence.Computed == 0)
+            if (!sequence.Decodes)
                 continue;
             bool grown;
             while (!(grown = sequence.Blocks.TryGrow(pool, sequence.Tokens.Length)) && running.Count - 1 > i)
@@ -159,7 +159,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
         foreach (var sequence in running)
         {
             // All blocks were taken at admission.
-            if (sequence.Remaining > 1 || sequence.Computed == 0)
+            if (!sequence.Decodes)
                 AddChunk(sequence);
         }
     }
@@ -169,7 +169,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
         int count = Math.Min(sequence.Remaining, options.MaxBatchTokens - batch.InferenceTokens);
         if (count <= 0)
             return;
-        batch.PromptChunks.Add(new BatchRows(sequence, sequence.Computed, count, Samples: count == sequence.Remaining));
+        batch.PromptChunks.Add(new BatchRows(sequence, sequence.Computed, count, Samples: count == sequence.Remaining && sequence.States is null));
         batch.PromptTokens += count;
     }
 
@@ -178,7 +178,9 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
         // Who was preempted was admitted before all that wait.
         while (running.Count < options.MaxRunning && batch.InferenceTokens < options.MaxBatchTokens && (preempted.First ?? waiting.Peek()) is { } sequence)
         {
-            int needed = options.PrefixCaching
+            if (options.WholePrompts && sequence.Tokens.Length > options.MaxBatchTokens - batch.InferenceTokens)
+                return;
+            int needed = Shares(sequence)
                 ? sequence.Blocks.Estimate(pool, sequence.Tokens).FreeNeeded
                 : sequence.Blocks.BlocksFor(sequence.Tokens.Length);
             // One block for each running sequence stays free, or the newcomer would soon be sent back.
@@ -191,7 +193,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
 
     private void Start(Sequence sequence)
     {
-        if (options.PrefixCaching)
+        if (Shares(sequence))
             sequence.Computed = sequence.Blocks.ShareCached(pool, sequence.Tokens);
         if (!sequence.Blocks.TryGrow(pool, sequence.Tokens.Length))
             throw new InvalidOperationException("Admission promised blocks that the pool does not have.");
@@ -200,7 +202,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
             (sequence.WasAdmitted, sequence.CachedTokens) = (true, sequence.Computed);
             batch.Newcomers.Add(sequence);
             batch.PrefixHitTokens += sequence.Computed;
-            batch.PrefixQueryTokens += sequence.PromptCount;
+            batch.PrefixQueryTokens += Shares(sequence) ? sequence.PromptCount : 0;
             FairQueue.ChargePrompt(sequence, sequence.PromptCount - sequence.Computed);
         }
         sequence.State = SequenceState.Running;
@@ -213,6 +215,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
         var sequence = running[index];
         running.RemoveAt(index);
         sequence.Blocks.Release(pool);
+        sequence.States?.Clear();
         (sequence.Computed, sequence.State) = (0, SequenceState.Waiting);
         preempted.AddFirst(sequence);
         batch.Preempted++;
@@ -223,6 +226,9 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
         foreach (var row in rows)
         {
             Computed(row.Sequence, row.Count - row.Drafts);
+            row.Sequence.States?.Commit();
+            if (row.Sequence is { States: not null, Remaining: 0 })
+                End(row.Sequence, FinishReason.Stop);
             if (!row.Samples)
                 continue;
             int accepted = 0;
@@ -245,7 +251,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
     private void Computed(Sequence sequence, int tokens)
     {
         sequence.Computed += tokens;
-        if (options.PrefixCaching)
+        if (Shares(sequence))
             sequence.Blocks.Publish(pool, sequence.Tokens, sequence.Computed);
     }
 
@@ -258,6 +264,9 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
     private static SampledToken Token(BatchOutcome outcome, int index) => index < outcome.Sampled.Count
         ? outcome.Sampled[index]
         : throw new ArgumentException($"{outcome.Sampled.Count} tokens are fewer than the sampling rows ask for.", nameof(outcome));
+
+    // A cached block has keys and values but no final states, and an embedded text is seldom the beginning of another.
+    private bool Shares(Sequence sequence) => options.PrefixCaching && sequence.States is null;
 
     internal static bool IsStop(IReadOnlyList<int> stops, int token)
     {

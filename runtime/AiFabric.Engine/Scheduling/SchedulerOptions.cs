@@ -26,6 +26,9 @@ public sealed record SchedulerOptions
 
     public int PromptLookupMax { get; init; } = 4;
 
+    /// <summary>Whether a prompt must be computed in one iteration, as where every token sees every other. None is longer than <see cref="MaxBatchTokens"/> then.</summary>
+    public bool WholePrompts { get; init; }
+
     public static SchedulerOptions From(EngineOptions options) => new()
     {
         MaxBatchTokens = options.MaxBatchTokens,

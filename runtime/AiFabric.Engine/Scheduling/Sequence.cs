@@ -31,9 +31,10 @@ public sealed class Sequence
     /// <param name="seed">Seed of this sequence's draws.</param>
     /// <param name="adapterLoad">Number of the adapter's load; 0 for the base model.</param>
     /// <param name="blockSize">Tokens of a cache block.</param>
-    public Sequence(SequenceId id, GenerationRequest request, int maxTokens, long seed, long adapterLoad, int blockSize)
+    /// <param name="states">Where the prompt's hidden states go, for a sequence that is embedded and generates nothing; null otherwise.</param>
+    public Sequence(SequenceId id, GenerationRequest request, int maxTokens, long seed, long adapterLoad, int blockSize, StatePool? states = null)
     {
-        (Id, Request, MaxTokens, Seed, AdapterLoad) = (id, request, maxTokens, seed, adapterLoad);
+        (Id, Request, MaxTokens, Seed, AdapterLoad, States) = (id, request, maxTokens, seed, adapterLoad, states);
         tokens = new List<int>(request.PromptTokens.Count + Math.Min(maxTokens, ReservedOutput));
         tokens.AddRange(request.PromptTokens);
         count = tokens.Count;
@@ -52,6 +53,9 @@ public sealed class Sequence
     public long AdapterLoad { get; }
 
     public BlockTable Blocks { get; }
+
+    /// <summary>Where its hidden states go; null for a sequence that generates.</summary>
+    public StatePool? States { get; }
 
     public SequenceState State { get; internal set; }
 
@@ -73,6 +77,9 @@ public sealed class Sequence
 
     /// <summary>Tokens still to run through the model before the next one can be drawn.</summary>
     public int Remaining => count - Computed;
+
+    /// <summary>Whether its next step is one decode row; chunks otherwise.</summary>
+    internal bool Decodes => States is null && Remaining == 1 && Computed > 0;
 
     /// <summary>Prompt tokens that the first admission found in the cache.</summary>
     public int CachedTokens { get; internal set; }

@@ -43,6 +43,13 @@ internal sealed class Reference(string folder, DecoderConfig config) : IDisposab
         return nn.functional.log_softmax(logits, 1).MoveToOuterDisposeScope();
     }
 
+    /// <summary>[hidden] Float64: the mean of the states after the final norm.</summary>
+    public Tensor Mean(IReadOnlyList<int> tokens, LoraAdapter? adapter = null)
+    {
+        using var scope = NewDisposeScope();
+        return Norm(Hidden(tokens, adapter), Weight("model.norm.weight")).mean([0]).MoveToOuterDisposeScope();
+    }
+
     /// <summary>Greedy continuation and its log probabilities, with the whole sequence computed anew for every token.</summary>
     public List<(int Token, double Logprob)> Greedy(IReadOnlyList<int> prompt, int count, LoraAdapter? adapter = null)
     {

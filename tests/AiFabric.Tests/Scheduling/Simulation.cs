@@ -57,6 +57,15 @@ internal sealed class Simulation
         return sequence;
     }
 
+    /// <summary>Adds a sequence that is embedded. Its states are one number: the position.</summary>
+    public Sequence AddEmbedded(int prompt, int firstToken = 100)
+    {
+        var request = new GenerationRequest { PromptTokens = [.. Enumerable.Range(firstToken, prompt)], MaxTokens = 0 };
+        var sequence = new Sequence(new SequenceId(++lastId), request, 0, seed: 0, 0, BlockSize, new StatePool(1));
+        Scheduler.Add(sequence);
+        return sequence;
+    }
+
     /// <summary>Plans without carrying out.</summary>
     public Batch Plan() => Scheduler.Next(Demand);
 
@@ -71,6 +80,8 @@ internal sealed class Simulation
     public void Commit(Batch batch)
     {
         outcome.Sampled.Clear();
+        foreach (var row in batch.PromptChunks)
+            row.Sequence.States?.Put([.. Enumerable.Range(row.Start, row.Count).Select(position => (float)position)], row.Count);
         foreach (var row in batch.DecodeRows.Concat(batch.PromptChunks).Where(row => row.Samples))
         {
             for (int i = 0; i < row.LogitRows; i++)
