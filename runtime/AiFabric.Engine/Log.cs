@@ -22,6 +22,9 @@ internal static partial class Log
     [LoggerMessage(6, LogLevel.Critical, "The engine's thread ended: every sequence is cancelled and no request is taken any more.")]
     public static partial void LoopFailed(ILogger logger, Exception exception);
 
+    [LoggerMessage(8, LogLevel.Information, "Loaded {Folder}: an encoder of {Parameters} parameters, vectors of {Size} numbers, on {Device}, {Digest}.")]
+    public static partial void EncoderLoaded(ILogger logger, string folder, long parameters, int size, string device, string digest);
+
     [LoggerMessage(7, LogLevel.Error, "A callback of the engine's caller failed.")]
     public static partial void CallbackFailed(ILogger logger, Exception exception);
 }

