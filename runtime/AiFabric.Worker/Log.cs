@@ -36,6 +36,9 @@ internal static partial class Log
     [LoggerMessage(202, LogLevel.Error, "Stream {Id} ends with an error event")]
     public static partial void StreamFailed(ILogger log, Exception exception, string id);
 
+    [LoggerMessage(203, LogLevel.Information, "Embeddings {Model}: {Inputs} inputs, {Tokens} tokens, after {Milliseconds:F0} ms")]
+    public static partial void EmbeddingsDone(ILogger log, string model, int inputs, int tokens, double milliseconds);
+
     [LoggerMessage(300, LogLevel.Information, "Training {Uid} ({Job}): {Change}")]
     public static partial void Training(ILogger log, string uid, string job, string change);
 

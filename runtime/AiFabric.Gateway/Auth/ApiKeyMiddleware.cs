@@ -4,15 +4,17 @@ using Microsoft.Extensions.Options;
 namespace AiFabric.Gateway.Auth;
 
 /// <summary>
-/// Refuses <c>/v1</c> requests without a known key (<c>Authorization: Bearer KEY</c>) with 401 in OpenAI's shape; to the others it adds their <see cref="Tenant"/>.
+/// Refuses requests to <c>/v1</c>, <c>/tokenize</c> and <c>/detokenize</c> without a known key (<c>Authorization: Bearer KEY</c>) with 401 in OpenAI's shape; to the others it adds their <see cref="Tenant"/>.
 /// </summary>
 public sealed class ApiKeyMiddleware(RequestDelegate next, ApiKeyRing keys, IOptions<GatewayOptions> options)
 {
     private const string Scheme = "Bearer ";
 
+    private static readonly PathString[] Guarded = ["/v1", "/tokenize", "/detokenize"];
+
     public Task InvokeAsync(HttpContext context)
     {
-        if (!options.Value.RequireApiKeys || !context.Request.Path.StartsWithSegments("/v1", StringComparison.Ordinal))
+        if (!options.Value.RequireApiKeys || !IsGuarded(context.Request.Path))
             return next(context);
 
         string header = context.Request.Headers.Authorization.ToString();
@@ -24,4 +26,7 @@ public sealed class ApiKeyMiddleware(RequestDelegate next, ApiKeyRing keys, IOpt
         context.Features.Set(Tenant.OfKey(key));
         return next(context);
     }
+
+    // Routes match whatever the case of their letters, so this must too.
+    private static bool IsGuarded(PathString path) => Array.Exists(Guarded, guarded => path.StartsWithSegments(guarded, StringComparison.OrdinalIgnoreCase));
 }

@@ -10,8 +10,8 @@ public static class Endpoints
 {
     public static void MapGateway(this WebApplication app)
     {
-        app.MapPost("/v1/chat/completions", (HttpContext context, CompletionForwarder forwarder) => forwarder.HandleAsync(context));
-        app.MapPost("/v1/completions", (HttpContext context, CompletionForwarder forwarder) => forwarder.HandleAsync(context));
+        foreach (string path in (string[])["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/tokenize", "/detokenize"])
+            app.MapPost(path, (HttpContext context, CompletionForwarder forwarder) => forwarder.HandleAsync(context));
         app.MapGet("/v1/models", (RouteKeeper routes, TimeProvider time) => Results.Json(List(routes.Table, time), OpenAIJson.Default.ModelList));
         app.MapGet("/v1/models/{**id}", GetModelAsync);
         // For load balancers in front of the gateway, which probe the port that they send to. All else is on the internal port.

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using AiFabric.Engine;
+using AiFabric.Engine.Models.Encoders;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Tokenization;
 using AiFabric.Engine.Training;
@@ -50,6 +51,8 @@ internal sealed class EngineBackend : IModelBackend
         string folder = StorageUri.ToExistingModel(options.Model);
         try
         {
+            if (EncoderConfig.IsIn(folder))
+                return new EncoderBackend(await Task.Run(() => EncoderEngine.Load(OptionsOf(options, folder), time, logs), cancellationToken));
             var engine = await Task.Run(() => LlmEngine.Load(OptionsOf(options, folder), time, logs), cancellationToken);
             return new EngineBackend(engine, time, logs.CreateLogger<TrainingSession>());
         }
@@ -59,7 +62,13 @@ internal sealed class EngineBackend : IModelBackend
         }
     }
 
+    public bool Generates => true;
+
+    public int EmbeddingSize => engine.Config.HiddenSize;
+
     public Generation Submit(GenerationRequest request) => engine.Submit(request);
+
+    public Embedding Embed(EmbeddingRequest request) => engine.Embed(request);
 
     public async Task<AdapterStatus> LoadAdapterAsync(string name, string folder, string? digest, CancellationToken cancellationToken) =>
         StatusOf(await engine.LoadAdapterAsync(name, folder, digest, cancellationToken));

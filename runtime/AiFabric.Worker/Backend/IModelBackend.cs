@@ -23,8 +23,17 @@ internal interface IModelBackend : IAsyncDisposable
 
     IReadOnlyList<AdapterStatus> Adapters { get; }
 
-    /// <exception cref="EngineRejectedException">The engine does not take the request.</exception>
+    /// <summary>Whether it generates text; a model that does not makes embeddings only.</summary>
+    bool Generates { get; }
+
+    /// <summary>Numbers of an embedding.</summary>
+    int EmbeddingSize { get; }
+
+    /// <exception cref="EngineRejectedException">The engine does not take the request, or does not generate.</exception>
     Generation Submit(GenerationRequest request);
+
+    /// <exception cref="EngineRejectedException">The engine does not take the request.</exception>
+    Embedding Embed(EmbeddingRequest request);
 
     /// <exception cref="EngineRejectedException">The adapter has another digest or too large a rank, or there is no room.</exception>
     /// <exception cref="Engine.Weights.CheckpointException">The folder does not hold an adapter for this model.</exception>

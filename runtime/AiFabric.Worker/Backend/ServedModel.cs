@@ -47,6 +47,13 @@ internal sealed class ServedModel
         return model[(Name.Length + 1)..];
     }
 
+    /// <exception cref="ApiException">400: the model makes embeddings only.</exception>
+    public void RequireGeneration()
+    {
+        if (!Backend.Generates)
+            throw new ApiException(400, $"This model makes embeddings: '{Name}' writes no text. Send inputs to /v1/embeddings.", "model", "model_not_supported");
+    }
+
     public ModelCard CardOf(string model) => Cards().FirstOrDefault(card => card.Id == model) ?? throw NotFound(model);
 
     public IReadOnlyList<ModelCard> Cards() =>

@@ -49,6 +49,7 @@ internal sealed class ErrorMiddleware(RequestDelegate next, ILogger<ErrorMiddlew
         {
             RejectionCodes.AdapterNotFound => StatusCodes.Status404NotFound,
             RejectionCodes.QueueFull => StatusCodes.Status429TooManyRequests,
+            RejectionCodes.EngineFailed => StatusCodes.Status500InternalServerError,
             RejectionCodes.EngineStopped => StatusCodes.Status503ServiceUnavailable,
             RejectionCodes.AdapterLimit => StatusCodes.Status409Conflict,
             _ => StatusCodes.Status400BadRequest,

@@ -6,10 +6,15 @@ namespace AiFabric.Worker.Hosting;
 /// <summary>Runs a prefill and decodes before the worker says it is ready, so that the first client does not pay for it and a broken engine shows.</summary>
 internal static class WarmUp
 {
-    /// <exception cref="ModelException">The engine loaded, but cannot generate.</exception>
+    /// <exception cref="ModelException">The engine loaded, but cannot compute.</exception>
     public static async Task RunAsync(IModelBackend backend, CancellationToken cancellationToken)
     {
         int[] prompt = backend.Tokenizer.Encode("Warm up.");
+        if (!backend.Generates)
+        {
+            await EmbedAsync(backend, prompt, cancellationToken);
+            return;
+        }
         using var generation = backend.Submit(new GenerationRequest
         {
             PromptTokens = prompt.Length > backend.MaxContextTokens - 2 ? prompt[..1] : prompt,
@@ -20,6 +25,19 @@ internal static class WarmUp
         {
             if (step.Finish is FinishReason.Error or FinishReason.Cancelled)
                 throw new ModelException($"The warm-up iteration failed: {step.Error ?? step.Finish.ToString()}");
+        }
+    }
+
+    private static async Task EmbedAsync(IModelBackend backend, int[] text, CancellationToken cancellationToken)
+    {
+        using var embedding = backend.Embed(new EmbeddingRequest { Tokens = text.Length > backend.MaxContextTokens ? text[..1] : text });
+        try
+        {
+            await embedding.ReadAsync(cancellationToken);
+        }
+        catch (EngineRejectedException e)
+        {
+            throw new ModelException($"The warm-up iteration failed: {e.Message}");
         }
     }
 }

@@ -167,7 +167,8 @@ internal sealed class WorkerHost : IAsyncDisposable
     private WebApplication BuildServing()
     {
         var builder = CreateBuilder(options.Port, options.MaxBodyBytes);
-        builder.Services.AddSingleton(state).AddSingleton(Metrics).AddSingleton(time).AddSingleton<CompletionHandler>();
+        builder.Services.AddSingleton(state).AddSingleton(Metrics).AddSingleton(time).AddSingleton<CompletionHandler>()
+            .AddSingleton<EmbeddingHandler>().AddSingleton<TokenHandler>();
         var app = builder.Build();
         Use(app, "serving");
         ServingEndpoints.Map(app, state, Metrics);

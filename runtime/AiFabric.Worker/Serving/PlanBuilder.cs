@@ -16,6 +16,7 @@ internal static class PlanBuilder
     /// <exception cref="ApiException">4xx naming the field at fault.</exception>
     public static GenerationPlan OfChat(ServedModel model, JsonElement json)
     {
+        model.RequireGeneration();
         RequestFields.Chat.Check(json);
         var body = JsonBody.Convert(json, OpenAIJson.Default.ChatCompletionRequest);
         string? adapter = model.AdapterOf(body.Model);
@@ -33,6 +34,7 @@ internal static class PlanBuilder
     /// <exception cref="ApiException">4xx naming the field at fault.</exception>
     public static GenerationPlan OfText(ServedModel model, JsonElement json)
     {
+        model.RequireGeneration();
         RequestFields.Text.Check(json);
         var body = JsonBody.Convert(json, OpenAIJson.Default.CompletionRequest);
         string? adapter = model.AdapterOf(body.Model);

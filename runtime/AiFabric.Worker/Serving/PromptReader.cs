@@ -14,7 +14,7 @@ internal static class PromptReader
     private static readonly string[] Roles = ["system", "developer", "user", "assistant"];
 
     /// <exception cref="ApiException">400: no template, no messages, or one that cannot be read.</exception>
-    public static int[] OfChat(ServedModel model, IReadOnlyList<ChatMessage>? messages)
+    public static int[] OfChat(ServedModel model, IReadOnlyList<ChatMessage>? messages, bool addGenerationPrompt = true)
     {
         if (messages is null || messages.Count == 0)
             throw new ApiException(400, "The field 'messages' is missing or empty.", "messages", "missing_required_parameter");
@@ -23,7 +23,7 @@ internal static class PromptReader
         ChatTurn[] turns = [.. messages.Select(ReadMessage)];
         try
         {
-            return ChatTemplate.Encode(model.Backend.Tokenizer, model.ChatTemplate.Render(turns));
+            return ChatTemplate.Encode(model.Backend.Tokenizer, model.ChatTemplate.Render(turns, addGenerationPrompt));
         }
         catch (ChatTemplateException e)
         {
@@ -46,30 +46,54 @@ internal static class PromptReader
             value = value[0];
         }
         string text = value.GetString() ?? "";
-        var tokenizer = backend.Tokenizer;
-        int[] ids = tokenizer.Encode(text);
-        bool opens = tokenizer.Settings.AddBeginOfSequence || ids.Length == 0;
-        if (opens && tokenizer.BeginOfSequenceId is { } begin)
-            ids = [begin, .. ids];
+        int[] ids = Encode(backend, text);
         return ids.Length > 0 ? (ids, text) : throw ApiException.Invalid("prompt", "is empty, and this model has no token that opens a text.");
     }
 
-    private static (int[] Tokens, string Text) OfIds(IModelBackend backend, JsonElement list)
+    /// <summary>A text as the model is to read it, with the token that opens it where the model wants one.</summary>
+    /// <returns>Empty for an empty text where no token opens one.</returns>
+    public static int[] Encode(IModelBackend backend, string text)
+    {
+        var tokenizer = backend.Tokenizer;
+        int[] ids = tokenizer.Encode(text);
+        bool opens = tokenizer.Settings.AddBeginOfSequence || ids.Length == 0;
+        return opens && tokenizer.BeginOfSequenceId is { } begin ? [begin, .. ids] : ids;
+    }
+
+    /// <summary>A list of token ids.</summary>
+    /// <param name="backend">Whose tokens.</param>
+    /// <param name="list">A JSON array.</param>
+    /// <param name="at">The field, for errors.</param>
+    /// <exception cref="ApiException">400: an item is no token.</exception>
+    public static int[] Ids(IModelBackend backend, JsonElement list, string at)
     {
         var ids = new int[list.GetArrayLength()];
         for (int i = 0; i < ids.Length; i++)
         {
             var item = list[i];
             if (item.ValueKind != JsonValueKind.Number || !item.TryGetInt32(out ids[i]) || (uint)ids[i] >= (uint)backend.Tokenizer.VocabularySize)
-                throw ApiException.Invalid($"prompt[{i}]", $"is {item.GetRawText()}; it must be a token id from 0 to {backend.Tokenizer.VocabularySize - 1}.");
+                throw ApiException.Invalid($"{at}[{i}]", $"is {item.GetRawText()}; it must be a token id from 0 to {backend.Tokenizer.VocabularySize - 1}.");
         }
+        return ids;
+    }
+
+    private static (int[] Tokens, string Text) OfIds(IModelBackend backend, JsonElement list)
+    {
+        int[] ids = Ids(backend, list, "prompt");
+        return (ids, Decode(backend, ids, "prompt"));
+    }
+
+    /// <summary>The text of tokens.</summary>
+    /// <exception cref="ApiException">400: the vocabulary has a hole at an id.</exception>
+    public static string Decode(IModelBackend backend, int[] ids, string at)
+    {
         try
         {
-            return (ids, backend.Tokenizer.Decode(ids));
+            return backend.Tokenizer.Decode(ids);
         }
         catch (ArgumentOutOfRangeException e)
         {
-            throw ApiException.Invalid("prompt", $"holds an id that no token has: {e.ActualValue}.");
+            throw ApiException.Invalid(at, $"holds an id that no token has: {e.ActualValue}.");
         }
     }
 

@@ -25,6 +25,17 @@ internal sealed class RequestFields
     public static readonly RequestFields Text = new(
         [.. Shared, ("prompt", "a string or a list"), ("echo", "a boolean"), ("logprobs", "an integer")]);
 
+    public static readonly RequestFields Embeddings = new(
+        [("model", "a string"), ("input", "a string or a list"), ("encoding_format", "a string"), ("dimensions", "an integer"), ("normalize", "a boolean"), ("priority", "an integer")]);
+
+    public static readonly RequestFields Tokenize = new(
+    [
+        ("model", "a string"), ("prompt", "a string"), ("messages", "a list of objects"), ("add_special_tokens", "a boolean"),
+        ("add_generation_prompt", "a boolean"), ("return_token_strs", "a boolean"),
+    ]);
+
+    public static readonly RequestFields Detokenize = new([("model", "a string"), ("tokens", "a list")]);
+
     private readonly FrozenDictionary<string, string> kinds;
 
     private RequestFields((string Name, string Kind)[] fields) => kinds = fields.ToFrozenDictionary(f => f.Name, f => f.Kind);
@@ -80,6 +91,7 @@ internal sealed class RequestFields
         "a boolean" => value.ValueKind is JsonValueKind.True or JsonValueKind.False,
         "an object" => value.ValueKind == JsonValueKind.Object,
         "a string" => value.ValueKind == JsonValueKind.String,
+        "a list" => value.ValueKind == JsonValueKind.Array,
         "a list of objects" => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.Object),
         "a string or a list of strings" => value.ValueKind == JsonValueKind.String
             || (value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String)),

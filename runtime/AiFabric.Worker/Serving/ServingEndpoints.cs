@@ -13,6 +13,10 @@ internal static class ServingEndpoints
         var completions = routes.ServiceProvider.GetRequiredService<CompletionHandler>();
         routes.MapPost("/v1/chat/completions", completions.ChatAsync);
         routes.MapPost("/v1/completions", completions.TextAsync);
+        routes.MapPost("/v1/embeddings", routes.ServiceProvider.GetRequiredService<EmbeddingHandler>().EmbedAsync);
+        var tokens = routes.ServiceProvider.GetRequiredService<TokenHandler>();
+        routes.MapPost("/tokenize", tokens.TokenizeAsync);
+        routes.MapPost("/detokenize", tokens.DetokenizeAsync);
         routes.MapGet("/v1/models", context => ListAsync(context, state));
         routes.MapGet("/v1/models/{**id}", context => context.Response.WriteAsJsonAsync(
             state.Model.CardOf((string?)context.Request.RouteValues["id"] ?? ""), OpenAIJson.Default.ModelCard, cancellationToken: context.RequestAborted));

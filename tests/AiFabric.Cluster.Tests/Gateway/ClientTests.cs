@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using OpenAI;
 using OpenAI.Chat;
+using OpenAI.Embeddings;
 using Xunit;
 
 namespace AiFabric.Cluster.Tests.Gateway;
@@ -48,12 +49,7 @@ public sealed class ClientTests(GatewayBench bench, RealWorker worker) : IClassF
     [Fact]
     public async Task The_npm_client_streams_a_chat_and_reads_an_error()
     {
-        string folder = Path.Combine(RealWorker.Root, "tests", "npm");
-        Assert.SkipUnless(Directory.Exists(Path.Combine(folder, "node_modules", "openai")), "tests/npm/node_modules is missing: run 'npm ci' in tests/npm");
-        string[] paths = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
-        Assert.SkipUnless(paths.Any(path => File.Exists(Path.Combine(path, "node"))), "node is not in PATH");
-
-        using JsonDocument said = JsonDocument.Parse(await NodeAsync(Path.Combine(folder, "stream-chat.mjs"), $"{bench.Url}v1", "demo"));
+        using JsonDocument said = JsonDocument.Parse(await NpmClientAsync("stream-chat.mjs"));
 
         JsonElement chat = said.RootElement;
         Assert.True(chat.GetProperty("pieces").GetInt32() > 1, chat.ToString());
@@ -61,6 +57,44 @@ public sealed class ClientTests(GatewayBench bench, RealWorker worker) : IClassF
         Assert.Equal(16, chat.GetProperty("usage").GetProperty("completion_tokens").GetInt32());
         Assert.Equal((await Client().CompleteChatAsync(Messages, Short())).Value.Content[0].Text, chat.GetProperty("text").GetString());
         Assert.Equal("""{"name":"NotFoundError","status":404,"code":"model_not_found"}""", chat.GetProperty("error").GetRawText());
+    }
+
+    [Fact]
+    public async Task The_NuGet_client_embeds_texts()
+    {
+        OpenAIEmbeddingCollection vectors = await Embeddings().GenerateEmbeddingsAsync(["The people of the United States", "The whale"]);
+
+        Assert.Equal(2, vectors.Count);
+        Assert.Equal("demo", vectors.Model);
+        Assert.Equal(vectors.Usage.InputTokenCount, vectors.Usage.TotalTokenCount);
+        Assert.All(vectors, vector => Assert.Equal(1, LengthOf(vector.ToFloats().Span), 3));
+        OpenAIEmbedding alone = await Embeddings().GenerateEmbeddingAsync("The whale");
+        Assert.Equal(vectors[1].ToFloats().ToArray(), alone.ToFloats().ToArray(), (a, b) => Math.Abs(a - b) < 1e-4);
+    }
+
+    [Fact]
+    public async Task The_npm_client_embeds_texts_and_reads_an_error()
+    {
+        using JsonDocument said = JsonDocument.Parse(await NpmClientAsync("embed.mjs"));
+
+        JsonElement answer = said.RootElement;
+        float[][] own = answer.GetProperty("own").Deserialize<float[][]>()!, numbers = answer.GetProperty("numbers").Deserialize<float[][]>()!; // lists, both
+        Assert.Equal(2, own.Length);
+        Assert.All(own.Zip(numbers), pair => Assert.Equal(pair.First, pair.Second, (a, b) => Math.Abs(a - b) < 1e-4));
+        Assert.All(own, vector => Assert.Equal(1, LengthOf(vector), 3));
+        Assert.Equal(answer.GetProperty("usage").GetProperty("prompt_tokens").GetInt32(), answer.GetProperty("usage").GetProperty("total_tokens").GetInt32());
+        Assert.Equal("""{"name":"BadRequestError","status":400,"code":"context_length_exceeded","param":"input[1]"}""", answer.GetProperty("error").GetRawText());
+    }
+
+    [Fact]
+    public async Task Text_becomes_tokens_and_text_again()
+    {
+        using HttpResponseMessage tokenized = await bench.Http.PostAsync("/tokenize", Asking.Json("""{"model":"demo","prompt":"The whale","return_token_strs":true}"""));
+        using JsonDocument answer = JsonDocument.Parse(await tokenized.Content.ReadAsStringAsync());
+        JsonElement tokens = answer.RootElement.GetProperty("tokens");
+        Assert.Equal((512, tokens.GetArrayLength()), (answer.RootElement.GetProperty("max_model_len").GetInt32(), answer.RootElement.GetProperty("count").GetInt32()));
+        using HttpResponseMessage text = await bench.Http.PostAsync("/detokenize", Asking.Json($$"""{"model":"demo","tokens":{{tokens.GetRawText()}}}"""));
+        Assert.Equal("""{"prompt":"The whale"}""", await text.Content.ReadAsStringAsync());
     }
 
     [Fact]
@@ -124,6 +158,20 @@ public sealed class ClientTests(GatewayBench bench, RealWorker worker) : IClassF
         RetryPolicy = new ClientRetryPolicy(maxRetries: 0),
     });
 
+    private EmbeddingClient Embeddings() => new("demo", new ApiKeyCredential("unused"), new OpenAIClientOptions
+    {
+        Endpoint = new Uri(bench.Url, "v1"),
+        RetryPolicy = new ClientRetryPolicy(maxRetries: 0),
+    });
+
+    private static double LengthOf(ReadOnlySpan<float> vector)
+    {
+        double squares = 0;
+        foreach (float number in vector)
+            squares += number * number;
+        return Math.Sqrt(squares);
+    }
+
     private static ChatCompletionOptions Short() => new() { MaxOutputTokenCount = 16, Temperature = 0 };
 
     private static void AssertRefused(ClientResultException refused, int status, string code, string param)
@@ -132,6 +180,16 @@ public sealed class ClientTests(GatewayBench bench, RealWorker worker) : IClassF
         Assert.True(refused.Status == status, $"{refused.Status}: {body}");
         JsonElement error = JsonDocument.Parse(body).RootElement.GetProperty("error");
         Assert.Equal((code, param), (error.GetProperty("code").GetString(), error.GetProperty("param").GetString()));
+    }
+
+    /// <summary>What a script of tests/npm prints about the demo model.</summary>
+    private Task<string> NpmClientAsync(string script)
+    {
+        string folder = Path.Combine(RealWorker.Root, "tests", "npm");
+        Assert.SkipUnless(Directory.Exists(Path.Combine(folder, "node_modules", "openai")), "tests/npm/node_modules is missing: run 'npm ci' in tests/npm");
+        string[] paths = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
+        Assert.SkipUnless(paths.Any(path => File.Exists(Path.Combine(path, "node"))), "node is not in PATH");
+        return NodeAsync(Path.Combine(folder, script), $"{bench.Url}v1", "demo");
     }
 
     private static async Task<string> NodeAsync(params string[] arguments)

@@ -31,8 +31,8 @@ public sealed class FakeWorker : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         _app = builder.Build();
         _app.MapGet("/v1/models", (HttpContext context) => Listing(context));
-        _app.MapPost("/v1/chat/completions", AnswerAsync);
-        _app.MapPost("/v1/completions", AnswerAsync);
+        foreach (string path in (string[])["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/tokenize", "/detokenize"])
+            _app.MapPost(path, AnswerAsync);
     }
 
     public string ServedName { get; }

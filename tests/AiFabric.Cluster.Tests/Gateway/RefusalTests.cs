@@ -79,6 +79,9 @@ public sealed class RefusalTests(GatewayBench bench)
 
         await Asking.RefusedAsync(await http.AskAsync("guarded"), HttpStatusCode.Unauthorized, "invalid_api_key");
         await Asking.RefusedAsync(await http.GetAsync("/v1/models"), HttpStatusCode.Unauthorized, "invalid_api_key");
+        // Routes match whatever the case of their letters.
+        foreach (string path in (string[])["/V1/chat/completions", "/v1/embeddings", "/tokenize", "/Tokenize", "/detokenize"])
+            await Asking.RefusedAsync(await http.AskAsync("guarded", path), HttpStatusCode.Unauthorized, "invalid_api_key");
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "sk-wrong");
         await Asking.RefusedAsync(await http.AskAsync("guarded"), HttpStatusCode.Unauthorized, "invalid_api_key");
         Assert.Empty(worker.Received);

@@ -24,6 +24,12 @@ public sealed class WorkerBodyFuzzTests
     private const string Completion =
         """{"model":"demo","prompt":[1,2,258],"max_tokens":5,"echo":true,"best_of":1,"suffix":"","ignore_eos":true,"repetition_penalty":1.1,"stop":"x","modalities":["text"]}""";
 
+    private const string Embedding =
+        """{"model":"demo","input":["Hi",[1,2,258],"again"],"encoding_format":"base64","dimensions":3,"normalize":false,"priority":-1,"user":"u"}""";
+
+    private const string Tokenize =
+        """{"model":"demo","messages":[{"role":"user","content":"Hi"}],"add_special_tokens":true,"add_generation_prompt":false,"return_token_strs":true}""";
+
     private const string Training =
         """
         {"job":"j","suspend":false,"dataset":{"uri":"file:///d","format":"Chat","evalUri":"file:///e"},"lora":{"rank":4,"alpha":8,"targetModules":["q_proj","v_proj"]},
@@ -49,6 +55,25 @@ public sealed class WorkerBodyFuzzTests
     }
 
     [Fact]
+    public void Embedding_bodies()
+    {
+        Fuzz.Run(Mutations.OfJson(Embedding), 6_000, ReadEmbedding);
+        Fuzz.Run(Mutations.OfBytes(Encoding.UTF8.GetBytes(Embedding)), 3_000, ReadEmbedding);
+        Fuzz.Run(Mutations.Random("model", "input", "encoding_format", "dimensions", "normalize"), 2_000, ReadEmbedding);
+    }
+
+    [Fact]
+    public void Token_bodies()
+    {
+        foreach (string body in (string[])[Tokenize, """{"model":"demo","prompt":"Hello","add_special_tokens":false}""", """{"model":"demo","tokens":[1,2,258]}"""])
+        {
+            Fuzz.Run(Mutations.OfJson(body), 3_000, ReadTokens);
+            Fuzz.Run(Mutations.OfBytes(Encoding.UTF8.GetBytes(body)), 2_000, ReadTokens);
+        }
+        Fuzz.Run(Mutations.Random("model", "prompt", "messages", "tokens", "return_token_strs"), 2_000, ReadTokens);
+    }
+
+    [Fact]
     public void Control_bodies()
     {
         Fuzz.Run(Mutations.OfJson(Training), 6_000, ReadTraining);
@@ -59,6 +84,28 @@ public sealed class WorkerBodyFuzzTests
     private void ReadChat(byte[] body) => Refused(body, json => Check(PlanBuilder.OfChat(model, json)));
 
     private void ReadText(byte[] body) => Refused(body, json => Check(PlanBuilder.OfText(model, json)));
+
+    private void ReadEmbedding(byte[] body) => Refused(body, json =>
+    {
+        var plan = EmbeddingPlan.Read(model, json, null);
+        Assert.InRange(plan.Requests.Count, 1, EmbeddingPlan.MaxInputs);
+        Assert.All(plan.Requests, request =>
+        {
+            Assert.InRange(request.Tokens.Count, 1, model.Backend.MaxContextTokens);
+            Assert.All(request.Tokens, token => Assert.InRange(token, 0, model.Backend.Tokenizer.VocabularySize - 1));
+        });
+    });
+
+    private void ReadTokens(byte[] body)
+    {
+        Refused(body, json => Assert.NotNull(TokenHandler.Detokenize(model, json).Prompt));
+        Refused(body, json =>
+        {
+            var answer = TokenHandler.Tokenize(model, json);
+            Assert.Equal(answer.Count, answer.Tokens.Count);
+            Assert.All(answer.Tokens, token => Assert.InRange(token, 0, model.Backend.Tokenizer.VocabularySize - 1));
+        });
+    }
 
     private static void ReadTraining(byte[] body) => Refused(body, json =>
     {

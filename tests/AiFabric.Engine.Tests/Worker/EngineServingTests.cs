@@ -47,6 +47,27 @@ public sealed class EngineServingTests : IDisposable
     }
 
     [Fact]
+    public async Task Usage_and_metrics_say_how_much_of_a_prompt_was_cached()
+    {
+        await using var worker = await model.ServeAsync();
+        var first = await worker.PostJsonAsync(Chat, Body(maxTokens: 2));
+        double hits = await worker.MetricAsync("vllm:prefix_cache_hits_total");
+        var again = await worker.PostJsonAsync(Chat, Body(maxTokens: 2));
+        var events = await worker.StreamAsync(Chat, new { model = "demo", messages = new[] { new { role = "user", content = "Hello" } }, max_tokens = 2, stream = true, stream_options = new { include_usage = true } });
+        var text = new { model = "demo", prompt = new string('x', 40), max_tokens = 1 };
+        await worker.PostJsonAsync("/v1/completions", text);
+
+        int prompt = again.GetProperty("usage").GetProperty("prompt_tokens").GetInt32();
+        int cached = prompt / 16 * 16; // Whole blocks.
+        Assert.Equal((0, cached), (CachedOf(first), CachedOf(again)));
+        Assert.Equal(cached, CachedOf(JsonDocument.Parse(events[^2]).RootElement));
+        Assert.Equal(32, CachedOf(await worker.PostJsonAsync("/v1/completions", text)));
+        Assert.Equal(hits + cached + cached + 32, await worker.MetricAsync("vllm:prefix_cache_hits_total"));
+
+        static int CachedOf(JsonElement answer) => answer.GetProperty("usage").GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32();
+    }
+
+    [Fact]
     public async Task A_client_that_leaves_frees_the_engine()
     {
         await using var worker = await model.ServeAsync();

@@ -15,6 +15,7 @@ internal sealed class ScriptedBackend : IModelBackend
     private readonly Dictionary<string, AdapterStatus> adapters = [];
     private int cancelled;
     private int running;
+    private int ended;
 
     public delegate Task Script(GenerationRequest request, ChannelWriter<TokenEvent> output, CancellationToken cancellationToken);
 
@@ -40,6 +41,19 @@ internal sealed class ScriptedBackend : IModelBackend
     public List<ScriptedRun> Runs { get; } = [];
 
     public int Cancelled => Volatile.Read(ref cancelled);
+
+    public bool Generates { get; init; } = true;
+
+    public int EmbeddingSize => 3;
+
+    public List<EmbeddingRequest> Embedded { get; } = [];
+
+    /// <summary>Embeddings that run at the same time; more are refused.</summary>
+    public int MaxEmbeddings { get; init; } = 1000;
+
+    public bool HoldEmbeddings { get; init; }
+
+    public int EmbeddingsEnded => Volatile.Read(ref ended);
 
     public IReadOnlyList<AdapterStatus> Adapters => [.. adapters.Values];
 
@@ -69,6 +83,24 @@ internal sealed class ScriptedBackend : IModelBackend
                 Interlocked.Increment(ref cancelled);
             stop.Cancel();
         });
+    }
+
+    /// <summary>Answers with the vector (number of tokens, first token, 1); never, with <see cref="HoldEmbeddings"/>.</summary>
+    public Embedding Embed(EmbeddingRequest request)
+    {
+        lock (Embedded)
+        {
+            if (Embedded.Count - ended >= MaxEmbeddings)
+                throw new EngineRejectedException(RejectionCodes.QueueFull, "full");
+            Embedded.Add(request);
+        }
+        var channel = Channel.CreateBounded<TokenEvent>(1);
+        var states = new StatePool(EmbeddingSize);
+        states.Put([request.Tokens.Count, request.Tokens[0], 1], 1);
+        states.Commit();
+        if (!HoldEmbeddings)
+            channel.Writer.TryWrite(new TokenEvent { Finish = FinishReason.Stop });
+        return new Embedding(new Generation(new SequenceId(1), channel.Reader, _ => Interlocked.Increment(ref ended)), states);
     }
 
     public static void Say(ChannelWriter<TokenEvent> output, string text)

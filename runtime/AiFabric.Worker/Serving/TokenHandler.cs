@@ -1,0 +1,73 @@
+using System.Text;
+using System.Text.Json;
+using AiFabric.Protocol;
+using AiFabric.Protocol.OpenAI;
+using AiFabric.Worker.Backend;
+using AiFabric.Worker.Errors;
+using AiFabric.Worker.Hosting;
+
+namespace AiFabric.Worker.Serving;
+
+/// <summary>Answers <c>/tokenize</c> and <c>/detokenize</c>, as vLLM defines them. Needs no engine.</summary>
+internal sealed class TokenHandler(WorkerState state)
+{
+    public async Task TokenizeAsync(HttpContext context)
+    {
+        using var visit = state.Enter();
+        var answer = Tokenize(state.Model, await JsonBody.ReadObjectAsync(context.Request, context.RequestAborted));
+        await context.Response.WriteAsJsonAsync(answer, OpenAIJson.Default.TokenizeResponse, cancellationToken: context.RequestAborted);
+    }
+
+    public async Task DetokenizeAsync(HttpContext context)
+    {
+        using var visit = state.Enter();
+        var answer = Detokenize(state.Model, await JsonBody.ReadObjectAsync(context.Request, context.RequestAborted));
+        await context.Response.WriteAsJsonAsync(answer, OpenAIJson.Default.DetokenizeResponse, cancellationToken: context.RequestAborted);
+    }
+
+    /// <exception cref="ApiException">4xx naming the field at fault.</exception>
+    public static TokenizeResponse Tokenize(ServedModel model, JsonElement json)
+    {
+        RequestFields.Tokenize.Check(json);
+        var body = JsonBody.Convert(json, OpenAIJson.Default.TokenizeRequest);
+        RequireModel(model, body.Model);
+        int[] tokens = Tokens(model, body);
+        return new TokenizeResponse
+        {
+            Count = tokens.Length,
+            MaxModelLen = model.Backend.MaxContextTokens,
+            Tokens = tokens,
+            TokenStrs = body.ReturnTokenStrs is true ? [.. tokens.Select(token => Encoding.UTF8.GetString(model.Backend.Tokenizer.TokenBytes(token)))] : null,
+        };
+    }
+
+    /// <exception cref="ApiException">4xx naming the field at fault.</exception>
+    public static DetokenizeResponse Detokenize(ServedModel model, JsonElement json)
+    {
+        RequestFields.Detokenize.Check(json);
+        RequireModel(model, JsonBody.Convert(json, OpenAIJson.Default.DetokenizeRequest).Model);
+        if (!json.TryGetProperty("tokens", out var tokens) || tokens.ValueKind == JsonValueKind.Null)
+            throw new ApiException(400, "The field 'tokens' is missing.", "tokens", "missing_required_parameter");
+        return new DetokenizeResponse { Prompt = PromptReader.Decode(model.Backend, PromptReader.Ids(model.Backend, tokens, "tokens"), "tokens") };
+    }
+
+    private static int[] Tokens(ServedModel model, TokenizeRequest body)
+    {
+        if ((body.Prompt is null) == (body.Messages is null))
+            throw new ApiException(400, "Give either 'prompt' or 'messages'.", "prompt", "missing_required_parameter");
+        if (body.Prompt is { } prompt && body.AddGenerationPrompt is not null)
+            throw ApiException.Invalid("add_generation_prompt", "belongs to 'messages'; leave it out with a 'prompt'.");
+        var tokenizer = model.Backend.Tokenizer;
+        if (body.Prompt is not null)
+            return body.AddSpecialTokens ?? true ? PromptReader.Encode(model.Backend, body.Prompt) : tokenizer.Encode(body.Prompt);
+        int[] tokens = PromptReader.OfChat(model, body.Messages, body.AddGenerationPrompt ?? true);
+        return body.AddSpecialTokens is true && tokenizer.BeginOfSequenceId is { } begin ? [begin, .. tokens] : tokens;
+    }
+
+    // Without one this server's model is meant, as in vLLM.
+    private static void RequireModel(ServedModel model, string? name)
+    {
+        if (name is not null)
+            model.AdapterOf(name);
+    }
+}
