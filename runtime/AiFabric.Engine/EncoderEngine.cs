@@ -30,7 +30,7 @@ public sealed class EncoderEngine : IAsyncDisposable
     private EncoderEngine(EngineOptions options, EncoderWeights weights, HuggingFaceTokenizer tokenizer, TimeProvider time, ILogger logger)
     {
         // Whoever reads all of a text at once needs room for all of it in an iteration.
-        this.options = options = options with { MaxBatchTokens = Math.Max(options.MaxBatchTokens, weights.MaximumPositions) };
+        this.options = options = options with { MaxBatchTokens = Math.Max(options.MaxBatchTokens, weights.Context) };
         (this.time, this.weights, Tokenizer) = (time, weights, tokenizer);
         runner = new ModelRunner(weights.VocabularySize, new EncoderPass(weights, torch.device(options.Device)), time);
         var delivery = new Delivery(adapters, Metrics, new SlidingAttainment(time), null, time);
@@ -47,7 +47,7 @@ public sealed class EncoderEngine : IAsyncDisposable
     public EngineMetrics Metrics { get; } = new();
 
     /// <summary>Tokens of a text at most.</summary>
-    public int MaxContextTokens => (int)Math.Min(weights.MaximumPositions, (long)options.KvBlocks * options.BlockSize);
+    public int MaxContextTokens => (int)Math.Min(weights.Context, (long)options.KvBlocks * options.BlockSize);
 
     /// <summary>Numbers of a vector.</summary>
     public int EmbeddingSize => weights.EmbeddingSize;
@@ -66,7 +66,7 @@ public sealed class EncoderEngine : IAsyncDisposable
             throw new System.ComponentModel.DataAnnotations.ValidationException($"Encoders compute in Float32 without quantization, but Type is {options.Type} and Quantization {options.Quantization}.");
         TorchRuntime.EnsureLoaded();
         var tokenizer = HuggingFaceTokenizer.Load(options.ModelFolder);
-        var weights = UseLiteWeights.Load(options.ModelFolder, torch.device(options.Device));
+        var weights = EncoderWeights.Load(options.ModelFolder, torch.device(options.Device));
         if (tokenizer.VocabularySize > weights.VocabularySize)
         {
             int rows = weights.VocabularySize;

@@ -26,6 +26,9 @@ internal sealed class CheckpointReader : IDisposable
         checkpoint = Checkpoint.Open(folder);
     }
 
+    /// <summary>Whether a file holds such a tensor.</summary>
+    public bool Has(string name) => checkpoint.Find(name) is not null;
+
     /// <summary>Copies a tensor to memory of the wanted type and device; the caller owns it.</summary>
     /// <exception cref="CheckpointException">There is no such tensor, or its shape is another.</exception>
     public Tensor Take(string name, params long[] shape) => Take(name, type, shape);
@@ -50,6 +53,8 @@ internal sealed class CheckpointReader : IDisposable
     public StoredTensor Find(string name, ReadOnlySpan<long> shape)
     {
         var stored = checkpoint.Find(name) ?? throw new CheckpointException($"{folder}: no file holds tensor '{name}', which the configuration asks for.");
+        if (stored.Type is ScalarType.Int64 or ScalarType.Int32)
+            throw new CheckpointException($"{stored.Place} holds integers; weights are F32, BF16, F16 or F64.");
         return stored.Shape.AsSpan().SequenceEqual(shape)
             ? stored
             : throw new CheckpointException($"{stored.Place} has shape [{string.Join(", ", stored.Shape)}], expected [{string.Join(", ", shape.ToArray())}].");

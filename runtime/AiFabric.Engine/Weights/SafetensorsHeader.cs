@@ -77,7 +77,7 @@ internal sealed record SafetensorsHeader(FrozenDictionary<string, TensorEntry> T
             throw new CheckpointException($"{where} needs dtype (a string), shape (a list of sizes) and data_offsets (two numbers).");
         }
         if (!TensorTypes.TryParse(dtype.GetString() ?? "", out var type, out int elementBytes))
-            throw new CheckpointException($"{where} has dtype {dtype}, which is not supported: F32, BF16, F16 and F64 are.");
+            throw new CheckpointException($"{where} has dtype {dtype}, which is not supported: F32, BF16, F16, F64, I64 and I32 are.");
         if (range[0] > range[1] || range[1] > fileBytes - dataStart)
         {
             throw new CheckpointException(

@@ -7,8 +7,6 @@ using AiFabric.Engine.Requests;
 using AiFabric.Engine.Tests.Worker;
 using AiFabric.Engine.Weights;
 using AiFabric.Protocol;
-using AiFabric.Protocol.Control;
-using AiFabric.Protocol.OpenAI;
 using AiFabric.Worker.Backend;
 using AiFabric.Worker.Hosting;
 using Xunit;
@@ -75,15 +73,15 @@ public sealed class EncoderEngineTests : IDisposable
         await engine.DisposeAsync();
         foreach (var embedding in all)
         {
-            var read = ReadAsync(embedding);
-            await read.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-            Assert.True(read.IsCompletedSuccessfully || read.Exception?.InnerException is EngineRejectedException { Code: RejectionCodes.EngineStopped });
+            // Those of the last iteration may have ended well.
+            if (await Record.ExceptionAsync(() => ReadAsync(embedding)) is { } cause)
+                Assert.Equal(RejectionCodes.EngineStopped, Assert.IsType<EngineRejectedException>(cause).Code);
         }
         Assert.Equal(RejectionCodes.EngineStopped, Assert.Throws<EngineRejectedException>(() => engine.Embed(new EmbeddingRequest { Tokens = [1] })).Code);
     }
 
     [Theory]
-    [InlineData("\"model_type\": \"universal-sentence-encoder-lite\"", "\"model_type\": \"bert\"", "model_type")]
+    [InlineData("\"model_type\": \"universal-sentence-encoder-lite\"", "\"model_type\": \"xlnet\"", "model_type")]
     [InlineData("\"relu\"", "\"gelu\"", "hidden_act")]
     [InlineData("\"hidden_size\": 16", "\"hidden_size\": 0", "hidden_size")]
     [InlineData("\"hidden_size\": 16", "\"hidden_size\": 15", "multiple of num_attention_heads")]

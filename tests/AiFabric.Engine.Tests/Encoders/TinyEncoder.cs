@@ -32,6 +32,7 @@ internal sealed class TinyEncoder : IDisposable
         Layers = 3,
         Heads = 2,
         MaximumPositions = 40,
+        Context = 40,
         NormEpsilon = 1e-6,
     };
 

@@ -3,13 +3,24 @@ using AiFabric.Engine.Weights;
 
 namespace AiFabric.Engine.Models.Encoders;
 
+/// <summary>How an encoder makes one vector of its tokens' states.</summary>
+public enum Pooling
+{
+    /// <summary>The mean over all tokens, marks included.</summary>
+    Mean,
+
+    /// <summary>The first token's state.</summary>
+    First,
+}
+
 /// <summary>The shape of an encoder, as a <c>config.json</c> states it with Hugging Face's names.</summary>
 public sealed record EncoderConfig
 {
     /// <summary>Cer et al., "Universal Sentence Encoder" (arXiv 1803.11175), in its Lite variant: two pre-norm layers, mean, tanh.</summary>
     public const string UseLite = "universal-sentence-encoder-lite";
 
-    private const int Most = 1 << 24;
+    /// <summary>Devlin et al., "BERT" (arXiv 1810.04805), pooled as sentence-transformers does it (Reimers and Gurevych, arXiv 1908.10084).</summary>
+    public const string Bert = "bert";
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
@@ -17,7 +28,7 @@ public sealed record EncoderConfig
 
     public required int VocabularySize { get; init; }
 
-    /// <summary>Width of a token's embedding, and of the first layer's attention.</summary>
+    /// <summary>Width of a token's embedding, and of the first layer's attention; BERT's is <see cref="HiddenSize"/>.</summary>
     public required int TokenSize { get; init; }
 
     public required int HiddenSize { get; init; }
@@ -28,10 +39,18 @@ public sealed record EncoderConfig
 
     public required int Heads { get; init; }
 
-    /// <summary>The longest text, in tokens.</summary>
+    /// <summary>Rows of the position embeddings, where there are any.</summary>
     public required int MaximumPositions { get; init; }
 
+    /// <summary>The longest text, in tokens, marks included: at most <see cref="MaximumPositions"/>.</summary>
+    public required int Context { get; init; }
+
     public required double NormEpsilon { get; init; }
+
+    /// <summary>Rows of BERT's segment embeddings; 0 for others.</summary>
+    public int SegmentTypes { get; init; }
+
+    public Pooling Pooling { get; init; }
 
     /// <summary>Whether a folder's model is an encoder; false also where its <c>config.json</c> cannot be read: whoever loads it says why.</summary>
     public static bool IsIn(string folder)
@@ -40,7 +59,7 @@ public sealed record EncoderConfig
         {
             using var document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "config.json")));
             return document.RootElement.ValueKind == JsonValueKind.Object
-                && document.RootElement.TryGetProperty("model_type", out var type) && type.ValueKind == JsonValueKind.String && type.GetString() == UseLite;
+                && document.RootElement.TryGetProperty("model_type", out var type) && type.ValueKind == JsonValueKind.String && type.GetString() is UseLite or Bert;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
         {
@@ -48,23 +67,20 @@ public sealed record EncoderConfig
         }
     }
 
-    /// <summary>Reads <c>config.json</c> of a model folder.</summary>
-    /// <exception cref="CheckpointException">The file is missing or unreadable, or a field is missing, senseless or not supported.</exception>
+    /// <summary>Reads <c>config.json</c> of a model folder and, of a BERT, what sentence-transformers writes beside it.</summary>
+    /// <exception cref="CheckpointException">A file is unreadable, or a field is missing, senseless or not supported.</exception>
     public static EncoderConfig Load(string folder)
     {
-        string path = Path.Combine(folder, "config.json");
-        try
+        var fields = EncoderFields.Load(Path.Combine(folder, "config.json"));
+        return fields.Text("model_type") switch
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path));
-            return Read(document.RootElement, path);
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
-        {
-            throw new CheckpointException($"{path}: cannot be read: {e.Message}", e);
-        }
+            UseLite => ReadUseLite(fields),
+            Bert => ReadBert(fields, folder),
+            var other => throw fields.Error($"model_type is '{other}'; encoders of type '{UseLite}' and '{Bert}' are supported"),
+        };
     }
 
-    /// <summary>The <c>config.json</c> text of this shape.</summary>
+    /// <summary>The <c>config.json</c> text of this shape, for the Universal Sentence Encoder.</summary>
     public string ToJson() => JsonSerializer.Serialize(
         new Dictionary<string, object?>
         {
@@ -83,36 +99,46 @@ public sealed record EncoderConfig
         },
         Indented) + "\n";
 
-    private static EncoderConfig Read(JsonElement root, string file)
+    private static EncoderConfig ReadUseLite(EncoderFields fields)
     {
-        if (root.ValueKind != JsonValueKind.Object)
-            throw new CheckpointException($"{file}: the top level is not an object.");
-        if (Text("model_type") is var type && type != UseLite)
-            throw new CheckpointException($"{file}: model_type is '{type}'; encoders of type '{UseLite}' are supported.");
-        if (Text("hidden_act") is var activation and not "relu")
-            throw new CheckpointException($"{file}: hidden_act is '{activation}'; a {UseLite} has 'relu'.");
+        fields.RefuseUnless("hidden_act", "relu");
+        var config = Read(fields, UseLite, fields.Size("embedding_size"));
+        return config.TokenSize % 2 == 0 && config.TokenSize % config.Heads == 0
+            ? config
+            : throw fields.Error($"embedding_size ({config.TokenSize}) must be even and a multiple of num_attention_heads ({config.Heads})");
+    }
+
+    private static EncoderConfig ReadBert(EncoderFields fields, string folder)
+    {
+        fields.RefuseUnless("hidden_act", "gelu");
+        if (fields.Text("position_embedding_type") is { } positions and not "absolute")
+            throw fields.Error($"position_embedding_type is '{positions}'; only 'absolute' is supported");
+        var config = Read(fields, Bert, fields.Size("hidden_size"));
+        return config with
+        {
+            SegmentTypes = fields.Size("type_vocab_size"),
+            Pooling = SentenceTransformerFiles.ReadPooling(folder),
+            Context = Math.Min(config.MaximumPositions, SentenceTransformerFiles.ReadLength(folder) ?? int.MaxValue),
+        };
+    }
+
+    private static EncoderConfig Read(EncoderFields fields, string type, int tokenSize)
+    {
         var config = new EncoderConfig
         {
-            ModelType = UseLite,
-            VocabularySize = Size("vocab_size"),
-            TokenSize = Size("embedding_size"),
-            HiddenSize = Size("hidden_size"),
-            IntermediateSize = Size("intermediate_size"),
-            Layers = Size("num_hidden_layers"),
-            Heads = Size("num_attention_heads"),
-            MaximumPositions = Size("max_position_embeddings"),
-            NormEpsilon = root.TryGetProperty("layer_norm_eps", out var epsilon) && epsilon.ValueKind == JsonValueKind.Number && epsilon.GetDouble() is > 0 and < 1 and var small
-                ? small
-                : throw new CheckpointException($"{file}: layer_norm_eps must be a number between 0 and 1."),
+            ModelType = type,
+            VocabularySize = fields.Size("vocab_size"),
+            TokenSize = tokenSize,
+            HiddenSize = fields.Size("hidden_size"),
+            IntermediateSize = fields.Size("intermediate_size"),
+            Layers = fields.Size("num_hidden_layers"),
+            Heads = fields.Size("num_attention_heads"),
+            MaximumPositions = fields.Size("max_position_embeddings"),
+            Context = fields.Size("max_position_embeddings"),
+            NormEpsilon = fields.Fraction("layer_norm_eps"),
         };
-        if (config.TokenSize % 2 != 0 || config.TokenSize % config.Heads != 0 || config.HiddenSize % config.Heads != 0)
-            throw new CheckpointException($"{file}: embedding_size ({config.TokenSize}) must be even and, as hidden_size ({config.HiddenSize}), a multiple of num_attention_heads ({config.Heads}).");
-        return config;
-
-        string? Text(string name) => root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
-
-        int Size(string name) => root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int size) && size is > 0 and <= Most
-            ? size
-            : throw new CheckpointException($"{file}: {name} must be a positive integer up to {Most}.");
+        return config.HiddenSize % config.Heads == 0
+            ? config
+            : throw fields.Error($"hidden_size ({config.HiddenSize}) must be a multiple of num_attention_heads ({config.Heads})");
     }
 }

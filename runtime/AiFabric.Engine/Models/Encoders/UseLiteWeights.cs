@@ -1,4 +1,3 @@
-using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Models.Encoders;
@@ -8,45 +7,29 @@ namespace AiFabric.Engine.Models.Encoders;
 /// layer. The first layer works at the embeddings' width and widens the residual by a matrix of its own.
 /// </summary>
 /// <remarks>Source: Cer et al., arXiv 1803.11175; the graph of TensorFlow Hub's <c>universal-sentence-encoder-lite/1</c>, whose quirks are kept.</remarks>
-public sealed class UseLiteWeights : EncoderWeights
+internal sealed class UseLiteWeights : EncoderWeights
 {
     private readonly EncoderConfig config;
-    private readonly List<Tensor> owned = [];
+    private readonly EncoderTensors tensors;
     private readonly Tensor embedding;
     private readonly Tensor frequencies;
     private readonly Affine widen;
     private readonly Affine head;
     private readonly Layer[] layers;
 
-    private UseLiteWeights(EncoderConfig config, CheckpointReader reader)
-        : base(config.VocabularySize, config.MaximumPositions, config.HiddenSize, reader.Digest())
+    /// <exception cref="Engine.Weights.CheckpointException">A tensor is missing or of another shape.</exception>
+    public UseLiteWeights(EncoderConfig config, CheckpointReader reader)
+        : base(config, reader.Digest())
     {
-        this.config = config;
-        embedding = Take(reader, "embeddings.weight", config.VocabularySize, config.TokenSize);
-        frequencies = Take(reader, "timing.frequencies", config.TokenSize / 2);
-        widen = TakeAffine(reader, "layers.0.residual", config.HiddenSize, config.TokenSize);
-        head = TakeAffine(reader, "pooler.dense", config.HiddenSize, config.HiddenSize);
-        layers = [.. Enumerable.Range(0, config.Layers).Select(layer => TakeLayer(reader, layer))];
+        (this.config, tensors) = (config, new EncoderTensors(reader));
+        embedding = tensors.Take("embeddings.weight", config.VocabularySize, config.TokenSize);
+        frequencies = tensors.Take("timing.frequencies", config.TokenSize / 2);
+        widen = tensors.TakeAffine("layers.0.residual", config.HiddenSize, config.TokenSize);
+        head = tensors.TakeAffine("pooler.dense", config.HiddenSize, config.HiddenSize);
+        layers = [.. Enumerable.Range(0, config.Layers).Select(TakeLayer)];
     }
 
-    public override long ParameterCount => owned.Sum(tensor => tensor.numel());
-
-    /// <summary>Loads a model folder.</summary>
-    /// <exception cref="CheckpointException">The folder cannot be used; the message says why.</exception>
-    public static UseLiteWeights Load(string folder, Device device)
-    {
-        var config = EncoderConfig.Load(folder);
-        using var reader = new CheckpointReader(folder, ScalarType.Float32, device);
-        try
-        {
-            return new UseLiteWeights(config, reader);
-        }
-        catch
-        {
-            reader.DisposeTaken();
-            throw;
-        }
-    }
+    public override long ParameterCount => tensors.Count;
 
     public override Tensor Encode(Tensor tokens, Tensor positions, IReadOnlyList<int> lengths)
     {
@@ -65,11 +48,7 @@ public sealed class UseLiteWeights : EncoderWeights
         return head.Of(EncoderMath.Means(x, lengths)).tanh().cpu().contiguous().MoveToOuterDisposeScope();
     }
 
-    protected override void Dispose(bool disposing)
-    {
-        foreach (var tensor in owned)
-            tensor.Dispose();
-    }
+    protected override void Dispose(bool disposing) => tensors.Dispose();
 
     private static (Tensor Query, Tensor Key, Tensor Value) Split(Tensor all)
     {
@@ -77,43 +56,18 @@ public sealed class UseLiteWeights : EncoderWeights
         return (all.narrow(1, 0, width), all.narrow(1, width, width), all.narrow(1, 2 * width, width));
     }
 
-    private Layer TakeLayer(CheckpointReader reader, int layer)
+    private Layer TakeLayer(int layer)
     {
         int width = layer == 0 ? config.TokenSize : config.HiddenSize;
         string prefix = $"layers.{layer}";
         return new Layer(
-            TakeNorm(reader, $"{prefix}.attention.layer_norm", width),
-            TakeAffine(reader, $"{prefix}.attention.qkv", 3 * width, width),
-            TakeAffine(reader, $"{prefix}.attention.output", config.HiddenSize, width),
-            TakeNorm(reader, $"{prefix}.feed_forward.layer_norm", config.HiddenSize),
-            TakeAffine(reader, $"{prefix}.feed_forward.up", config.IntermediateSize, config.HiddenSize),
-            TakeAffine(reader, $"{prefix}.feed_forward.down", config.HiddenSize, config.IntermediateSize));
+            tensors.TakeNorm($"{prefix}.attention.layer_norm", width),
+            tensors.TakeAffine($"{prefix}.attention.qkv", 3 * width, width),
+            tensors.TakeAffine($"{prefix}.attention.output", config.HiddenSize, width),
+            tensors.TakeNorm($"{prefix}.feed_forward.layer_norm", config.HiddenSize),
+            tensors.TakeAffine($"{prefix}.feed_forward.up", config.IntermediateSize, config.HiddenSize),
+            tensors.TakeAffine($"{prefix}.feed_forward.down", config.HiddenSize, config.IntermediateSize));
     }
 
-    private Affine TakeAffine(CheckpointReader reader, string name, int outputs, int inputs) =>
-        new(Take(reader, $"{name}.weight", outputs, inputs), Take(reader, $"{name}.bias", outputs));
-
-    private Norm TakeNorm(CheckpointReader reader, string name, int size) =>
-        new(Take(reader, $"{name}.weight", size), Take(reader, $"{name}.bias", size));
-
-    private Tensor Take(CheckpointReader reader, string name, params long[] shape)
-    {
-        var tensor = reader.Take(name, shape);
-        owned.Add(tensor);
-        return tensor;
-    }
-
-    /// <param name="Weight">[outputs, inputs].</param>
-    /// <param name="Bias">[outputs].</param>
-    private readonly record struct Affine(Tensor Weight, Tensor Bias)
-    {
-        public Tensor Of(Tensor x) => nn.functional.linear(x, Weight, Bias);
-    }
-
-    private readonly record struct Norm(Tensor Weight, Tensor Bias)
-    {
-        public Tensor Of(Tensor x, double epsilon) => nn.functional.layer_norm(x, [x.shape[1]], Weight, Bias, epsilon);
-    }
-
-    private sealed record Layer(Norm AttentionNorm, Affine QueryKeyValue, Affine Output, Norm FeedForwardNorm, Affine Up, Affine Down);
+    private sealed record Layer(LayerNorm AttentionNorm, Affine QueryKeyValue, Affine Output, LayerNorm FeedForwardNorm, Affine Up, Affine Down);
 }

@@ -26,6 +26,7 @@ public static class UseLiteImport
         Layers = 2,
         Heads = 4,
         MaximumPositions = 128, // The graph drops what is behind.
+        Context = 128,
         NormEpsilon = 1e-6,
     };
 

@@ -1,0 +1,65 @@
+using System.Text.Json;
+using AiFabric.Engine.Weights;
+
+namespace AiFabric.Engine.Models.Encoders;
+
+/// <summary>What sentence-transformers writes beside a BERT: how states become a vector, and how long a text may be. All of it may be absent.</summary>
+/// <remarks>Source: sentence-transformers, <c>modules.json</c>, <c>sentence_bert_config.json</c> and <c>models.Pooling</c>.</remarks>
+internal static class SentenceTransformerFiles
+{
+    /// <returns>The mean where the folder does not say.</returns>
+    /// <exception cref="CheckpointException">The folder asks for a module or a pooling that is not supported.</exception>
+    public static Pooling ReadPooling(string folder)
+    {
+        string modules = Path.Combine(folder, "modules.json");
+        var pooling = Pooling.Mean;
+        if (!File.Exists(modules))
+            return pooling;
+        foreach (var (type, path) in Modules(modules))
+        {
+            switch (type)
+            {
+                case "sentence_transformers.models.Transformer" or "sentence_transformers.models.Normalize":
+                    break; // Vectors are scaled to length 1 on request, and by default.
+                case "sentence_transformers.models.Pooling":
+                    pooling = ReadPoolingFile(Path.Combine(folder, Path.GetFileName(path), "config.json"));
+                    break;
+                default:
+                    throw new CheckpointException($"{modules}: the module '{type}' is not supported: Transformer, Pooling and Normalize are.");
+            }
+        }
+        return pooling;
+    }
+
+    /// <returns>Null where the folder does not say.</returns>
+    public static int? ReadLength(string folder)
+    {
+        string path = Path.Combine(folder, "sentence_bert_config.json");
+        return File.Exists(path) ? EncoderFields.Load(path).Size("max_seq_length") : null;
+    }
+
+    private static Pooling ReadPoolingFile(string path)
+    {
+        var fields = EncoderFields.Load(path);
+        string[] modes = [.. fields.Root.EnumerateObject().Where(field => field.Name.StartsWith("pooling_mode_", StringComparison.Ordinal) && field.Value.ValueKind == JsonValueKind.True).Select(field => field.Name)];
+        return modes switch
+        {
+            ["pooling_mode_mean_tokens"] => Pooling.Mean,
+            ["pooling_mode_cls_token"] => Pooling.First,
+            _ => throw fields.Error($"asks for {(modes.Length == 0 ? "no pooling" : string.Join(", ", modes))}; one of pooling_mode_mean_tokens and pooling_mode_cls_token is supported"),
+        };
+    }
+
+    private static List<(string Type, string Path)> Modules(string file)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllBytes(file));
+            return [.. document.RootElement.EnumerateArray().Select(module => (module.GetProperty("type").GetString() ?? "", module.GetProperty("path").GetString() ?? ""))];
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException($"{file}: cannot be read: {e.Message}", e);
+        }
+    }
+}
