@@ -256,7 +256,7 @@ public sealed class LlmEngine : IAsyncDisposable
         Weights.Dispose();
     }
 
-    private static string DeviceOf(EngineOptions options)
+    internal static string DeviceOf(EngineOptions options)
     {
         if (options.Device == "cpu" || (options.Device == "auto" && options.Quantization != Quantization.None))
             return "cpu";
