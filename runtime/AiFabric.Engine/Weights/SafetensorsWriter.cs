@@ -9,7 +9,7 @@ public static class SafetensorsWriter
 {
     /// <summary>Writes the tensors in the order given. The file appears whole or not at all: written beside, flushed to disk, renamed.</summary>
     /// <param name="path">The file to make or replace.</param>
-    /// <param name="tensors">Names and tensors (any device or layout; F32, BF16, F16 or F64); not disposed.</param>
+    /// <param name="tensors">Names and tensors (any device or layout; F32, BF16, F16, F64, I64 or I32); not disposed.</param>
     /// <param name="metadata">Strings kept under <c>__metadata__</c>.</param>
     /// <exception cref="CheckpointException">A tensor's type cannot be stored, or a name occurs twice.</exception>
     public static void Write(
