@@ -1,5 +1,4 @@
-using System.Text;
-using System.Text.RegularExpressions;
+using System.Text.Json;
 using AiFabric.Engine.Tokenization.Templates;
 
 namespace AiFabric.Engine.Tokenization;
@@ -8,87 +7,112 @@ namespace AiFabric.Engine.Tokenization;
 public sealed record ChatTurn(string Role, string Content);
 
 /// <summary>
-/// Turns a conversation into a prompt by the Jinja template of <c>tokenizer_config.json</c>. Thread safe.
+/// Turns a conversation into a prompt by the model's Jinja template. Thread safe; a rendering is bounded in steps and characters, because the
+/// template comes with the model.
 /// </summary>
 /// <remarks>
-/// The supported subset: text; <c>{{ expression }}</c>; <c>for … in …</c> with <c>loop.index/index0/first/last/length</c>; <c>if/elif/else</c>;
-/// <c>set name = …</c>; comments; whitespace control by <c>-</c> and, as Hugging Face sets them, trim_blocks and lstrip_blocks.
-/// Expressions: strings, integers, true, false, none; names; <c>a.b</c>, <c>a['b']</c>, <c>a[0]</c>, <c>a[1:]</c>; <c>+ % == != &lt; &gt; &lt;= &gt;= in</c>,
-/// <c>and or not</c>; filters <c>trim</c> and <c>length</c>; tests <c>is [not] defined|none|string</c>; <c>raise_exception(message)</c>.
-/// Variables: <c>messages</c> (role, content), <c>add_generation_prompt</c>, <c>bos_token</c>, <c>eos_token</c>. Anything else is refused when the template is read.
+/// What templates may use is listed in docs/tokenizers.md; anything else is refused, with line and column, when the template is read.
 /// Source: Jinja 3 template designer documentation; Hugging Face transformers, <c>apply_chat_template</c>.
 /// </remarks>
 public sealed class ChatTemplate
 {
-    private readonly IReadOnlyList<TemplateNode> nodes;
-    private readonly string beginOfSequence;
-    private readonly string endOfSequence;
+    // Roles that templates print between control marks: '<|' + message['role'] + '|>' must become one.
+    private static readonly string[] KnownRoles = ["system", "developer", "user", "assistant", "tool"];
+    private static readonly string[] OwnVariables = ["messages", "tools", "add_generation_prompt", "bos_token", "eos_token"];
 
-    private ChatTemplate(IReadOnlyList<TemplateNode> nodes, string beginOfSequence, string endOfSequence)
-    {
-        this.nodes = nodes;
-        this.beginOfSequence = beginOfSequence;
-        this.endOfSequence = endOfSequence;
-    }
+    private readonly IReadOnlyList<TemplateNode> nodes;
+    private readonly IReadOnlyList<TemplateNode>? toolNodes;
+    private readonly TokenizerSettings settings;
+    private readonly TimeProvider time;
+
+    private ChatTemplate(IReadOnlyList<TemplateNode> nodes, IReadOnlyList<TemplateNode>? toolNodes, TokenizerSettings settings, TimeProvider time) =>
+        (this.nodes, this.toolNodes, this.settings, this.time) = (nodes, toolNodes, settings, time);
 
     /// <summary>Reads a template.</summary>
+    /// <param name="template">Jinja.</param>
+    /// <param name="beginOfSequence">The variable <c>bos_token</c>.</param>
+    /// <param name="endOfSequence">The variable <c>eos_token</c>.</param>
+    /// <param name="time">The clock of <c>strftime_now</c>.</param>
     /// <exception cref="ChatTemplateException">It is malformed or uses something outside the subset; the message names line and column.</exception>
-    public static ChatTemplate Parse(string template, string? beginOfSequence = null, string? endOfSequence = null) =>
-        new(TemplateParser.Parse(template), beginOfSequence ?? "", endOfSequence ?? "");
+    public static ChatTemplate Parse(string template, string? beginOfSequence = null, string? endOfSequence = null, TimeProvider? time = null) =>
+        new(TemplateParser.Parse(template), null, new TokenizerSettings(template, beginOfSequence, endOfSequence, null), time ?? TimeProvider.System);
 
-    /// <summary>Renders a conversation.</summary>
+    /// <summary>Reads the templates of a model folder.</summary>
+    /// <returns>Null when the model has none.</returns>
+    /// <exception cref="ChatTemplateException">One is malformed or uses something outside the subset.</exception>
+    public static ChatTemplate? Of(TokenizerSettings settings, TimeProvider? time = null) => settings.ChatTemplate is not { } template
+        ? null
+        : new(
+            TemplateParser.Parse(template), settings.ToolChatTemplate is { } tools ? TemplateParser.Parse(tools) : null, settings, time ?? TimeProvider.System);
+
+    /// <summary>Renders a conversation of plain text.</summary>
     /// <param name="messages">The messages in order.</param>
     /// <param name="addGenerationPrompt">Whether the prompt ends where the assistant's answer begins.</param>
     /// <returns>Runs of text, each marked with whether the template or the client wrote it.</returns>
     /// <exception cref="ChatTemplateException">The template refuses this conversation (<c>raise_exception</c>) or fails on it.</exception>
-    public IReadOnlyList<PromptSegment> Render(IReadOnlyList<ChatTurn> messages, bool addGenerationPrompt = true)
-    {
-        var scope = new TemplateScope();
-        scope.Set("messages", messages.Select(object? (m) => new Dictionary<string, object?>
-        {
-            ["role"] = TemplateText.Of(m.Role, trusted: false),
-            ["content"] = TemplateText.Of(m.Content, trusted: false),
-        }).ToList());
-        scope.Set("add_generation_prompt", addGenerationPrompt);
-        scope.Set("bos_token", TemplateText.Of(beginOfSequence, trusted: true));
-        scope.Set("eos_token", TemplateText.Of(endOfSequence, trusted: true));
-        var output = new List<PromptSegment>();
-        foreach (var node in nodes)
-            node.Write(scope, output);
-        return output;
-    }
+    public IReadOnlyList<PromptSegment> Render(IReadOnlyList<ChatTurn> messages, bool addGenerationPrompt = true) =>
+        Render(messages.Select(object? (turn) => MessageOf(turn)).ToList(), null, addGenerationPrompt, null);
+
+    /// <summary>Renders a conversation.</summary>
+    /// <param name="messages">
+    /// The messages in order, as OpenAI's API has them: objects with role, content, and, where they have any, tool_calls, tool_call_id, name. Templates
+    /// expect the arguments of a tool call as an object, where OpenAI's clients send them as a string.
+    /// </param>
+    /// <param name="tools">The tools as OpenAI's API has them; null without any. Models with a template of their own for tools get that one.</param>
+    /// <param name="addGenerationPrompt">Whether the prompt ends where the assistant's answer begins.</param>
+    /// <param name="variables">More variables, such as <c>enable_thinking</c> or <c>documents</c> (vLLM's <c>chat_template_kwargs</c>).</param>
+    /// <returns>Runs of text, each marked with whether the template or the client wrote it.</returns>
+    /// <exception cref="ChatTemplateException">
+    /// The template refuses this conversation (<c>raise_exception</c>) or fails on it, or a variable has the name of one that is given already.
+    /// </exception>
+    public IReadOnlyList<PromptSegment> Render(
+        IReadOnlyList<JsonElement> messages, IReadOnlyList<JsonElement>? tools = null, bool addGenerationPrompt = true,
+        IReadOnlyDictionary<string, JsonElement>? variables = null) =>
+        Render(messages.Select(MessageOf).ToList(), tools?.Select(TemplateValues.FromJson).ToList(), addGenerationPrompt, variables);
 
     /// <summary>Encodes a rendered conversation. Control marks count only where the template wrote them, so that a message cannot forge one.</summary>
-    public static int[] Encode(HuggingFaceTokenizer tokenizer, IReadOnlyList<PromptSegment> prompt)
+    public static int[] Encode(HuggingFaceTokenizer tokenizer, IReadOnlyList<PromptSegment> prompt) => tokenizer.Encode(prompt);
+
+    private IReadOnlyList<PromptSegment> Render(
+        List<object?> messages, List<object?>? tools, bool addGenerationPrompt, IReadOnlyDictionary<string, JsonElement>? variables)
     {
-        var marks = tokenizer.SpecialIds.ToDictionary(id => Encoding.UTF8.GetString(tokenizer.TokenBytes(id)));
-        string pattern = string.Join('|', marks.Keys.Where(m => m.Length > 0).OrderByDescending(m => m.Length).Select(Regex.Escape));
-        var ids = new List<int>();
-        // Text between two marks is encoded in one piece, whoever wrote its parts, so that words are cut as in training.
-        var pending = new StringBuilder();
-        foreach (var segment in prompt)
+        var run = new TemplateRun(time);
+        var scope = new TemplateScope(run);
+        // As in transformers, these two are none rather than undefined where there are none.
+        scope.Set("documents", null);
+        scope.Set("tools", tools);
+        foreach (var (name, value) in variables ?? new Dictionary<string, JsonElement>())
         {
-            int start = 0;
-            if (segment.Trusted && pattern.Length > 0)
-            {
-                foreach (Match mark in Regex.Matches(segment.Text, pattern, RegexOptions.CultureInvariant))
-                {
-                    pending.Append(segment.Text, start, mark.Index - start);
-                    Flush(tokenizer, pending, ids);
-                    ids.Add(marks[mark.Value]);
-                    start = mark.Index + mark.Length;
-                }
-            }
-            pending.Append(segment.Text, start, segment.Text.Length - start);
+            if (OwnVariables.Contains(name) || TemplateGlobals.Known.ContainsKey(name))
+                throw new ChatTemplateException($"The template's variable '{name}' cannot be set.");
+            scope.Set(name, TemplateValues.FromJson(value));
         }
-        Flush(tokenizer, pending, ids);
-        return [.. ids];
+        scope.Set("messages", messages);
+        scope.Set("add_generation_prompt", addGenerationPrompt);
+        scope.Set("bos_token", TemplateText.Of(settings.BeginOfSequence ?? "", trusted: true));
+        scope.Set("eos_token", TemplateText.Of(settings.EndOfSequence ?? "", trusted: true));
+        var output = new TemplateOutput(run);
+        TemplateNode.WriteAll(tools is not null && toolNodes is not null ? toolNodes : nodes, scope, output);
+        return output.ToText().Segments();
     }
 
-    private static void Flush(HuggingFaceTokenizer tokenizer, StringBuilder pending, List<int> ids)
+    private static TemplateMap MessageOf(ChatTurn turn)
     {
-        if (pending.Length > 0)
-            ids.AddRange(tokenizer.Encode(pending.ToString()));
-        pending.Clear();
+        var message = new TemplateMap();
+        message.Set(Key("role"), RoleOf(turn.Role));
+        message.Set(Key("content"), TemplateText.Of(turn.Content, trusted: false));
+        return message;
     }
+
+    private static object? MessageOf(JsonElement json)
+    {
+        object? message = TemplateValues.FromJson(json);
+        if (message is TemplateMap map && map["role"] is TemplateText role)
+            map.Set(Key("role"), RoleOf(role.Text));
+        return message;
+    }
+
+    private static TemplateText Key(string name) => TemplateText.Of(name, trusted: true);
+
+    private static TemplateText RoleOf(string role) => TemplateText.Of(role, trusted: KnownRoles.Contains(role));
 }

@@ -1,37 +1,43 @@
 using System.Text;
-using System.Text.RegularExpressions;
+using AiFabric.Engine.Tokenization.Models;
+using AiFabric.Engine.Tokenization.PreTokenizers;
+using AiFabric.Engine.Tokenization.Templates;
 using AiFabric.Engine.Weights;
 using AiFabric.Engine.Weights.Gguf;
-using Microsoft.ML.Tokenizers;
 
 namespace AiFabric.Engine.Tokenization;
 
-/// <summary>Byte-level BPE as a Hugging Face <c>tokenizer.json</c> defines it. Any text survives encoding and decoding unchanged. Thread safe.</summary>
+/// <summary>A tokenizer as a Hugging Face <c>tokenizer.json</c> defines it. Thread safe.</summary>
+/// <remarks>
+/// Control marks are looked for in the text as it is, before it is normalized, whatever their <c>normalized</c> says: only so is it certain who wrote them.
+/// </remarks>
 public sealed class HuggingFaceTokenizer
 {
-    private readonly BpeTokenizer words;
+    private readonly TokenizerJson json;
     private readonly byte[]?[] bytesById;
     private readonly HashSet<int> specials;
-    private readonly Dictionary<string, int> added;
-    private readonly Regex? literalAdded;
-    private readonly Regex? anyAdded;
+    private readonly AddedTokenFinder rawTokens;
+    private readonly AddedTokenFinder? normalizedTokens;
 
     private HuggingFaceTokenizer(TokenizerJson json, TokenizerSettings settings, string path)
     {
-        words = BpeTokenizer.Create(new BpeOptions(json.Vocabulary)
-        {
-            Merges = json.Merges,
-            ByteLevel = true,
-            PreTokenizer = new RegexPreTokenizer(json.Words, null),
-        });
+        this.json = json;
         Settings = settings;
-        bytesById = ReadBytes(json, path);
-        added = json.AddedTokens.ToDictionary(t => t.Content, t => t.Id);
-        specials = [.. json.AddedTokens.Where(t => t.Special).Select(t => t.Id)];
-        literalAdded = Alternatives(json.AddedTokens.Where(t => !t.Special));
-        anyAdded = Alternatives(json.AddedTokens);
-        BeginOfSequenceId = IdOf(settings.BeginOfSequence);
-        EndOfSequenceId = IdOf(settings.EndOfSequence);
+        var added = AllAdded(json, settings);
+        bytesById = ReadBytes(json, added, path);
+        specials = [.. added.Where(t => t.Special).Select(t => t.Id)];
+        rawTokens = new AddedTokenFinder(added.Where(t => t.Special || !t.Normalized).Select(t => (t.Content, t)));
+        AddedToken[] normalized = [.. added.Where(t => !t.Special && t.Normalized)];
+        normalizedTokens = normalized.Length == 0 ? null : new AddedTokenFinder(normalized.Select(t => (Normalize(t.Content), t)));
+        BeginOfSequenceId = added.Find(t => t.Content == settings.BeginOfSequence)?.Id;
+        EndOfSequenceId = added.Find(t => t.Content == settings.EndOfSequence)?.Id;
+        OpeningIds = Marks(json.PostProcessor.Opening, settings.AddBeginOfSequence, BeginOfSequenceId);
+        ClosingIds = Marks(json.PostProcessor.Closing, settings.AddEndOfSequence, EndOfSequenceId);
+        foreach (int id in OpeningIds.Concat(ClosingIds))
+        {
+            if ((uint)id >= (uint)bytesById.Length || bytesById[id] is null)
+                throw new CheckpointException($"{path}: post_processor names the token {id}, which does not exist.");
+        }
     }
 
     /// <summary>One more than the largest id.</summary>
@@ -48,71 +54,78 @@ public sealed class HuggingFaceTokenizer
     public int? EndOfSequenceId { get; }
 
     /// <summary>
-    /// Reads <c>tokenizer.json</c> and, where there is one, <c>tokenizer_config.json</c> of a model folder. Where the weights are a GGUF file with
-    /// no <c>tokenizer.json</c> beside it, its metadata say what these would.
+    /// The marks put before a text that no chat template has laid out: those of <c>post_processor</c>, unless <c>add_bos_token</c> says otherwise.
     /// </summary>
-    /// <exception cref="CheckpointException">A file is missing, malformed, or describes another kind of tokenizer.</exception>
+    public IReadOnlyList<int> OpeningIds { get; }
+
+    /// <summary>The marks put after such a text: those of <c>post_processor</c>, unless <c>add_eos_token</c> says otherwise.</summary>
+    public IReadOnlyList<int> ClosingIds { get; }
+
+    /// <summary>Spaces that fall away where a decoded text begins.</summary>
+    internal int LeadingSpaces => json.Decoder.LeadingSpaces;
+
+    /// <summary>
+    /// Reads <c>tokenizer.json</c> and, where there are any, <c>tokenizer_config.json</c> and <c>chat_template.jinja</c> of a model folder. Where the
+    /// weights are a GGUF file with no <c>tokenizer.json</c> beside it, its metadata say what these would.
+    /// </summary>
+    /// <exception cref="CheckpointException">A file is missing, malformed, or uses what is not supported.</exception>
     public static HuggingFaceTokenizer Load(string folder)
     {
         string? weights = GgufPath.Of(folder);
         string beside = weights is null ? folder : Path.GetDirectoryName(Path.GetFullPath(weights)) ?? folder;
         string path = Path.Combine(beside, "tokenizer.json");
         if (weights is null || File.Exists(path))
-            return Create(TokenizerJson.Load(path), TokenizerSettings.Load(beside), path);
+            return new HuggingFaceTokenizer(TokenizerJson.Load(path), TokenizerSettings.Load(beside), path);
         using var file = GgufFile.Open(weights);
-        return Create(TokenizerJson.Parse(GgufTokenizer.ToJson(file), weights), GgufTokenizer.Settings(file), weights);
+        return Parse(GgufTokenizer.ToJson(file), GgufTokenizer.Settings(file), weights);
     }
 
-    private static HuggingFaceTokenizer Create(TokenizerJson json, TokenizerSettings settings, string path)
-    {
-        try
-        {
-            return new HuggingFaceTokenizer(json, settings, path);
-        }
-        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
-        {
-            throw new CheckpointException($"{path}: vocabulary and merges do not fit together: {e.Message}", e);
-        }
-    }
+    /// <summary>Reads the text of a <c>tokenizer.json</c>.</summary>
+    /// <param name="json">UTF-8.</param>
+    /// <param name="settings">What <c>tokenizer_config.json</c> would say.</param>
+    /// <param name="source">Where it comes from, for messages.</param>
+    /// <exception cref="CheckpointException">It is malformed, or uses what is not supported.</exception>
+    public static HuggingFaceTokenizer Parse(ReadOnlyMemory<byte> json, TokenizerSettings settings, string source) =>
+        new(TokenizerJson.Parse(json, source), settings, source);
 
     /// <summary>Encodes text.</summary>
     /// <param name="text">Any text; unpaired surrogates become U+FFFD.</param>
     /// <param name="parseSpecial">
     /// Whether the spelling of a control mark in the text means the mark. Leave false for text that users send, so that it cannot forge marks.
     /// </param>
-    /// <returns>Token ids, without begin or end marks.</returns>
-    public int[] Encode(string text, bool parseSpecial = false)
+    /// <param name="addMarks">Whether <see cref="OpeningIds"/> and <see cref="ClosingIds"/> stand around it; a chat template writes its own.</param>
+    /// <returns>Token ids.</returns>
+    public int[] Encode(string text, bool parseSpecial = false, bool addMarks = false)
     {
-        text = WellFormed(text);
-        var ids = new List<int>((text.Length / 3) + 1);
-        int start = 0;
-        if ((parseSpecial ? anyAdded : literalAdded) is { } marks)
-        {
-            foreach (Match mark in marks.Matches(text))
-            {
-                EncodeWords(text[start..mark.Index], ids);
-                ids.Add(added[mark.Value]);
-                start = mark.Index + mark.Length;
-            }
-        }
-        EncodeWords(text[start..], ids);
-        return [.. ids];
+        int[] ids = Encode(WellFormed(text), parseSpecial ? TrustedSpans.All : TrustedSpans.None);
+        return addMarks ? [.. OpeningIds, .. ids, .. ClosingIds] : ids;
     }
+
+    /// <summary>
+    /// Encodes a rendered conversation. Control marks count only where the template wrote them; what lies between two marks is encoded in one piece,
+    /// whoever wrote its parts, so that words are cut as in training.
+    /// </summary>
+    public int[] Encode(IReadOnlyList<PromptSegment> prompt) =>
+        Encode(WellFormed(string.Concat(prompt.Select(segment => segment.Text))), TrustedSpans.Of(prompt));
 
     /// <summary>Decodes tokens to text. Bytes that form no UTF-8 become U+FFFD; control marks are left out.</summary>
+    /// <param name="ids">The tokens.</param>
+    /// <param name="continues">
+    /// Whether text stands before: then a space that the tokenizer puts before every text is kept, where the first word has one.
+    /// </param>
     /// <exception cref="ArgumentOutOfRangeException">An id is not of the vocabulary.</exception>
-    public string Decode(ReadOnlySpan<int> ids)
+    public string Decode(ReadOnlySpan<int> ids, bool continues = false)
     {
-        var bytes = new List<byte>(ids.Length * 4);
+        var detokenizer = new IncrementalDetokenizer(this, continues);
+        var text = new StringBuilder(ids.Length * 4);
         foreach (int id in ids)
-        {
-            if (!specials.Contains(id))
-                bytes.AddRange(TokenBytes(id));
-        }
-        return Encoding.UTF8.GetString([.. bytes]);
+            text.Append(detokenizer.Append(id));
+        return text.Append(detokenizer.Flush()).ToString();
     }
 
-    /// <summary>The bytes a token stands for: a piece of UTF-8 text, which may begin or end inside a character.</summary>
+    /// <summary>
+    /// The bytes a token stands for in the middle of a text: a piece of UTF-8, which may begin or end inside a character. A control mark's are its spelling.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The id is not of the vocabulary.</exception>
     public ReadOnlySpan<byte> TokenBytes(int id)
     {
@@ -121,40 +134,84 @@ public sealed class HuggingFaceTokenizer
         return bytes;
     }
 
-    private void EncodeWords(string text, List<int> ids)
+    private int[] Encode(string text, TrustedSpans trust)
     {
-        if (text.Length > 0)
-            ids.AddRange(words.EncodeToIds(text, considerPreTokenization: true, considerNormalization: false));
-    }
-
-    private int? IdOf(string? token)
-    {
-        if (token is null)
-            return null;
-        return added.TryGetValue(token, out int id) ? id : null;
-    }
-
-    private static byte[]?[] ReadBytes(TokenizerJson json, string path)
-    {
-        int largest = Math.Max(json.Vocabulary.Values.DefaultIfEmpty(-1).Max(), json.AddedTokens.Select(t => t.Id).DefaultIfEmpty(-1).Max());
-        var table = new byte[]?[largest + 1];
-        foreach (var (spelling, id) in json.Vocabulary)
-            table[id] = ByteAlphabet.TryParse(spelling, out byte[] bytes) ? bytes : Encoding.UTF8.GetBytes(spelling);
-        foreach (var token in json.AddedTokens)
-            table[token.Id] = Encoding.UTF8.GetBytes(token.Content);
-        for (int b = 0; b < 256; b++)
+        var ids = new List<int>((text.Length / 3) + 1);
+        foreach (var section in rawTokens.Cut(text, trust))
         {
-            if (!json.Vocabulary.ContainsKey(ByteAlphabet.CharacterOf((byte)b).ToString()))
-                throw new CheckpointException($"{path}: byte 0x{b:x2} has no token, so that some text could not be encoded: not a byte-level vocabulary.");
+            if (section.Token is { } token)
+                ids.Add(token.Id);
+            else
+                EncodeText(Normalize(text.Substring(section.Start, section.Length)), section.Start == 0, ids);
         }
+        return [.. ids];
+    }
+
+    private void EncodeText(string text, bool atStart, List<int> ids)
+    {
+        if (normalizedTokens is null)
+        {
+            EncodeWords(new Piece(text, atStart), ids);
+            return;
+        }
+        foreach (var section in normalizedTokens.Cut(text, TrustedSpans.None))
+        {
+            if (section.Token is { } token)
+                ids.Add(token.Id);
+            else
+                EncodeWords(new Piece(text.Substring(section.Start, section.Length), atStart && section.Start == 0), ids);
+        }
+    }
+
+    private void EncodeWords(Piece piece, List<int> ids)
+    {
+        List<Piece> words = [];
+        if (json.PreTokenizer is null)
+            words.Add(piece);
+        else if (piece.Text.Length > 0)
+            json.PreTokenizer(piece, words);
+        foreach (var word in words)
+        {
+            if (word.Text.Length > 0)
+                json.Model.Encode(word.Text, ids);
+        }
+    }
+
+    private string Normalize(string text) => json.Normalizer is null ? text : json.Normalizer(text);
+
+    // The marks that tokenizer_config.json names are special even where tokenizer.json has them as plain tokens.
+    private static List<AddedToken> AllAdded(TokenizerJson json, TokenizerSettings settings)
+    {
+        var byId = new Dictionary<int, AddedToken>();
+        foreach (var token in json.AddedTokens.Concat(settings.AddedTokens))
+            byId[token.Id] = byId.TryGetValue(token.Id, out var known) ? known with { Special = known.Special || token.Special } : token;
+        var added = byId.Values.ToList();
+        foreach (string? mark in (string?[])[settings.BeginOfSequence, settings.EndOfSequence])
+        {
+            if (mark is not null && !added.Exists(t => t.Content == mark) && json.Model.Vocabulary.TryGetValue(mark, out int id))
+                added.Add(new AddedToken(id, mark) { Special = true });
+        }
+        return added;
+    }
+
+    private static byte[]?[] ReadBytes(TokenizerJson json, List<AddedToken> added, string path)
+    {
+        if (added.Find(t => t.Id is < 0 or >= TokenModel.MostTokens) is { } wrong)
+            throw new CheckpointException($"{path}: token '{wrong.Content}' has the id {wrong.Id}; ids from 0 to {TokenModel.MostTokens - 1} are supported.");
+        int largest = Math.Max(json.Model.Vocabulary.Values.DefaultIfEmpty(-1).Max(), added.Select(t => t.Id).DefaultIfEmpty(-1).Max());
+        var table = new byte[]?[largest + 1];
+        foreach (var (spelling, id) in json.Model.Vocabulary)
+            table[id] = json.Decoder.Bytes(spelling, added: false);
+        foreach (var token in added)
+            table[token.Id] = token.Special ? Encoding.UTF8.GetBytes(token.Content) : json.Decoder.Bytes(token.Content, added: true);
         return table;
     }
 
-    // Longest first, because alternatives are tried in order.
-    private static Regex? Alternatives(IEnumerable<AddedToken> tokens)
+    private static int[] Marks(IReadOnlyList<int> written, bool? wanted, int? mark)
     {
-        string[] contents = [.. tokens.Select(t => t.Content).Where(c => c.Length > 0).OrderByDescending(c => c.Length).Select(Regex.Escape)];
-        return contents.Length == 0 ? null : new Regex(string.Join('|', contents), RegexOptions.CultureInvariant);
+        if (wanted is not { } want || mark is not { } id)
+            return [.. written];
+        return want == written.Contains(id) ? [.. written] : want ? [id, .. written] : [.. written.Where(other => other != id)];
     }
 
     private static string WellFormed(string text)

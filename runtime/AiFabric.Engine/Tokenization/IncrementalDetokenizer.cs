@@ -2,15 +2,37 @@ using System.Text;
 
 namespace AiFabric.Engine.Tokenization;
 
-/// <summary>Turns tokens into text one by one; a character is given out only when all of its bytes are there. Not thread safe: one per sequence.</summary>
-public sealed class IncrementalDetokenizer(HuggingFaceTokenizer tokenizer)
+/// <summary>
+/// Turns tokens into text one by one; a character is given out only when all of its bytes are there. What it gives out together is what
+/// <see cref="HuggingFaceTokenizer.Decode"/> gives for all tokens. Not thread safe: one per sequence.
+/// </summary>
+/// <param name="tokenizer">The tokenizer.</param>
+/// <param name="continues">Whether text stands before, so that the first word keeps its space.</param>
+public sealed class IncrementalDetokenizer(HuggingFaceTokenizer tokenizer, bool continues = false)
 {
     private readonly Decoder decoder = Encoding.UTF8.GetDecoder();
+    private int spacesToDrop = continues ? 0 : tokenizer.LeadingSpaces;
 
     /// <summary>Adds a token.</summary>
     /// <returns>The characters it completed; empty inside a character and for control marks.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The id is not of the vocabulary.</exception>
-    public string Append(int token) => tokenizer.SpecialIds.Contains(token) ? "" : Decode(tokenizer.TokenBytes(token), flush: false);
+    public string Append(int token)
+    {
+        if (tokenizer.SpecialIds.Contains(token))
+            return "";
+        var bytes = tokenizer.TokenBytes(token);
+        while (spacesToDrop > 0 && bytes.Length > 0)
+        {
+            if (bytes[0] != ' ')
+            {
+                spacesToDrop = 0;
+                break;
+            }
+            spacesToDrop--;
+            bytes = bytes[1..];
+        }
+        return Decode(bytes, flush: false);
+    }
 
     /// <summary>Ends the text.</summary>
     /// <returns>U+FFFD when it ended inside a character, else nothing.</returns>

@@ -107,10 +107,10 @@ internal sealed class EngineBackend : IModelBackend
 
     private static Func<IReadOnlyList<Engine.Training.Data.ChatTurn>, bool, string>? ChatRenderer(TokenizerSettings settings)
     {
-        if (settings.ChatTemplate is not { } source)
+        if (settings.ChatTemplate is null)
             return null;
         // Read on first use: ServedModel has refused a bad template by then.
-        var template = new Lazy<ChatTemplate>(() => ChatTemplate.Parse(source, settings.BeginOfSequence, settings.EndOfSequence));
+        var template = new Lazy<ChatTemplate>(() => ChatTemplate.Of(settings)!);
         return (turns, opens) => string.Concat(template.Value
             .Render([.. turns.Select(t => new Engine.Tokenization.ChatTurn(t.Role, t.Content))], opens)
             .Select(segment => segment.Text));

@@ -19,7 +19,7 @@ internal sealed class ServedModel
         var settings = backend.Tokenizer.Settings;
         try
         {
-            ChatTemplate = settings.ChatTemplate is { } template ? ChatTemplate.Parse(template, settings.BeginOfSequence, settings.EndOfSequence) : null;
+            ChatTemplate = ChatTemplate.Of(settings, time);
         }
         catch (ChatTemplateException e)
         {

@@ -55,9 +55,8 @@ internal static class PromptReader
     public static int[] Encode(IModelBackend backend, string text)
     {
         var tokenizer = backend.Tokenizer;
-        int[] ids = tokenizer.Encode(text);
-        bool opens = tokenizer.Settings.AddBeginOfSequence || ids.Length == 0;
-        return opens && tokenizer.BeginOfSequenceId is { } begin ? [begin, .. ids] : ids;
+        int[] ids = tokenizer.Encode(text, addMarks: true);
+        return ids.Length == 0 && tokenizer.BeginOfSequenceId is { } begin ? [begin] : ids;
     }
 
     /// <summary>A list of token ids.</summary>

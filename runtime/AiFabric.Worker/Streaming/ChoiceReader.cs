@@ -8,7 +8,7 @@ namespace AiFabric.Worker.Streaming;
 /// <summary>Turns one generation's tokens into pieces of text, cut at stop strings.</summary>
 internal sealed class ChoiceReader(HuggingFaceTokenizer tokenizer, IReadOnlyList<string> stopStrings)
 {
-    private readonly IncrementalDetokenizer detokenizer = new(tokenizer);
+    private readonly IncrementalDetokenizer detokenizer = new(tokenizer, continues: true);
     private readonly StopScanner scanner = new(stopStrings);
     private readonly List<TokenEntry> pending = [];
     private int completionTokens;

