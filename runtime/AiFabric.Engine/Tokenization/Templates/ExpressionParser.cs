@@ -80,37 +80,29 @@ internal sealed class ExpressionParser(TokenCursor cursor, List<TemplateToken> c
         while (true)
         {
             string at = cursor.Here();
-            TemplateExpression right;
-            if (cursor.Current is { Kind: TokenKind.Symbol, Text: "==" or "!=" or "<" or ">" or "<=" or ">=" })
-            {
-                string symbol = cursor.Take().Text;
-                right = ParseLevel(0);
-                left = Chain(new BinaryExpression(at, symbol, left, right));
-            }
-            else if (cursor.TryName("in"))
-            {
-                right = ParseLevel(0);
-                left = Chain(new BinaryExpression(at, "in", left, right));
-            }
-            else if (cursor.IsName("not") && cursor.Next is { Kind: TokenKind.Name, Text: "in" })
-            {
-                cursor.Take();
-                cursor.Take();
-                right = ParseLevel(0);
-                left = Chain(new NotExpression(at, new BinaryExpression(at, "in", left, right)));
-            }
-            else
-            {
+            if (TakeComparison() is not { } comparison)
                 return chain ?? left;
-            }
-
+            var right = ParseLevel(0);
+            TemplateExpression holds = comparison == "not in"
+                ? new NotExpression(at, new BinaryExpression(at, "in", left, right))
+                : new BinaryExpression(at, comparison, left, right);
             // As in Python, a < b < c means a < b and b < c.
-            TemplateExpression Chain(TemplateExpression comparison)
-            {
-                chain = chain is null ? comparison : new BinaryExpression(at, "and", chain, comparison);
-                return right;
-            }
+            chain = chain is null ? holds : new BinaryExpression(at, "and", chain, holds);
+            left = right;
         }
+    }
+
+    private string? TakeComparison()
+    {
+        if (cursor.Current is { Kind: TokenKind.Symbol, Text: "==" or "!=" or "<" or ">" or "<=" or ">=" })
+            return cursor.Take().Text;
+        if (cursor.TryName("in"))
+            return "in";
+        if (!cursor.IsName("not") || cursor.Next is not { Kind: TokenKind.Name, Text: "in" })
+            return null;
+        cursor.Take();
+        cursor.Take();
+        return "not in";
     }
 
     private TemplateExpression ParseLevel(int level)
