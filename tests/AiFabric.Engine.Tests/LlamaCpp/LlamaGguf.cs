@@ -1,5 +1,5 @@
+using System.Text.Json;
 using AiFabric.Engine.Models;
-using AiFabric.Engine.Tokenization;
 using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
@@ -22,7 +22,7 @@ internal static class LlamaGguf
         using var scope = NewDisposeScope();
         using var file = new GgufWriter();
         AddShape(file, weights.Config);
-        AddVocabulary(file, TokenizerJson.Load(Path.Combine(folder, "tokenizer.json")), weights.Config, words);
+        AddVocabulary(file, JsonSerializer.Deserialize<JsonElement>(File.ReadAllText(Path.Combine(folder, "tokenizer.json"))), weights.Config, words);
         more?.Invoke(file);
         AddTensors(file, weights, type);
         file.Write(path);
@@ -46,19 +46,23 @@ internal static class LlamaGguf
         file.Add("llama.vocab_size", (uint)config.VocabularySize);
     }
 
-    private static void AddVocabulary(GgufWriter file, TokenizerJson json, DecoderConfig config, string words)
+    private static void AddVocabulary(GgufWriter file, JsonElement json, DecoderConfig config, string words)
     {
         string[] spellings = [.. Enumerable.Range(0, config.VocabularySize).Select(id => $"<|unused {id}|>")];
         int[] types = [.. Enumerable.Repeat(Unused, config.VocabularySize)];
-        foreach (var (spelling, id) in json.Vocabulary)
-            (spellings[id], types[id]) = (spelling, Normal);
-        foreach (var token in json.AddedTokens)
-            (spellings[token.Id], types[token.Id]) = (token.Content, token.Special ? Control : UserDefined);
+        var model = json.GetProperty("model");
+        foreach (var token in model.GetProperty("vocab").EnumerateObject())
+            (spellings[token.Value.GetInt32()], types[token.Value.GetInt32()]) = (token.Name, Normal);
+        foreach (var token in json.GetProperty("added_tokens").EnumerateArray())
+        {
+            int id = token.GetProperty("id").GetInt32();
+            (spellings[id], types[id]) = (token.GetProperty("content").GetString()!, token.GetProperty("special").GetBoolean() ? Control : UserDefined); // a token has a text
+        }
         file.Add("tokenizer.ggml.model", "gpt2");
         file.Add("tokenizer.ggml.pre", words);
         file.Add("tokenizer.ggml.tokens", spellings);
         file.Add("tokenizer.ggml.token_type", types);
-        file.Add("tokenizer.ggml.merges", json.Merges);
+        file.Add("tokenizer.ggml.merges", model.GetProperty("merges").Deserialize<string[]>()!); // byte-level BPE has merges
         if (config.BeginOfSequenceId is { } begin)
             file.Add("tokenizer.ggml.bos_token_id", (uint)begin);
         if (config.EndOfSequenceIds is [var end, ..])
