@@ -156,6 +156,11 @@ public sealed class TokenizerPartsTests
     }
 
     [Fact]
+    public void A_single_word_is_found_where_no_letter_touches_it() => Assert.Equal(
+        [0, 5, 1, 2, 3, 4, 5, 0],
+        Parse("""{"added_tokens":[{"id":0,"content":"one","single_word":true}],"model":{"type":"BPE","vocab":{"o":1,"n":2,"e":3,"s":4," ":5},"merges":[]}}""").Encode("one ones one"));
+
+    [Fact]
     public void Control_marks_of_a_prompt_count_only_where_the_template_wrote_them()
     {
         var tokenizer = Parse(

@@ -52,7 +52,7 @@ export const small = {
   },
   'added-tokens': {
     json: { ...base, pre_tokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'Isolated', invert: false },
-      added_tokens: [special(0, '<l>', { lstrip: true }), special(1, '<r>', { rstrip: true }), special(2, 'one', { single_word: true, special: false }), special(3, '<lr>', { lstrip: true, rstrip: true }),
+      added_tokens: [special(0, '<l>', { lstrip: true }), special(1, '<r>', { rstrip: true }), special(2, 'one', { special: false }), special(3, '<lr>', { lstrip: true, rstrip: true }),
         special(4, '<a>'), special(5, '<a><b>')],
       model: { type: 'BPE', unk_token: null, fuse_unk: false, byte_fallback: false, dropout: null, vocab: { ...vocab(['<l>', '<r>', 'one', '<lr>', '<a>', '<a><b>']), ...Object.fromEntries([...letters, ' ', '<', '>'].map((c, i) => [c, 10 + i])) }, merges: [] } },
     texts: ['a <l> b', 'a <r>  b', 'one ones one', 'a  <lr>  b', '<a><b> <a>', 'xone onex <a', '<l><r><lr>', ' <l>', '<r> '],
