@@ -1,4 +1,3 @@
-using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Models;
 using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
@@ -21,6 +20,8 @@ internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
     {
         using var scope = NewDisposeScope();
         var x = weights.Embedding.index_select(0, batch.Tokens);
+        if (config.EmbeddingScale != 1)
+            x = x * config.EmbeddingScale;
         for (int layer = 0; layer < config.Layers; layer++)
         {
             var next = Layer(layer, x, batch);
@@ -38,7 +39,7 @@ internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
     {
         using var scope = NewDisposeScope();
         var last = DecoderMath.RmsNorm(hidden.index_select(0, rows), weights.FinalNorm, config.NormEpsilon);
-        return nn.functional.linear(last, weights.Head).to(ScalarType.Float32).MoveToOuterDisposeScope();
+        return DecoderMath.SoftCap(nn.functional.linear(last, weights.Head).to(ScalarType.Float32), config.LogitSoftCap).MoveToOuterDisposeScope();
     }
 
     /// <summary>The sum of rows' final states, after the last norm.</summary>
@@ -53,24 +54,14 @@ internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
     private Tensor Layer(int layer, Tensor x, PackedBatch batch)
     {
         using var scope = NewDisposeScope();
-        var (w, lora) = (weights.Layers[layer], batch.Lora);
         foreach (var segment in batch.Segments)
             segment.Window?.SaveLayerInput(layer, x.narrow(0, segment.Start, segment.Count));
-
-        var h = DecoderMath.RmsNorm(x, w.AttentionNorm, config.NormEpsilon);
-        var q = lora.Linear(layer, LoraTarget.Query, h, w.Query).view(batch.Rows, config.Heads, config.HeadSize);
-        var k = lora.Linear(layer, LoraTarget.Key, h, w.Key).view(batch.Rows, config.KeyValueHeads, config.HeadSize);
-        var v = lora.Linear(layer, LoraTarget.Value, h, w.Value).view(batch.Rows, config.KeyValueHeads, config.HeadSize);
-        q = DecoderMath.ApplyRotary(q, batch.Cos, batch.Sin);
-        k = DecoderMath.ApplyRotary(k, batch.Cos, batch.Sin);
+        var w = weights.Layers[layer];
+        var block = new DecoderBlock(config, w, (target, input) => batch.Lora.Linear(layer, target, input, w[target], w[target.Bias()]));
+        var (q, k, v) = block.Project(x, batch.Angles[layer]);
         if (batch.Slots is { } slots)
             cache.Write(layer, slots, k.narrow(0, 0, batch.InferenceRows), v.narrow(0, 0, batch.InferenceRows));
-        var attended = x + lora.Linear(layer, LoraTarget.Output, Attend(layer, q, k, v, batch), w.Output);
-
-        h = DecoderMath.RmsNorm(attended, w.MlpNorm, config.NormEpsilon);
-        var gate = lora.Linear(layer, LoraTarget.Gate, h, w.Gate);
-        var up = lora.Linear(layer, LoraTarget.Up, h, w.Up);
-        return (attended + lora.Linear(layer, LoraTarget.Down, DecoderMath.GatedSilu(gate, up), w.Down)).MoveToOuterDisposeScope();
+        return block.Finish(x, Attend(layer, q, k, v, batch)).MoveToOuterDisposeScope();
     }
 
     // [n, heads · headDim]
@@ -92,8 +83,7 @@ internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
         long[] shape = [decode.Count, decode.Context, config.KeyValueHeads, config.HeadSize];
         var (keys, values) = cache.Gather(layer, decode.Blocks);
         var queries = q.view(decode.Count, config.KeyValueHeads, config.Heads / config.KeyValueHeads, config.HeadSize);
-        return nn.functional.scaled_dot_product_attention(
-                queries, keys.view(shape).transpose(1, 2), values.view(shape).transpose(1, 2), decode.Mask)
+        return DecoderMath.Mix(queries, keys.view(shape).transpose(1, 2), values.view(shape).transpose(1, 2), decode.Masks[layer], config)
             .reshape(decode.Count, config.Heads * config.HeadSize).MoveToOuterDisposeScope();
     }
 
@@ -103,7 +93,7 @@ internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
         var (keys, values) = segment.Window is { } window
             ? window.Append(layer, k.narrow(0, segment.Start, segment.Count), v.narrow(0, segment.Start, segment.Count))
             : Context(layer, segment);
-        return DecoderMath.Attention(q.narrow(0, segment.Start, segment.Count), keys, values, segment.Mask).MoveToOuterDisposeScope();
+        return DecoderMath.Attention(q.narrow(0, segment.Start, segment.Count), keys, values, segment.Masks[layer], config).MoveToOuterDisposeScope();
     }
 
     private (Tensor Keys, Tensor Values) Context(int layer, Segment segment)

@@ -22,8 +22,7 @@ internal sealed unsafe class KernelPass : IForwardPass
     private readonly KernelBatch batch;
     private readonly KvMemory cache;
     private readonly RotaryTable rotary;
-    private readonly float* cos;
-    private readonly float* sin;
+    private readonly LayerPlan[] plans;
     private readonly RowMemory hidden;
     private readonly RowMemory normed;
     private readonly RowMemory queries;
@@ -48,8 +47,7 @@ internal sealed unsafe class KernelPass : IForwardPass
         batch = new KernelBatch(blockSize, adapterOf);
         cache = new KvMemory(config, blocks, blockSize);
         rotary = new RotaryTable(config, ScalarType.Float32, CPU);
-        cos = TensorMemory.Floats(rotary.Cos);
-        sin = TensorMemory.Floats(rotary.Sin);
+        plans = [.. Enumerable.Range(0, config.Layers).Select(layer => new LayerPlan(config, rotary, layer))];
         int queryWidth = config.Heads * config.HeadSize, keyWidth = config.KeyValueHeads * config.HeadSize;
         (hidden, normed) = (new RowMemory(config.HiddenSize), new RowMemory(config.HiddenSize));
         (queries, attended) = (new RowMemory(queryWidth), new RowMemory(queryWidth));
@@ -63,7 +61,7 @@ internal sealed unsafe class KernelPass : IForwardPass
         foreach (var memory in (ReadOnlySpan<RowMemory>)[hidden, normed, queries, keys, values, attended, gate, up])
             memory.Reserve(batch.Rows);
         for (int row = 0; row < batch.Rows; row++)
-            kernels.Restore(weights.Embedding, batch.Tokens.Data[row], hidden.Row(row));
+            Embed(batch.Tokens.Data[row], hidden.Row(row));
         for (int layer = 0; layer < config.Layers; layer++)
         {
             if (window is null)
@@ -81,6 +79,14 @@ internal sealed unsafe class KernelPass : IForwardPass
     {
         foreach (var memory in (ReadOnlySpan<IDisposable>)[hidden, normed, queries, keys, values, attended, gate, up, lora, logits, rotary, cache, pool])
             memory.Dispose();
+    }
+
+    private void Embed(int token, float* row)
+    {
+        kernels.Restore(weights.Embedding, token, row);
+        float scale = (float)config.EmbeddingScale;
+        for (int i = 0; scale != 1 && i < config.HiddenSize; i++)
+            row[i] *= scale;
     }
 
     private void LayerWithWindow(int layer, TrainingWindow window)
@@ -106,7 +112,7 @@ internal sealed unsafe class KernelPass : IForwardPass
     /// <summary>Queries, keys and values, rotated; those of inference go into the cache.</summary>
     private void Project(int layer)
     {
-        kernels.Norm(pool, hidden.Data, weights.AttentionNorm(layer), normed.Data, batch.Rows, config.HiddenSize, (float)config.NormEpsilon);
+        Norm(hidden.Data, weights[layer, LayerVector.AttentionNorm], normed.Data, batch.Rows);
         kernels.Multiply(
             pool,
             [
@@ -115,16 +121,18 @@ internal sealed unsafe class KernelPass : IForwardPass
                 new Product(weights[layer, LoraTarget.Value], values.Data),
             ],
             normed.Data, batch.Rows);
-        AddLora(layer, LoraTarget.Query, normed, queries);
-        AddLora(layer, LoraTarget.Key, normed, keys);
-        AddLora(layer, LoraTarget.Value, normed, values);
+        AddRest(layer, LoraTarget.Query, normed, queries);
+        AddRest(layer, LoraTarget.Key, normed, keys);
+        AddRest(layer, LoraTarget.Value, normed, values);
+        NormHeads(queries, weights[layer, LayerVector.QueryNorm]);
+        NormHeads(keys, weights[layer, LayerVector.KeyNorm]);
         var arguments = new RotateArguments
         {
             Queries = queries.Data,
             Keys = keys.Data,
             Values = values.Data,
-            Cos = cos,
-            Sin = sin,
+            Cos = plans[layer].Cos,
+            Sin = plans[layer].Sin,
             Positions = batch.Positions.Data,
             Slots = batch.Slots.Data,
             CachedKeys = cache.Keys(layer),
@@ -145,21 +153,48 @@ internal sealed unsafe class KernelPass : IForwardPass
             entry.Keys = cached ? cache.Keys(layer) : windowKeys;
             entry.Values = cached ? cache.Values(layer) : windowValues;
         }
-        kernels.Attend(pool, batch.Attention, queries.Data, attended.Data, config.Heads, config.KeyValueHeads, config.HeadSize);
-        kernels.Multiply(pool, [new Product(weights[layer, LoraTarget.Output], hidden.Data)], attended.Data, batch.Rows, adds: true);
-        AddLora(layer, LoraTarget.Output, attended, hidden);
+        kernels.Attend(pool, batch.Attention, queries.Data, attended.Data, plans[layer].Attention);
+        AddToHidden(layer, LoraTarget.Output, attended, LayerVector.AttentionOutputNorm);
     }
 
     private void Mlp(int layer)
     {
-        kernels.Norm(pool, hidden.Data, weights.MlpNorm(layer), normed.Data, batch.Rows, config.HiddenSize, (float)config.NormEpsilon);
+        Norm(hidden.Data, weights[layer, LayerVector.MlpNorm], normed.Data, batch.Rows);
         kernels.Multiply(
             pool, [new Product(weights[layer, LoraTarget.Gate], gate.Data), new Product(weights[layer, LoraTarget.Up], up.Data)], normed.Data, batch.Rows);
-        AddLora(layer, LoraTarget.Gate, normed, gate);
-        AddLora(layer, LoraTarget.Up, normed, up);
-        kernels.GatedSilu(pool, gate.Data, up.Data, batch.Rows, config.IntermediateSize);
-        kernels.Multiply(pool, [new Product(weights[layer, LoraTarget.Down], hidden.Data)], gate.Data, batch.Rows, adds: true);
-        AddLora(layer, LoraTarget.Down, gate, hidden);
+        AddRest(layer, LoraTarget.Gate, normed, gate);
+        AddRest(layer, LoraTarget.Up, normed, up);
+        kernels.Gated(pool, config.Activation, gate.Data, up.Data, batch.Rows, config.IntermediateSize);
+        AddToHidden(layer, LoraTarget.Down, gate, LayerVector.MlpOutputNorm);
+    }
+
+    /// <summary>Adds what a matrix makes of its input to the residual, normed first where the model does that.</summary>
+    private void AddToHidden(int layer, LoraTarget target, RowMemory input, LayerVector outputNorm)
+    {
+        float* norm = weights[layer, outputNorm];
+        var output = norm is null ? hidden : normed;
+        kernels.Multiply(pool, [new Product(weights[layer, target], output.Data)], input.Data, batch.Rows, adds: norm is null);
+        AddRest(layer, target, input, output);
+        if (norm is not null)
+            Norm(output.Data, norm, hidden.Data, batch.Rows, adds: true);
+    }
+
+    private void Norm(float* x, float* weight, float* output, int rows, bool adds = false) =>
+        kernels.Norm(pool, x, weight, output, rows, config.HiddenSize, (float)config.NormEpsilon, adds);
+
+    private void NormHeads(RowMemory heads, float* weight)
+    {
+        if (weight is not null)
+            kernels.Norm(pool, heads.Data, weight, heads.Data, batch.Rows * (heads.Width / config.HeadSize), config.HeadSize, (float)config.NormEpsilon);
+    }
+
+    /// <summary>What a linear layer adds to its matrix's product: a bias, and adapters.</summary>
+    private void AddRest(int layer, LoraTarget target, RowMemory input, RowMemory output)
+    {
+        float* bias = weights[layer, target.Bias()];
+        if (bias is not null)
+            kernels.AddBias(pool, output.Data, bias, batch.Rows, output.Width);
+        AddLora(layer, target, input, output);
     }
 
     /// <summary>Adds scale · (x·Aᵀ)·Bᵀ to the rows that have an adapter.</summary>
@@ -201,12 +236,30 @@ internal sealed unsafe class KernelPass : IForwardPass
         if (samples == 0)
             return default;
         for (int i = 0; i < samples; i++)
-        {
-            float* row = hidden.Row(batch.Samples.Data[i]);
-            kernels.Norm(pool, row, weights.FinalNorm, normed.Row(i), 1, config.HiddenSize, (float)config.NormEpsilon);
-        }
+            Norm(hidden.Row(batch.Samples.Data[i]), weights.FinalNorm, normed.Row(i), rows: 1);
         logits.Reserve((long)samples * config.VocabularySize * sizeof(float));
         kernels.Multiply(pool, [new Product(weights.Head, (float*)logits.Data)], normed.Data, samples);
+        if (config.LogitSoftCap is { } cap)
+            kernels.SoftCap(pool, (float*)logits.Data, samples, config.VocabularySize, (float)cap);
         return new Span<float>(logits.Data, checked(samples * config.VocabularySize));
+    }
+
+    /// <summary>What differs from layer to layer beside weights.</summary>
+    private readonly struct LayerPlan
+    {
+        public LayerPlan(DecoderConfig config, RotaryTable rotary, int layer)
+        {
+            Cos = TensorMemory.Floats(rotary[layer].Cos);
+            Sin = TensorMemory.Floats(rotary[layer].Sin);
+            Attention = new AttentionShape(
+                config.Heads, config.KeyValueHeads, config.HeadSize, (float)(config.QueryFactor / Math.Sqrt(config.HeadSize)), (float)(config.AttentionSoftCap ?? 0),
+                config.AttentionOf(layer).Window ?? int.MaxValue);
+        }
+
+        public float* Cos { get; }
+
+        public float* Sin { get; }
+
+        public AttentionShape Attention { get; }
     }
 }

@@ -33,16 +33,17 @@ internal sealed class LoraRows(Device device)
         }
     }
 
-    /// <summary>x·Wᵀ for all rows, plus each adapter's addition for its rows.</summary>
+    /// <summary>x·Wᵀ and the bias for all rows, plus each adapter's addition for its rows.</summary>
     /// <param name="layer">Layer of the matrix.</param>
     /// <param name="target">Which matrix of the layer.</param>
     /// <param name="x">[n, in].</param>
     /// <param name="weight">[out, in].</param>
+    /// <param name="bias">[out], or null.</param>
     /// <returns>[n, out], owned by the caller's scope.</returns>
-    public Tensor Linear(int layer, LoraTarget target, Tensor x, Tensor weight)
+    public Tensor Linear(int layer, LoraTarget target, Tensor x, Tensor weight, Tensor? bias)
     {
         using var scope = NewDisposeScope();
-        var y = nn.functional.linear(x, weight);
+        var y = nn.functional.linear(x, weight, bias);
         foreach (var group in groups)
         {
             if (group.Adapter[layer, target] is not { } pair)

@@ -3,7 +3,6 @@ using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Models;
 using AiFabric.Engine.Scheduling;
 using AiFabric.Engine.Training;
-using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Execution;
@@ -18,7 +17,7 @@ internal sealed class PackedBatch
     private readonly List<long> positions = [];
     private readonly List<long> slots = [];
     private readonly List<long> samples = [];
-    private readonly Device device;
+    private readonly DecoderWeights weights;
 
     /// <param name="batch">The plan.</param>
     /// <param name="window">The training window that rides along, or null.</param>
@@ -27,23 +26,23 @@ internal sealed class PackedBatch
     /// <param name="rotary">Angles by position.</param>
     public PackedBatch(Batch batch, TrainingWindow? window, Func<long, LoraAdapter> adapterOf, DecoderWeights weights, RotaryTable rotary)
     {
-        device = weights.Device;
+        this.weights = weights;
+        var device = weights.Device;
         Lora = new LoraRows(device);
-        var config = weights.Config;
         foreach (var row in batch.DecodeRows)
             AddRows(row, adapterOf);
         if (batch.DecodeRows.Count > 0)
-            Decode = new DecodeRows(batch.DecodeRows, weights.Type, device);
+            Decode = new DecodeRows(batch.DecodeRows, weights);
         foreach (var chunk in batch.PromptChunks)
         {
-            Segments.Add(Prompt(chunk, config, weights.Type));
+            Segments.Add(Prompt(chunk));
             AddRows(chunk, adapterOf);
         }
         if (window is not null)
-            AddWindow(window, config, weights.Type);
+            AddWindow(window);
         Lora.Seal();
         Tokens = HostTensors.Upload(CollectionsMarshal.AsSpan(tokens), device);
-        (Cos, Sin) = rotary.At(HostTensors.Upload(CollectionsMarshal.AsSpan(positions), device));
+        Angles = rotary.At(HostTensors.Upload(CollectionsMarshal.AsSpan(positions), device));
         if (slots.Count > 0)
             Slots = HostTensors.Upload(CollectionsMarshal.AsSpan(slots), device);
         if (samples.Count > 0)
@@ -53,11 +52,8 @@ internal sealed class PackedBatch
     /// <summary>[n] Int64.</summary>
     public Tensor Tokens { get; }
 
-    /// <summary>[n, 1, headDim / 2].</summary>
-    public Tensor Cos { get; }
-
-    /// <summary>[n, 1, headDim / 2].</summary>
-    public Tensor Sin { get; }
+    /// <summary>Of the rows' positions.</summary>
+    public LayerAngles Angles { get; }
 
     /// <summary>[inference rows] Int64: where their keys and values go; null without inference.</summary>
     public Tensor? Slots { get; }
@@ -93,23 +89,23 @@ internal sealed class PackedBatch
             samples.Add(row);
     }
 
-    private Segment Prompt(BatchRows chunk, DecoderConfig config, ScalarType type)
+    private Segment Prompt(BatchRows chunk)
     {
         int context = chunk.Start + chunk.Count;
         var table = chunk.Sequence.Blocks;
         var blocks = new long[table.BlocksFor(context)];
         for (int i = 0; i < blocks.Length; i++)
             blocks[i] = table.Blocks[i].Index;
-        var mask = DecoderMath.CausalMask(chunk.Start, chunk.Count, config.Heads / config.KeyValueHeads, type, device);
-        return new Segment(tokens.Count, chunk.Count, context, HostTensors.Upload(blocks, device), mask, null);
+        var masks = LayerMasks.Causal(weights, chunk.Start, chunk.Count);
+        return new Segment(tokens.Count, chunk.Count, context, HostTensors.Upload(blocks, weights.Device), masks, null);
     }
 
-    private void AddWindow(TrainingWindow window, DecoderConfig config, ScalarType type)
+    private void AddWindow(TrainingWindow window)
     {
         if (window.Adapter is { } adapter)
             Lora.Add(adapter, tokens.Count, window.Count);
-        var mask = DecoderMath.CausalMask(window.Start, window.Count, config.Heads / config.KeyValueHeads, type, device);
-        Segments.Add(new Segment(tokens.Count, window.Count, window.Start + window.Count, null, mask, window));
+        var masks = LayerMasks.Causal(weights, window.Start, window.Count);
+        Segments.Add(new Segment(tokens.Count, window.Count, window.Start + window.Count, null, masks, window));
         for (int i = 0; i < window.Count; i++)
         {
             tokens.Add(window.Tokens[i]);
@@ -123,9 +119,9 @@ internal sealed class PackedBatch
 /// <param name="Count">Rows.</param>
 /// <param name="Context">Keys they see: those before, and their own.</param>
 /// <param name="Blocks">[b] Int64, the cache blocks of the context; null for a training window.</param>
-/// <param name="Mask">From <see cref="DecoderMath.CausalMask"/>.</param>
+/// <param name="Masks">What they do not see.</param>
 /// <param name="Window">The training window these rows are, or null.</param>
-internal sealed record Segment(int Start, int Count, int Context, Tensor? Blocks, Tensor? Mask, TrainingWindow? Window);
+internal sealed record Segment(int Start, int Count, int Context, Tensor? Blocks, LayerMasks Masks, TrainingWindow? Window);
 
 /// <summary>
 /// The decode rows' view of the cache: every row's blocks, padded to the longest context. A row with drafts is a row for each of its tokens, which
@@ -133,7 +129,7 @@ internal sealed record Segment(int Start, int Count, int Context, Tensor? Blocks
 /// </summary>
 internal sealed class DecodeRows
 {
-    public DecodeRows(List<BatchRows> rows, ScalarType type, Device device)
+    public DecodeRows(List<BatchRows> rows, DecoderWeights weights)
     {
         int widest = 0;
         foreach (var row in rows)
@@ -143,7 +139,6 @@ internal sealed class DecodeRows
         }
         Context = widest * rows[0].Sequence.Blocks.BlockSize;
         var blocks = new long[Count * widest];
-        var mask = new float[Count * Context];
         int next = 0;
         foreach (var row in rows)
         {
@@ -154,11 +149,10 @@ internal sealed class DecodeRows
                 // Padding repeats a block of the row's own, so that no other request's memory is read.
                 for (int block = 0; block < widest; block++)
                     blocks[(next * widest) + block] = table.Blocks[block < used ? block : 0].Index;
-                mask.AsSpan((next * Context) + position + 1, Context - position - 1).Fill(float.NegativeInfinity);
             }
         }
-        Blocks = HostTensors.Upload(blocks, device);
-        Mask = HostTensors.Upload(mask, device).to(type).view(Count, 1, 1, Context);
+        Blocks = HostTensors.Upload(blocks, weights.Device);
+        Masks = new LayerMasks(weights.Config, window => HostTensors.Upload(Hidden(rows, window), weights.Device).to(weights.Type).view(Count, 1, 1, Context));
     }
 
     public int Count { get; }
@@ -169,6 +163,22 @@ internal sealed class DecodeRows
     /// <summary>[rows · blocks per row] Int64.</summary>
     public Tensor Blocks { get; }
 
-    /// <summary>[rows, 1, 1, context]: −∞ for slots behind the row's last token.</summary>
-    public Tensor Mask { get; }
+    /// <summary>[rows, 1, 1, context]: −∞ for slots behind the row's last token and before its window.</summary>
+    public LayerMasks Masks { get; }
+
+    private float[] Hidden(List<BatchRows> rows, int? window)
+    {
+        var mask = new float[Count * Context];
+        int start = 0;
+        foreach (var row in rows)
+        {
+            for (int next = row.Start + 1; next <= row.Start + row.Count; next++, start += Context)
+            {
+                var seen = mask.AsSpan(start, Context);
+                seen[next..].Fill(float.NegativeInfinity);
+                seen[..Math.Max(0, next - (window ?? next))].Fill(float.NegativeInfinity);
+            }
+        }
+        return mask;
+    }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using AiFabric.Engine.Weights;
 
 namespace AiFabric.Engine.Kernels;
 
@@ -29,11 +30,17 @@ internal abstract unsafe class KernelSet
     /// <param name="adds">Whether outputs are added to.</param>
     public abstract void Multiply(KernelPool pool, ReadOnlySpan<Product> products, float* x, int rows, float scale = 1, bool adds = false);
 
-    /// <summary>Root-mean-square norm of rows [rows, width].</summary>
-    public abstract void Norm(KernelPool pool, float* x, float* weight, float* output, int rows, int width, float epsilon);
+    /// <summary>Root-mean-square norm of rows [rows, width]; the output may be x itself, or be added to.</summary>
+    public abstract void Norm(KernelPool pool, float* x, float* weight, float* output, int rows, int width, float epsilon, bool adds = false);
 
-    /// <summary>silu(gate) · up into gate, [rows, width].</summary>
-    public abstract void GatedSilu(KernelPool pool, float* gate, float* up, int rows, int width);
+    /// <summary>Adds a bias [width] to rows [rows, width].</summary>
+    public abstract void AddBias(KernelPool pool, float* x, float* bias, int rows, int width);
+
+    /// <summary>cap · tanh(x / cap) in place, [rows, width].</summary>
+    public abstract void SoftCap(KernelPool pool, float* x, int rows, int width, float cap);
+
+    /// <summary>activation(gate) · up into gate, [rows, width].</summary>
+    public abstract void Gated(KernelPool pool, Activation activation, float* gate, float* up, int rows, int width);
 
     /// <summary>Rotary embeddings, and new keys and values into the cache.</summary>
     public abstract void Rotate(KernelPool pool, in RotateArguments arguments, int rows);
@@ -43,10 +50,8 @@ internal abstract unsafe class KernelSet
     /// <param name="entries">Who attends to what.</param>
     /// <param name="queries">[rows, heads, headSize], rotated.</param>
     /// <param name="output">[rows, heads, headSize].</param>
-    /// <param name="heads">Query heads.</param>
-    /// <param name="keyHeads">Key and value heads.</param>
-    /// <param name="headSize">Numbers of a head.</param>
-    public abstract void Attend(KernelPool pool, Span<AttentionRows> entries, float* queries, float* output, int heads, int keyHeads, int headSize);
+    /// <param name="shape">How the layer attends.</param>
+    public abstract void Attend(KernelPool pool, Span<AttentionRows> entries, float* queries, float* output, in AttentionShape shape);
 
     /// <summary>A row of a matrix as Float32.</summary>
     public abstract void Restore(in KernelMatrix matrix, int row, float* to);
@@ -77,6 +82,9 @@ internal sealed unsafe class KernelSet<TLanes, TVector> : KernelSet
     /// <summary>Below this many multiplications or numbers, waking another thread costs more than it saves: a few microseconds' worth.</summary>
     private const long WorthSharing = 1 << 16;
 
+    /// <summary>Multiplications that an exponential takes as long as.</summary>
+    private const long ExponentialWork = 8;
+
     public override int Bits => TLanes.Count * 32;
 
     public override void Multiply(KernelPool pool, ReadOnlySpan<Product> products, float* x, int rows, float scale = 1, bool adds = false)
@@ -105,16 +113,30 @@ internal sealed unsafe class KernelSet<TLanes, TVector> : KernelSet
         Run(pool, ref job, job.Pieces, work, 0);
     }
 
-    public override void Norm(KernelPool pool, float* x, float* weight, float* output, int rows, int width, float epsilon)
+    public override void Norm(KernelPool pool, float* x, float* weight, float* output, int rows, int width, float epsilon, bool adds = false)
     {
-        var job = new NormJob<TLanes, TVector>(x, weight, output, width, epsilon);
+        var job = new NormJob<TLanes, TVector>(x, weight, output, width, epsilon, adds);
         Run(pool, ref job, rows, (long)rows * width, 0);
     }
 
-    public override void GatedSilu(KernelPool pool, float* gate, float* up, int rows, int width)
+    public override void AddBias(KernelPool pool, float* x, float* bias, int rows, int width)
     {
-        var job = new GatedSiluJob<TLanes, TVector>(gate, up, width);
-        Run(pool, ref job, rows, 8L * rows * width, 0); // An exponential is about eight multiplications.
+        var job = new BiasJob<TLanes, TVector>(x, bias, width);
+        Run(pool, ref job, rows, (long)rows * width, 0);
+    }
+
+    public override void SoftCap(KernelPool pool, float* x, int rows, int width, float cap)
+    {
+        var job = new SoftCapJob<TLanes, TVector>(x, width, cap);
+        Run(pool, ref job, rows, ExponentialWork * rows * width, 0);
+    }
+
+    public override void Gated(KernelPool pool, Activation activation, float* gate, float* up, int rows, int width)
+    {
+        // GELU by tanh is x · σ(√(8/π) · (x + 0.044715 x³)).
+        var (linear, cubic) = activation == Activation.Silu ? (1f, 0f) : (1.5957691f, 0.07135481f);
+        var job = new GatedJob<TLanes, TVector>(gate, up, width, linear, cubic);
+        Run(pool, ref job, rows, ExponentialWork * rows * width, 0);
     }
 
     public override void Rotate(KernelPool pool, in RotateArguments arguments, int rows)
@@ -123,19 +145,20 @@ internal sealed unsafe class KernelSet<TLanes, TVector> : KernelSet
         Run(pool, ref job, rows, (long)rows * (arguments.Heads + (3 * arguments.KeyHeads)) * arguments.HeadSize, 0);
     }
 
-    public override void Attend(KernelPool pool, Span<AttentionRows> entries, float* queries, float* output, int heads, int keyHeads, int headSize)
+    public override void Attend(KernelPool pool, Span<AttentionRows> entries, float* queries, float* output, in AttentionShape shape)
     {
         int longest = 0, most = 0;
         long work = 0;
-        foreach (var entry in entries)
+        foreach (ref readonly var entry in entries)
         {
-            (longest, most) = (Math.Max(longest, entry.Position + entry.Count), Math.Max(most, entry.Count));
-            work += 2L * entry.Count * (entry.Position + entry.Count) * heads * headSize;
+            int scored = entry.Position + entry.Count - shape.FirstScored(entry);
+            (longest, most) = (Math.Max(longest, scored), Math.Max(most, entry.Count));
+            work += 2L * entry.Count * scored * shape.Heads * shape.HeadSize;
         }
         fixed (AttentionRows* first = entries)
         {
-            var job = new AttentionJob<TLanes, TVector>(first, queries, output, heads, keyHeads, headSize, longest);
-            Run(pool, ref job, entries.Length * keyHeads, work, AttentionJob<TLanes, TVector>.ScratchFloats(most, longest, heads / keyHeads, headSize));
+            var job = new AttentionJob<TLanes, TVector>(first, queries, output, shape, longest);
+            Run(pool, ref job, entries.Length * shape.KeyHeads, work, AttentionJob<TLanes, TVector>.ScratchFloats(most, longest, shape));
         }
     }
 

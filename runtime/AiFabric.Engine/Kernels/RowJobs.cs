@@ -2,8 +2,8 @@ using System.Runtime.CompilerServices;
 
 namespace AiFabric.Engine.Kernels;
 
-/// <summary>Root-mean-square norm of rows: x / √(mean(x²) + ε) · weight.</summary>
-internal readonly unsafe struct NormJob<TLanes, TVector>(float* x, float* weight, float* output, int width, float epsilon) : IKernelJob
+/// <summary>Root-mean-square norm of rows: x / √(mean(x²) + ε) · weight, which may take x's place or be added to what is there.</summary>
+internal readonly unsafe struct NormJob<TLanes, TVector>(float* x, float* weight, float* output, int width, float epsilon, bool adds) : IKernelJob
     where TLanes : struct, ILanes<TVector>
     where TVector : unmanaged
 {
@@ -24,14 +24,59 @@ internal readonly unsafe struct NormJob<TLanes, TVector>(float* x, float* weight
         float factor = 1 / MathF.Sqrt((sum / width) + epsilon);
         var factors = TLanes.Broadcast(factor);
         for (k = 0; k < whole; k += TLanes.Count)
-            TLanes.Store(TLanes.Multiply(TLanes.Multiply(TLanes.Load(row + k), factors), TLanes.Load(weight + k)), to + k);
+        {
+            var v = TLanes.Multiply(TLanes.Multiply(TLanes.Load(row + k), factors), TLanes.Load(weight + k));
+            TLanes.Store(adds ? TLanes.Add(TLanes.Load(to + k), v) : v, to + k);
+        }
         for (; k < width; k++)
-            to[k] = row[k] * factor * weight[k];
+            to[k] = (adds ? to[k] : 0) + (row[k] * factor * weight[k]);
     }
 }
 
-/// <summary>SwiGLU's product, silu(gate) · up, into gate.</summary>
-internal readonly unsafe struct GatedSiluJob<TLanes, TVector>(float* gate, float* up, int width) : IKernelJob
+/// <summary>Adds one row, a bias, to all.</summary>
+internal readonly unsafe struct BiasJob<TLanes, TVector>(float* x, float* bias, int width) : IKernelJob
+    where TLanes : struct, ILanes<TVector>
+    where TVector : unmanaged
+{
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Run(int piece, float* scratch)
+    {
+        float* row = x + (piece * (long)width);
+        int k = 0;
+        for (; k + TLanes.Count <= width; k += TLanes.Count)
+            TLanes.Store(TLanes.Add(TLanes.Load(row + k), TLanes.Load(bias + k)), row + k);
+        for (; k < width; k++)
+            row[k] += bias[k];
+    }
+}
+
+/// <summary>cap · tanh(x / cap) in place.</summary>
+internal readonly unsafe struct SoftCapJob<TLanes, TVector>(float* x, int width, float cap) : IKernelJob
+    where TLanes : struct, ILanes<TVector>
+    where TVector : unmanaged
+{
+    public void Run(int piece, float* scratch) => Apply(x + (piece * (long)width), width, cap);
+
+    // tanh y is 1 − 2 / (e^2y + 1), which no large y leads astray.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Apply(float* x, int count, float cap)
+    {
+        var (caps, steep, one, fall) = (TLanes.Broadcast(cap), TLanes.Broadcast(2 / cap), TLanes.Broadcast(1), TLanes.Broadcast(-2 * cap));
+        int k = 0;
+        for (; k + TLanes.Count <= count; k += TLanes.Count)
+        {
+            var e = TLanes.Exp(TLanes.Multiply(TLanes.Load(x + k), steep));
+            TLanes.Store(TLanes.Add(caps, TLanes.Divide(fall, TLanes.Add(e, one))), x + k);
+        }
+        for (; k < count; k++)
+            x[k] = cap * MathF.Tanh(x[k] / cap);
+    }
+}
+
+/// <summary>
+/// The MLP's product, gate · σ(gate · (linear + cubic · gate²)) · up, into gate: SiLU with 1 and 0, GELU by tanh with its two numbers.
+/// </summary>
+internal readonly unsafe struct GatedJob<TLanes, TVector>(float* gate, float* up, int width, float linear, float cubic) : IKernelJob
     where TLanes : struct, ILanes<TVector>
     where TVector : unmanaged
 {
@@ -39,16 +84,17 @@ internal readonly unsafe struct GatedSiluJob<TLanes, TVector>(float* gate, float
     public void Run(int piece, float* scratch)
     {
         float* g = gate + (piece * (long)width), u = up + (piece * (long)width);
-        var (one, minus) = (TLanes.Broadcast(1), TLanes.Broadcast(-1));
+        var (one, minusLinear, minusCubic) = (TLanes.Broadcast(1), TLanes.Broadcast(-linear), TLanes.Broadcast(-cubic));
         int k = 0;
         for (; k + TLanes.Count <= width; k += TLanes.Count)
         {
             var v = TLanes.Load(g + k);
-            var silu = TLanes.Divide(v, TLanes.Add(one, TLanes.Exp(TLanes.Multiply(v, minus))));
-            TLanes.Store(TLanes.Multiply(silu, TLanes.Load(u + k)), g + k);
+            var minus = TLanes.Multiply(v, TLanes.MultiplyAdd(TLanes.Multiply(v, v), minusCubic, minusLinear));
+            var activated = TLanes.Divide(v, TLanes.Add(one, TLanes.Exp(minus)));
+            TLanes.Store(TLanes.Multiply(activated, TLanes.Load(u + k)), g + k);
         }
         for (; k < width; k++)
-            g[k] = g[k] / (1 + MathF.Exp(-g[k])) * u[k];
+            g[k] = g[k] / (1 + MathF.Exp(-g[k] * (linear + (cubic * g[k] * g[k])))) * u[k];
     }
 }
 

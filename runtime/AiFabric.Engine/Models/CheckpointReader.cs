@@ -48,6 +48,23 @@ internal sealed class CheckpointReader : IDisposable
         return tensor;
     }
 
+    /// <summary>Copies a norm's weights, with what the files leave out added to them; the caller owns it.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="size">Its length.</param>
+    /// <param name="offset">See <see cref="DecoderConfig.NormOffset"/>.</param>
+    /// <returns>[size]; with an offset at least Float32, because BFloat16 of 1 + w would lose most of w.</returns>
+    /// <exception cref="CheckpointException">There is no such tensor, or its size is another.</exception>
+    public Tensor TakeNorm(string name, int size, double offset)
+    {
+        if (offset == 0)
+            return Take(name, size);
+        var tensor = Take(name, type == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32, [size]);
+        using var _ = no_grad();
+        using var scope = NewDisposeScope();
+        tensor.add_(offset);
+        return tensor;
+    }
+
     /// <summary>A tensor as it is stored, valid until this is disposed. Whoever has read it calls <see cref="StoredTensor.Release"/>.</summary>
     /// <exception cref="CheckpointException">There is no such tensor, or its shape is another.</exception>
     public StoredTensor Find(string name, ReadOnlySpan<long> shape)

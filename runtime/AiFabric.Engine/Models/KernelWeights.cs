@@ -11,22 +11,22 @@ internal sealed unsafe class KernelWeights : IDisposable
 {
     private readonly List<IDisposable> owned;
     private readonly KernelMatrix[][] matrices;
-    private readonly nint[] attentionNorms;
-    private readonly nint[] mlpNorms;
+    private readonly nint[][] vectors;
 
     /// <param name="config">The model's shape.</param>
     /// <param name="embedding">[vocab, hidden].</param>
     /// <param name="head">[vocab, hidden]; the embedding's where the model ties them.</param>
-    /// <param name="layers">By layer, then by <see cref="LoraTarget"/>.</param>
-    /// <param name="norms">Float32 [hidden] on the CPU, for each layer before attention and before the MLP; then the final one.</param>
+    /// <param name="finalNorm">Float32 [hidden] on the CPU.</param>
+    /// <param name="matrices">By layer, then by <see cref="LoraTarget"/>.</param>
+    /// <param name="vectors">By layer, then by <see cref="LayerVector"/>: Float32 on the CPU, or null.</param>
     /// <param name="owned">What to free at the end.</param>
     public KernelWeights(
-        DecoderConfig config, KernelMatrix embedding, KernelMatrix head, KernelMatrix[][] layers, IReadOnlyList<Tensor> norms, List<IDisposable> owned)
+        DecoderConfig config, KernelMatrix embedding, KernelMatrix head, Tensor finalNorm, KernelMatrix[][] matrices, Tensor?[][] vectors,
+        List<IDisposable> owned)
     {
-        (Config, Embedding, Head, matrices, this.owned) = (config, embedding, head, layers, owned);
-        attentionNorms = [.. Enumerable.Range(0, config.Layers).Select(layer => (nint)TensorMemory.Floats(norms[2 * layer]))];
-        mlpNorms = [.. Enumerable.Range(0, config.Layers).Select(layer => (nint)TensorMemory.Floats(norms[(2 * layer) + 1]))];
-        FinalNorm = TensorMemory.Floats(norms[^1]);
+        (Config, Embedding, Head, this.matrices, this.owned) = (config, embedding, head, matrices, owned);
+        this.vectors = [.. vectors.Select(layer => layer.Select(vector => vector is null ? 0 : (nint)TensorMemory.Floats(vector)).ToArray())];
+        FinalNorm = TensorMemory.Floats(finalNorm);
     }
 
     public DecoderConfig Config { get; }
@@ -43,28 +43,25 @@ internal sealed unsafe class KernelWeights : IDisposable
     /// <summary>A layer's matrix.</summary>
     public KernelMatrix this[int layer, LoraTarget target] => matrices[layer][(int)target];
 
-    /// <summary>The tensors' own memory, without a copy. They must be on the CPU, in Float32 or BFloat16, and outlive the answer.</summary>
+    /// <summary>A layer's vector; null where the model does not have it.</summary>
+    public float* this[int layer, LayerVector vector] => (float*)vectors[layer][(int)vector];
+
+    /// <summary>The tensors' own memory; vectors that are not Float32 are copied. They must be on the CPU, in Float32 or BFloat16, and outlive the answer.</summary>
     public static KernelWeights Of(DecoderWeights weights)
     {
         var owned = new List<IDisposable>();
-        var norms = new List<Tensor>();
-        foreach (var layer in weights.Layers)
-            norms.AddRange([Norm(layer.AttentionNorm), Norm(layer.MlpNorm)]);
-        norms.Add(Norm(weights.FinalNorm));
-        KernelMatrix[][] layers = [.. weights.Layers.Select(layer => LoraTargets.All.Select(target => TensorMemory.Matrix(layer[target])).ToArray())];
-        return new KernelWeights(weights.Config, TensorMemory.Matrix(weights.Embedding), TensorMemory.Matrix(weights.Head), layers, norms, owned);
+        KernelMatrix[][] matrices = [.. weights.Layers.Select(layer => LoraTargets.All.Select(target => TensorMemory.Matrix(layer[target])).ToArray())];
+        Tensor?[][] vectors = [.. weights.Layers.Select(layer => LayerVectors.All.Select(vector => layer[vector] is { } tensor ? Wide(tensor) : null).ToArray())];
+        return new KernelWeights(
+            weights.Config, TensorMemory.Matrix(weights.Embedding), TensorMemory.Matrix(weights.Head), Wide(weights.FinalNorm), matrices, vectors, owned);
 
-        Tensor Norm(Tensor norm)
+        Tensor Wide(Tensor vector)
         {
-            var wide = (norm.dtype == ScalarType.Float32 ? norm.alias() : norm.to(ScalarType.Float32)).DetachFromDisposeScope();
+            var wide = (vector.dtype == ScalarType.Float32 ? vector.alias() : vector.to(ScalarType.Float32)).DetachFromDisposeScope();
             owned.Add(wide);
             return wide;
         }
     }
-
-    public float* AttentionNorm(int layer) => (float*)attentionNorms[layer];
-
-    public float* MlpNorm(int layer) => (float*)mlpNorms[layer];
 
     public void Dispose()
     {

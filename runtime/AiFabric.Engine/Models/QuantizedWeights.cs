@@ -7,25 +7,22 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Models;
 
 /// <summary>
-/// The weights of a Llama decoder in 8 bits, quantized row by row while they are read, so that loading takes hardly more memory than the
+/// The weights of a decoder in 8 bits, quantized row by row while they are read, so that loading takes hardly more memory than the
 /// result. Training restores one layer at a time: it differentiates exactly the weights that inference uses (QLoRA, arXiv 2305.14314).
 /// </summary>
 public sealed class QuantizedWeights : BaseWeights
 {
-    private readonly DecoderLayer restored;
-    private readonly List<Tensor> norms;
+    private readonly DecoderLayer[] restored;
 
-    private QuantizedWeights(DecoderConfig config, KernelWeights kernels, List<Tensor> norms, DecoderLayer restored, string digest)
-        : base(config, ScalarType.Float32, CPU, digest)
+    private QuantizedWeights(KernelWeights kernels, Tensor finalNorm, DecoderLayer[] restored, string digest)
+        : base(kernels.Config, ScalarType.Float32, CPU, digest)
     {
-        (Kernels, this.norms, this.restored) = (kernels, norms, restored);
-        var layer = LoraTargets.All.Select(target => kernels[0, target]);
-        long tables = kernels.Config.TieWordEmbeddings ? 1 : 2;
-        ParameterCount = (tables * config.VocabularySize * config.HiddenSize) + ((long)norms.Count * config.HiddenSize)
-            + (config.Layers * layer.Sum(matrix => (long)matrix.Rows * matrix.Columns));
+        (Kernels, FinalNorm, this.restored) = (kernels, finalNorm, restored);
+        long tables = Config.TieWordEmbeddings ? 1 : 2;
+        ParameterCount = (tables * Config.VocabularySize * Config.HiddenSize) + finalNorm.numel() + restored.Sum(layer => layer.All.Sum(tensor => tensor.numel()));
     }
 
-    public override Tensor FinalNorm => norms[^1];
+    public override Tensor FinalNorm { get; }
 
     public override long ParameterCount { get; }
 
@@ -46,18 +43,21 @@ public sealed class QuantizedWeights : BaseWeights
         {
             var embedding = Read("model.embed_tokens.weight", config.VocabularySize, config.HiddenSize);
             var head = config.TieWordEmbeddings ? embedding : Read("lm_head.weight", config.VocabularySize, config.HiddenSize);
-            var layers = new KernelMatrix[config.Layers][];
-            var norms = new List<Tensor>();
-            for (int layer = 0; layer < layers.Length; layer++)
+            var finalNorm = Own(reader.TakeNorm("model.norm.weight", config.HiddenSize, config.NormOffset));
+            var matrices = new KernelMatrix[config.Layers][];
+            var vectors = new Tensor?[config.Layers][];
+            for (int layer = 0; layer < config.Layers; layer++)
             {
                 string prefix = $"model.layers.{layer}.";
-                layers[layer] = [.. LoraTargets.All.Select(target => ReadLayer(prefix, target))];
-                norms.AddRange([Norm(prefix + "input_layernorm.weight"), Norm(prefix + "post_attention_layernorm.weight")]);
+                matrices[layer] = [.. LoraTargets.All.Select(target => ReadLayer(prefix, target))];
+                vectors[layer] = LayerVectors.Read(reader, config, layer);
+                owned.AddRange(vectors[layer].OfType<Tensor>());
             }
-            norms.Add(Norm("model.norm.weight"));
             reader.RequireComplete();
-            var restored = new DecoderLayer(config, 0, (_, shape) => Own(empty(shape, ScalarType.Float32).DetachFromDisposeScope()));
-            return new QuantizedWeights(config, new KernelWeights(config, embedding, head, layers, norms, owned), norms, restored, reader.Digest());
+            // One memory for the matrices of any layer.
+            Tensor[] shared = [.. matrices[0].Select(matrix => Own(empty(matrix.Rows, matrix.Columns, ScalarType.Float32).DetachFromDisposeScope()))];
+            DecoderLayer[] restored = [.. vectors.Select(layer => new DecoderLayer(shared, layer))];
+            return new QuantizedWeights(new KernelWeights(config, embedding, head, finalNorm, matrices, vectors, owned), finalNorm, restored, reader.Digest());
         }
         catch
         {
@@ -73,7 +73,6 @@ public sealed class QuantizedWeights : BaseWeights
             return item;
         }
 
-        Tensor Norm(string name) => Own(reader.Take(name, config.HiddenSize));
         KernelMatrix ReadLayer(string prefix, LoraTarget target)
         {
             (int input, int output) = PeftFolder.Shape(config, target);
@@ -85,13 +84,9 @@ public sealed class QuantizedWeights : BaseWeights
 
     public override unsafe DecoderLayer TrainingLayer(int layer)
     {
-        using var _ = no_grad();
-        using var scope = NewDisposeScope(); // copy_ answers with a new tensor object
-        restored.AttentionNorm.copy_(norms[2 * layer]);
-        restored.MlpNorm.copy_(norms[(2 * layer) + 1]);
         foreach (LoraTarget target in LoraTargets.All)
-            Restore(Kernels[layer, target], TensorMemory.Floats(restored[target]));
-        return restored;
+            Restore(Kernels[layer, target], TensorMemory.Floats(restored[layer][target]));
+        return restored[layer];
     }
 
     public override unsafe Tensor TrainingHead()

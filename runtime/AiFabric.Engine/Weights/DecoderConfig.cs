@@ -1,18 +1,20 @@
 using System.Text.Json;
+using AiFabric.Engine.Weights.Families;
 using AiFabric.Engine.Weights.Gguf;
 
 namespace AiFabric.Engine.Weights;
 
-/// <summary>The shape of a Llama decoder, as a Hugging Face <c>config.json</c> states it.</summary>
+/// <summary>
+/// The shape of a decoder, and what its family does differently from Llama, as data: passes read these fields and know no family. A Hugging
+/// Face <c>config.json</c> becomes one of these in <see cref="DecoderFamilies"/>.
+/// </summary>
 public sealed record DecoderConfig
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
     private static readonly string[] Architectures = ["LlamaForCausalLM"];
 
     /// <summary>No model comes near these; a file that claims more would have memory reserved for it before its weights show the lie.</summary>
-    internal const int MostLayers = 10_000, MostPositions = Most;
-
-    private const int Most = 1 << 24;
+    internal const int MostLayers = 10_000, MostPositions = ConfigFields.Most;
 
     public required int HiddenSize { get; init; }
 
@@ -33,7 +35,46 @@ public sealed record DecoderConfig
 
     public double NormEpsilon { get; init; } = 1e-6;
 
-    public double RopeTheta { get; init; } = 10_000;
+    /// <summary>
+    /// What a norm's weight lacks in the files: Gemma stores w and multiplies by 1 + w. It is added while the weights are read, so that
+    /// weights in memory lack nothing.
+    /// </summary>
+    public double NormOffset { get; init; }
+
+    /// <summary>Rotary embeddings of the layers that <see cref="AttentionByLayer"/> does not name.</summary>
+    public Rope Rope { get; init; } = new(10_000);
+
+    /// <summary>By layer: how far it sees and how it turns. Empty where all see everything and turn by <see cref="Rope"/>.</summary>
+    public IReadOnlyList<LayerAttention> AttentionByLayer { get; init; } = [];
+
+    /// <summary>Scores are divided by its root; the head size where it is absent.</summary>
+    public double? QueryPreAttentionScalar { get; init; }
+
+    /// <summary>c, where scores s become c · tanh(s / c) before the softmax.</summary>
+    public double? AttentionSoftCap { get; init; }
+
+    /// <summary>c, where logits l become c · tanh(l / c).</summary>
+    public double? LogitSoftCap { get; init; }
+
+    /// <summary>Whether heads of queries and keys are normed, each by the same weights [headDim], before they turn.</summary>
+    public bool QueryKeyNorms { get; init; }
+
+    /// <summary>Whether what attention and the MLP give is normed before it joins the residual.</summary>
+    public bool OutputNorms { get; init; }
+
+    /// <summary>Whether the projections to queries, keys and values add a bias.</summary>
+    public bool QueryKeyValueBias { get; init; }
+
+    /// <summary>Whether attention's output projection adds a bias.</summary>
+    public bool OutputBias { get; init; }
+
+    /// <summary>Whether the MLP's three matrices add a bias.</summary>
+    public bool MlpBias { get; init; }
+
+    public Activation Activation { get; init; }
+
+    /// <summary>Factor on the embeddings where they enter the first layer. A tied head is not scaled.</summary>
+    public double EmbeddingScale { get; init; } = 1;
 
     /// <summary>Whether the output projection is the embedding matrix.</summary>
     public bool TieWordEmbeddings { get; init; }
@@ -43,8 +84,14 @@ public sealed record DecoderConfig
     /// <summary>The tokens that end a text; may be empty.</summary>
     public IReadOnlyList<int> EndOfSequenceIds { get; init; } = [];
 
+    /// <summary>Factor on queries beside the usual 1 / √headDim.</summary>
+    internal double QueryFactor => Math.Sqrt(HeadSize / (QueryPreAttentionScalar ?? HeadSize));
+
+    /// <summary>How a layer attends.</summary>
+    public LayerAttention AttentionOf(int layer) => AttentionByLayer.Count == 0 ? new LayerAttention(null, Rope) : AttentionByLayer[layer];
+
     /// <summary>Reads <c>config.json</c> of a model folder or, where the weights are a GGUF file, its metadata.</summary>
-    /// <exception cref="CheckpointException">The file is missing or unreadable, a field is missing or senseless, or the architecture is not supported.</exception>
+    /// <exception cref="CheckpointException">The file is missing or unreadable, a field is missing or senseless, or the model does what the engine does not.</exception>
     public static DecoderConfig Load(string folder)
     {
         if (GgufPath.Of(folder) is { } weights)
@@ -72,7 +119,7 @@ public sealed record DecoderConfig
         try
         {
             using var document = JsonDocument.Parse(json);
-            return Read(new JsonFields(document.RootElement, file));
+            return DecoderFamilies.Read(new ConfigFields(document.RootElement, file));
         }
         // A string that is no Unicode text is found only when it is read.
         catch (Exception e) when (e is JsonException or InvalidOperationException)
@@ -81,144 +128,53 @@ public sealed record DecoderConfig
         }
     }
 
-    /// <summary>The <c>config.json</c> text of this shape.</summary>
+    /// <summary>The <c>config.json</c> text of this shape, which must be a plain Llama's.</summary>
     /// <param name="torchType">The stored weights' type, for example <c>bfloat16</c>.</param>
-    public string ToJson(string torchType) => JsonSerializer.Serialize(
-        new Dictionary<string, object?>
-        {
-            ["architectures"] = Architectures,
-            ["model_type"] = "llama",
-            ["hidden_act"] = "silu",
-            ["hidden_size"] = HiddenSize,
-            ["intermediate_size"] = IntermediateSize,
-            ["num_hidden_layers"] = Layers,
-            ["num_attention_heads"] = Heads,
-            ["num_key_value_heads"] = KeyValueHeads,
-            ["head_dim"] = HeadSize,
-            ["vocab_size"] = VocabularySize,
-            ["max_position_embeddings"] = MaximumPositions,
-            ["rms_norm_eps"] = NormEpsilon,
-            ["rope_theta"] = RopeTheta,
-            ["rope_scaling"] = null,
-            ["attention_bias"] = false,
-            ["mlp_bias"] = false,
-            ["tie_word_embeddings"] = TieWordEmbeddings,
-            ["bos_token_id"] = BeginOfSequenceId,
-            ["eos_token_id"] = EndOfSequenceIds.Count == 1 ? EndOfSequenceIds[0] : EndOfSequenceIds,
-            ["torch_dtype"] = torchType,
-        },
-        Indented) + "\n";
-
-    private static DecoderConfig Read(JsonFields fields)
+    /// <exception cref="InvalidOperationException">The shape has what a plain Llama has not.</exception>
+    public string ToJson(string torchType)
     {
-        fields.RefuseUnless("model_type", "llama");
-        fields.RefuseUnlessDefault("hidden_act", "silu");
-        fields.RefuseUnlessDefault("attention_bias", "False");
-        fields.RefuseUnlessDefault("mlp_bias", "False");
-        fields.RefuseIfPresent("rope_scaling", "scaled rotary embeddings are not supported");
-        fields.RefuseIfPresent("rope_parameters", "state rope_theta at the top level; scaled rotary embeddings are not supported");
-        fields.RefuseIfPresent("quantization_config", "quantized checkpoints are not supported; use bf16, fp16 or fp32 weights");
-
-        int hidden = fields.Size("hidden_size");
-        int heads = fields.Size("num_attention_heads");
-        int keyValueHeads = fields.Size("num_key_value_heads", heads);
-        if (heads % keyValueHeads != 0)
-            throw fields.Error($"num_attention_heads ({heads}) must be a multiple of num_key_value_heads ({keyValueHeads})");
-        int headSize = fields.Size("head_dim", hidden / heads);
-        if (headSize % 2 != 0 || headSize == 0)
-            throw fields.Error($"head_dim ({headSize}) must be even and above 0, because rotary embeddings turn pairs");
-        if ((long)heads * headSize > Most)
-            throw fields.Error($"num_attention_heads ({heads}) times head_dim ({headSize}) is above {Most}");
-        int layers = fields.Size("num_hidden_layers");
-        if (layers > MostLayers)
-            throw fields.Error($"num_hidden_layers is {layers}; at most {MostLayers} are supported");
-        return new DecoderConfig
-        {
-            HiddenSize = hidden,
-            IntermediateSize = fields.Size("intermediate_size"),
-            Layers = layers,
-            Heads = heads,
-            KeyValueHeads = keyValueHeads,
-            HeadSize = headSize,
-            VocabularySize = fields.Size("vocab_size"),
-            MaximumPositions = fields.Size("max_position_embeddings", 2048),
-            NormEpsilon = fields.Positive("rms_norm_eps", 1e-6),
-            RopeTheta = fields.Positive("rope_theta", 10_000),
-            TieWordEmbeddings = fields.Flag("tie_word_embeddings"),
-            BeginOfSequenceId = fields.Ids("bos_token_id") is [var first, ..] ? first : null,
-            EndOfSequenceIds = fields.Ids("eos_token_id"),
-        };
+        string json = JsonSerializer.Serialize(LlamaFields(torchType), Indented) + "\n";
+        // Lists are compared as objects, so they are set aside.
+        var read = Parse(json, "config.json") with { EndOfSequenceIds = EndOfSequenceIds };
+        return read == this ? json : throw new InvalidOperationException("Only a plain Llama's shape can be written.");
     }
 
-    private readonly record struct JsonFields(JsonElement Root, string File)
+    private Dictionary<string, object?> LlamaFields(string torchType) => new()
     {
-        public CheckpointException Error(string problem) => new($"{File}: {problem}.");
-
-        public void RefuseUnless(string name, string only)
-        {
-            string found = Get(name)?.ToString() ?? "(absent)";
-            if (found != only)
-                throw Error($"{name} is '{found}'; only '{only}' is supported");
-        }
-
-        public void RefuseUnlessDefault(string name, string only)
-        {
-            if (Get(name) is not null)
-                RefuseUnless(name, only);
-        }
-
-        public void RefuseIfPresent(string name, string reason)
-        {
-            if (Get(name) is { } value)
-                throw Error($"{name} is {value.GetRawText()}: {reason}");
-        }
-
-        public int Size(string name, int? absent = null)
-        {
-            if (Get(name) is not { } value)
-                return absent ?? throw Error($"{name} is missing");
-            return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int size) && size is > 0 and <= Most
-                ? size
-                : throw Error($"{name} is {value.GetRawText()}; it must be a positive integer up to {Most}");
-        }
-
-        public double Positive(string name, double absent)
-        {
-            if (Get(name) is not { } value)
-                return absent;
-            return value.ValueKind == JsonValueKind.Number && value.GetDouble() is > 0 and < double.PositiveInfinity and var number
-                ? number
-                : throw Error($"{name} is {value.GetRawText()}; it must be a positive number");
-        }
-
-        public bool Flag(string name) => Get(name) switch
-        {
-            null or { ValueKind: JsonValueKind.False } => false,
-            { ValueKind: JsonValueKind.True } => true,
-            { } value => throw Error($"{name} is {value.GetRawText()}; it must be true or false"),
-        };
-
-        public IReadOnlyList<int> Ids(string name)
-        {
-            var file = this;
-            return Get(name) switch
-            {
-                null => [],
-                { ValueKind: JsonValueKind.Array } list => [.. list.EnumerateArray().Select(item => file.Id(name, item))],
-                { } single => [Id(name, single)],
-            };
-        }
-
-        private int Id(string name, JsonElement value) =>
-            value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int id) && id >= 0
-                ? id
-                : throw Error($"{name} is {value.GetRawText()}; it must be a token id");
-
-        private JsonElement? Get(string name)
-        {
-            if (Root.ValueKind != JsonValueKind.Object)
-                throw Error("the top level is not an object");
-            return Root.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
-        }
-    }
+        ["architectures"] = Architectures,
+        ["model_type"] = "llama",
+        ["hidden_act"] = "silu",
+        ["hidden_size"] = HiddenSize,
+        ["intermediate_size"] = IntermediateSize,
+        ["num_hidden_layers"] = Layers,
+        ["num_attention_heads"] = Heads,
+        ["num_key_value_heads"] = KeyValueHeads,
+        ["head_dim"] = HeadSize,
+        ["vocab_size"] = VocabularySize,
+        ["max_position_embeddings"] = MaximumPositions,
+        ["rms_norm_eps"] = NormEpsilon,
+        ["rope_theta"] = Rope.Theta,
+        ["rope_scaling"] = null,
+        ["attention_bias"] = QueryKeyValueBias,
+        ["mlp_bias"] = MlpBias,
+        ["tie_word_embeddings"] = TieWordEmbeddings,
+        ["bos_token_id"] = BeginOfSequenceId,
+        ["eos_token_id"] = EndOfSequenceIds.Count == 1 ? EndOfSequenceIds[0] : EndOfSequenceIds,
+        ["torch_dtype"] = torchType,
+    };
 }
+
+/// <summary>What the MLP's gate goes through before it multiplies.</summary>
+public enum Activation
+{
+    /// <summary>x · σ(x) (arXiv 1702.03118).</summary>
+    Silu,
+
+    /// <summary>GELU in its approximation by tanh (arXiv 1606.08415), <c>gelu_pytorch_tanh</c>.</summary>
+    GeluTanh,
+}
+
+/// <summary>How a layer attends.</summary>
+/// <param name="Window">Positions that a query sees, its own among them; null for all before it.</param>
+/// <param name="Rope">How queries and keys turn; null where they carry no position (NoPE, arXiv 2501.18795).</param>
+public readonly record struct LayerAttention(int? Window, Rope? Rope);

@@ -29,7 +29,6 @@ internal static class Commands
         VocabularySize = VocabularySize,
         MaximumPositions = 512,
         NormEpsilon = 1e-5,
-        RopeTheta = 10_000,
         TieWordEmbeddings = true,
         BeginOfSequenceId = 1,
         EndOfSequenceIds = [0],

@@ -1,6 +1,5 @@
 using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Execution;
-using AiFabric.Engine.Interop;
 using AiFabric.Engine.Kernels;
 using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Models;
@@ -42,23 +41,7 @@ public sealed class KernelPassTests : IDisposable
     public void Logits_of_8_bit_weights_equal_the_tensor_pass_on_the_restored_weights()
     {
         using var quantized = QuantizedWeights.Load(model.Path);
-        using var dense = DecoderWeights.Load(model.Path, ScalarType.Float32, CPU);
-        using (no_grad())
-        {
-            using var scope = NewDisposeScope();
-            for (int layer = 0; layer < model.Config.Layers; layer++)
-            {
-                var restored = quantized.TrainingLayer(layer);
-                foreach (var target in LoraTargets.All)
-                {
-                    // Half a step of the largest weight of a block at most.
-                    Assert.InRange((dense.Layers[layer][target] - restored[target]).abs().max().item<float>(), 1e-6, 0.02);
-                    dense.Layers[layer][target].copy_(restored[target]);
-                }
-            }
-            dense.Head.copy_(quantized.TrainingHead());
-            CopyEmbedding(quantized, dense);
-        }
+        using var dense = RestoredWeights.Load(model.Path, quantized);
         using var adapter = model.Adapter("a", 3, 5);
         using var tensors = new TorchPass(dense, Blocks, BlockSize, _ => adapter);
         using var kernels = new KernelPass(quantized.Kernels, KernelSet.Best, 1, Blocks, BlockSize, _ => adapter);
@@ -117,15 +100,5 @@ public sealed class KernelPassTests : IDisposable
         var sequence = new Sequence(new SequenceId(1), request, 1, seed: 0, adapter, BlockSize);
         Assert.True(sequence.Blocks.TryGrow(pool, tokens.Length));
         return new BatchRows(sequence, start, count, Samples: true);
-    }
-
-    private static unsafe void CopyEmbedding(QuantizedWeights from, DecoderWeights to)
-    {
-        using var row = empty(from.Config.HiddenSize, ScalarType.Float32);
-        for (int token = 0; token < from.Config.VocabularySize; token++)
-        {
-            KernelSet.Best.Restore(from.Kernels.Embedding, token, TensorMemory.Floats(row));
-            to.Embedding[token].copy_(row);
-        }
     }
 }

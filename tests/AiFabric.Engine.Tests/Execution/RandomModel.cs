@@ -14,24 +14,18 @@ internal sealed class RandomModel : IDisposable
     private readonly long tensorsBefore;
 
     public RandomModel(bool tied = false, int seed = 1)
+        : this(Plain(tied).ToJson("float32"), seed)
+    {
+    }
+
+    /// <param name="config">The text of its config.json.</param>
+    /// <param name="seed">Of its weights.</param>
+    public RandomModel(string config, int seed = 1)
     {
         TorchRuntime.EnsureLoaded();
         tensorsBefore = Tensor.TotalCount;
-        Config = new DecoderConfig
-        {
-            HiddenSize = 32,
-            IntermediateSize = 48,
-            Layers = 2,
-            Heads = 4,
-            KeyValueHeads = 2,
-            HeadSize = 8,
-            VocabularySize = 300,
-            MaximumPositions = 256,
-            NormEpsilon = 1e-5,
-            TieWordEmbeddings = tied,
-            EndOfSequenceIds = [1],
-        };
-        folder.Write("config.json", Config.ToJson("float32"));
+        Config = DecoderConfig.Parse(config, "config.json");
+        folder.Write("config.json", config);
         folder.Write("tokenizer.json", TokenizerText());
         using var scope = NewDisposeScope();
         SafetensorsWriter.Write(folder.File("model.safetensors"), RandomWeights(Config, seed));
@@ -85,6 +79,21 @@ internal sealed class RandomModel : IDisposable
         Xunit.Assert.Equal(tensorsBefore, Tensor.TotalCount);
     }
 
+    private static DecoderConfig Plain(bool tied) => new()
+    {
+        HiddenSize = 32,
+        IntermediateSize = 48,
+        Layers = 2,
+        Heads = 4,
+        KeyValueHeads = 2,
+        HeadSize = 8,
+        VocabularySize = 300,
+        MaximumPositions = 256,
+        NormEpsilon = 1e-5,
+        TieWordEmbeddings = tied,
+        EndOfSequenceIds = [1],
+    };
+
     private (int Outputs, int Inputs) Shape(LoraTarget target) => target switch
     {
         LoraTarget.Query => (Config.Heads * Config.HeadSize, Config.HiddenSize),
@@ -101,24 +110,40 @@ internal sealed class RandomModel : IDisposable
         var tensors = new Dictionary<string, Tensor>
         {
             ["model.embed_tokens.weight"] = randn(config.VocabularySize, hidden) * 0.5,
-            ["model.norm.weight"] = 1 + (randn(hidden) * 0.1),
+            ["model.norm.weight"] = Norm(hidden),
         };
         if (!config.TieWordEmbeddings)
             tensors["lm_head.weight"] = randn(config.VocabularySize, hidden) * 0.5;
         for (int layer = 0; layer < config.Layers; layer++)
         {
             string prefix = $"model.layers.{layer}.";
-            tensors[prefix + "input_layernorm.weight"] = 1 + (randn(hidden) * 0.1);
+            tensors[prefix + "input_layernorm.weight"] = Norm(hidden);
             tensors[prefix + "self_attn.q_proj.weight"] = Matrix(queries, hidden);
             tensors[prefix + "self_attn.k_proj.weight"] = Matrix(keys, hidden);
             tensors[prefix + "self_attn.v_proj.weight"] = Matrix(keys, hidden);
             tensors[prefix + "self_attn.o_proj.weight"] = Matrix(hidden, queries);
-            tensors[prefix + "post_attention_layernorm.weight"] = 1 + (randn(hidden) * 0.1);
+            tensors[prefix + "post_attention_layernorm.weight"] = Norm(hidden);
             tensors[prefix + "mlp.gate_proj.weight"] = Matrix(config.IntermediateSize, hidden);
             tensors[prefix + "mlp.up_proj.weight"] = Matrix(config.IntermediateSize, hidden);
             tensors[prefix + "mlp.down_proj.weight"] = Matrix(hidden, config.IntermediateSize);
+            AddFamilys(prefix);
         }
         return tensors;
+
+        void AddFamilys(string prefix)
+        {
+            string[] norms = [.. config.QueryKeyNorms ? ["self_attn.q_norm", "self_attn.k_norm"] : Array.Empty<string>(),
+                .. config.OutputNorms ? ["pre_feedforward_layernorm", "post_feedforward_layernorm"] : Array.Empty<string>()];
+            foreach (string name in norms)
+                tensors[$"{prefix}{name}.weight"] = Norm(name.StartsWith("self", StringComparison.Ordinal) ? config.HeadSize : hidden);
+            string[] biased = [.. config.QueryKeyValueBias ? ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"] : Array.Empty<string>(),
+                .. config.OutputBias ? ["self_attn.o_proj"] : Array.Empty<string>(),
+                .. config.MlpBias ? ["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"] : Array.Empty<string>()];
+            foreach (string name in biased)
+                tensors[$"{prefix}{name}.bias"] = randn(tensors[$"{prefix}{name}.weight"].shape[0]) * 0.3;
+        }
+
+        Tensor Norm(int size) => 1 - config.NormOffset + (randn(size) * 0.1);
     }
 
     // Larger than usual initialization, so that attention and MLP matter in two layers.

@@ -18,29 +18,38 @@ internal sealed class Reference(string folder, DecoderConfig config) : IDisposab
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         int n = tokens.Count;
-        var x = Weight("model.embed_tokens.weight").index_select(0, tensor(tokens.Select(t => (long)t).ToArray()));
+        var x = Weight("model.embed_tokens.weight").index_select(0, tensor(tokens.Select(t => (long)t).ToArray())) * config.EmbeddingScale;
         for (int layer = 0; layer < config.Layers; layer++)
         {
             string prefix = $"model.layers.{layer}.";
-            var h = Norm(x, Weight(prefix + "input_layernorm.weight"));
-            var q = Rotate(Linear(h, layer, LoraTarget.Query, adapter).view(n, config.Heads, config.HeadSize));
-            var k = Rotate(Linear(h, layer, LoraTarget.Key, adapter).view(n, config.KeyValueHeads, config.HeadSize));
+            var attention = config.AttentionOf(layer);
+            var h = Norm(x, prefix + "input_layernorm.weight");
+            var q = Heads(h, layer, LoraTarget.Query, adapter, prefix + "self_attn.q_norm.weight", attention.Rope);
+            var k = Heads(h, layer, LoraTarget.Key, adapter, prefix + "self_attn.k_norm.weight", attention.Rope);
             var v = Linear(h, layer, LoraTarget.Value, adapter).view(n, config.KeyValueHeads, config.HeadSize);
-            x = x + Linear(Attend(q, k, v), layer, LoraTarget.Output, adapter);
-            h = Norm(x, Weight(prefix + "post_attention_layernorm.weight"));
-            var gate = Linear(h, layer, LoraTarget.Gate, adapter);
-            x = x + Linear(gate * gate.sigmoid() * Linear(h, layer, LoraTarget.Up, adapter), layer, LoraTarget.Down, adapter);
+            var mixed = Linear(Attend(q, k, v, attention.Window ?? n), layer, LoraTarget.Output, adapter);
+            x = x + (config.OutputNorms ? Norm(mixed, prefix + "post_attention_layernorm.weight") : mixed);
+            h = Norm(x, prefix + (config.OutputNorms ? "pre_feedforward_layernorm.weight" : "post_attention_layernorm.weight"));
+            var gated = Activated(Linear(h, layer, LoraTarget.Gate, adapter)) * Linear(h, layer, LoraTarget.Up, adapter);
+            var down = Linear(gated, layer, LoraTarget.Down, adapter);
+            x = x + (config.OutputNorms ? Norm(down, prefix + "post_feedforward_layernorm.weight") : down);
         }
         return x.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>[n, vocab], Float64.</summary>
+    public Tensor Logits(IReadOnlyList<int> tokens, LoraAdapter? adapter = null)
+    {
+        using var scope = NewDisposeScope();
+        var head = Weight(config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight");
+        return Capped(matmul(Norm(Hidden(tokens, adapter), "model.norm.weight"), head.t()), config.LogitSoftCap).MoveToOuterDisposeScope();
     }
 
     /// <summary>[n, vocab] natural log probabilities, Float64.</summary>
     public Tensor Logprobs(IReadOnlyList<int> tokens, LoraAdapter? adapter = null)
     {
         using var scope = NewDisposeScope();
-        var head = Weight(config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight");
-        var logits = matmul(Norm(Hidden(tokens, adapter), Weight("model.norm.weight")), head.t());
-        return nn.functional.log_softmax(logits, 1).MoveToOuterDisposeScope();
+        return nn.functional.log_softmax(Logits(tokens, adapter), 1).MoveToOuterDisposeScope();
     }
 
     /// <summary>[hidden] Float64: the mean of the states after the final norm.</summary>
@@ -75,33 +84,51 @@ internal sealed class Reference(string folder, DecoderConfig config) : IDisposab
         var weight = Weight($"model.layers.{layer}.{target.ModulePath()}.weight");
         if (adapter?[layer, target] is { } pair)
             weight = weight + (matmul(pair.B.to(ScalarType.Float64), pair.A.to(ScalarType.Float64)) * adapter.Scale);
-        return matmul(x, weight.t());
+        string bias = $"model.layers.{layer}.{target.ModulePath()}.bias";
+        return file.Tensors.ContainsKey(bias) ? matmul(x, weight.t()) + Weight(bias) : matmul(x, weight.t());
     }
 
-    private Tensor Norm(Tensor x, Tensor weight) => x / (x.pow(2).mean([1], keepdim: true) + config.NormEpsilon).sqrt() * weight;
+    private Tensor Norm(Tensor x, string weight) =>
+        x / (x.pow(2).mean([-1], keepdim: true) + config.NormEpsilon).sqrt() * (Weight(weight) + config.NormOffset);
 
-    private Tensor Rotate(Tensor x)
+    private Tensor Heads(Tensor x, int layer, LoraTarget target, LoraAdapter? adapter, string norm, Rope? rope)
+    {
+        var heads = Linear(x, layer, target, adapter).view(x.shape[0], -1, config.HeadSize);
+        if (config.QueryKeyNorms)
+            heads = Norm(heads, norm);
+        return rope is null ? heads : Rotate(heads, rope);
+    }
+
+    private Tensor Rotate(Tensor x, Rope rope)
     {
         long n = x.shape[0], half = config.HeadSize / 2;
+        double[] frequencies = rope.Frequencies(config.HeadSize);
         var angles = zeros(n, half, ScalarType.Float64);
         for (long position = 0; position < n; position++)
         {
             for (long i = 0; i < half; i++)
-                angles[position, i] = position * Math.Pow(config.RopeTheta, -2.0 * i / config.HeadSize);
+                angles[position, i] = position * frequencies[i];
         }
         var (cos, sin) = (cat([angles.cos(), angles.cos()], 1).unsqueeze(1), cat([angles.sin(), angles.sin()], 1).unsqueeze(1));
         var turned = cat([-x.narrow(2, half, half), x.narrow(2, 0, half)], 2);
-        return (x * cos) + (turned * sin);
+        return ((x * cos) + (turned * sin)) * rope.Magnitude;
     }
 
-    private Tensor Attend(Tensor q, Tensor k, Tensor v)
+    private Tensor Activated(Tensor x) => config.Activation == Activation.Silu
+        ? x * x.sigmoid()
+        : x * 0.5 * (1 + (Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))).tanh());
+
+    private static Tensor Capped(Tensor x, double? cap) => cap is { } most ? most * (x / most).tanh() : x;
+
+    private Tensor Attend(Tensor q, Tensor k, Tensor v, int window)
     {
         long n = q.shape[0], groups = config.Heads / config.KeyValueHeads;
         var keys = k.repeat_interleave(groups, 1).transpose(0, 1);
         var values = v.repeat_interleave(groups, 1).transpose(0, 1);
-        var scores = matmul(q.transpose(0, 1), keys.transpose(1, 2)) / Math.Sqrt(config.HeadSize);
-        var future = ones(n, n, ScalarType.Bool).triu(1);
-        var mixed = matmul(nn.functional.softmax(scores.masked_fill(future, double.NegativeInfinity), 2), values);
+        var scores = Capped(
+            matmul(q.transpose(0, 1), keys.transpose(1, 2)) / Math.Sqrt(config.QueryPreAttentionScalar ?? config.HeadSize), config.AttentionSoftCap);
+        var unseen = ones(n, n, ScalarType.Bool).triu(1) | ones(n, n, ScalarType.Bool).tril(-window);
+        var mixed = matmul(nn.functional.softmax(scores.masked_fill(unseen, double.NegativeInfinity), 2), values);
         return mixed.transpose(0, 1).reshape(n, config.Heads * config.HeadSize);
     }
 }

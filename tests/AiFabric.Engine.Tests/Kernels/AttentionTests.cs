@@ -13,14 +13,30 @@ public sealed unsafe class AttentionTests
     [MemberData(nameof(Widths))]
     public void Attention_over_scattered_blocks_equals_the_formula(int bits)
     {
-        var shapes = Gen.Select(Gen.Int[1, 16], Gen.Int[0, 60], Gen.Int[1, 4], Gen.Int[1, 3], OneOf(1, 3, 4, 16), OneOf(2, 8, 20, 64, 80));
-        shapes.Sample((count, position, group, keyHeads, blockSize, headSize) =>
+        var places = Gen.Select(Gen.Int[1, 16], Gen.Int[0, 60], OneOf(1, 3, 4, 16));
+        var shapes = Gen.Select(
+            Gen.Int[1, 4], Gen.Int[1, 3], OneOf(2, 8, 20, 64, 80), OneOf(1, 5, 16, 33, int.MaxValue), OneOf(0, 2), Gen.Float[0.1f, 0.5f],
+            (group, keyHeads, headSize, window, cap, scale) => new AttentionShape(keyHeads * group, keyHeads, headSize, scale, cap, window));
+        Gen.Select(places, shapes).Sample((place, shape) =>
         {
             using var pool = new KernelPool(2);
-            var test = new Case(count, position, group, keyHeads, blockSize, headSize);
+            var test = new Case(shape, count: place.Item1, position: place.Item2, blockSize: place.Item3);
             float[] result = test.Run(KernelSet.Supported.Single(set => set.Bits == bits), pool);
             test.Expect(result);
-        }, iter: 80, threads: 1);
+        }, iter: 150, threads: 1);
+    }
+
+    [Theory]
+    [MemberData(nameof(Widths))]
+    public void A_row_has_the_same_bits_whatever_rows_share_its_entry(int bits)
+    {
+        using var pool = new KernelPool(1);
+        var kernels = KernelSet.Supported.Single(set => set.Bits == bits);
+        var test = new Case(new AttentionShape(4, 2, 40, 0.3f, SoftCap: 3, Window: 9), count: 16, position: 21, blockSize: 4);
+
+        float[] together = test.Run(kernels, pool), alone = test.Run(kernels, pool, rowsPerEntry: 1);
+
+        Assert.Equal(together, alone);
     }
 
     [Theory]
@@ -75,24 +91,22 @@ public sealed unsafe class AttentionTests
     /// <summary>One sequence in a cache whose unused slots hold what no number equals.</summary>
     private sealed class Case
     {
+        private readonly AttentionShape shape;
         private readonly int count;
         private readonly int position;
-        private readonly int group;
-        private readonly int keyHeads;
         private readonly int blockSize;
-        private readonly int headSize;
         private readonly int[] blocks;
         private readonly float[] queries;
         private readonly float[] keys;
         private readonly float[] values;
 
-        public Case(int count, int position, int group, int keyHeads, int blockSize, int headSize)
+        public Case(AttentionShape shape, int count, int position, int blockSize)
         {
-            (this.count, this.position, this.group, this.keyHeads, this.blockSize, this.headSize) = (count, position, group, keyHeads, blockSize, headSize);
-            int used = (position + count + blockSize - 1) / blockSize, slot = keyHeads * headSize;
+            (this.shape, this.count, this.position, this.blockSize) = (shape, count, position, blockSize);
+            int used = (position + count + blockSize - 1) / blockSize, slot = shape.KeyHeads * shape.HeadSize;
             using var random = new TestMatrices(count + position);
             blocks = [.. Enumerable.Range(0, used).Select(i => 2 * (used - i))]; // Backwards, with gaps.
-            queries = [.. random.Random(count * keyHeads * group * headSize).Select(v => 3 * v)];
+            queries = [.. random.Random(count * shape.Heads * shape.HeadSize).Select(v => 3 * v)];
             (keys, values) = (new float[((2 * used) + 1) * blockSize * slot], new float[((2 * used) + 1) * blockSize * slot]);
             keys.AsSpan().Fill(float.NaN);
             values.AsSpan().Fill(float.NaN);
@@ -103,14 +117,26 @@ public sealed unsafe class AttentionTests
             }
         }
 
-        public float[] Run(KernelSet kernels, KernelPool pool)
+        public float[] Run(KernelSet kernels, KernelPool pool, int rowsPerEntry = KernelSet.AttentionRowsPerEntry)
         {
             float[] result = new float[queries.Length];
             fixed (float* q = queries, k = keys, v = values, y = result)
             fixed (int* table = blocks)
             {
-                var entry = new AttentionRows { First = 0, Count = count, Position = position, Blocks = table, BlockSize = blockSize, Keys = k, Values = v };
-                kernels.Attend(pool, [entry], q, y, keyHeads * group, keyHeads, headSize);
+                for (int first = 0; first < count; first += rowsPerEntry)
+                {
+                    var entry = new AttentionRows
+                    {
+                        First = first,
+                        Count = Math.Min(rowsPerEntry, count - first),
+                        Position = position + first,
+                        Blocks = table,
+                        BlockSize = blockSize,
+                        Keys = k,
+                        Values = v,
+                    };
+                    kernels.Attend(pool, [entry], q, y, shape);
+                }
             }
             return result;
         }
@@ -119,20 +145,24 @@ public sealed unsafe class AttentionTests
         {
             for (int row = 0; row < count; row++)
             {
-                for (int head = 0; head < keyHeads * group; head++)
+                for (int head = 0; head < shape.Heads; head++)
                     ExpectHead(result, row, head);
             }
         }
 
         private void ExpectHead(float[] result, int row, int head)
         {
-            int at = ((row * keyHeads * group) + head) * headSize, keyHead = head / group * headSize, visible = position + row + 1;
-            double[] shares = [.. Enumerable.Range(0, visible).Select(p =>
-                Math.Exp(Enumerable.Range(0, headSize).Sum(d => (double)queries[at + d] * keys[Slot(p) + keyHead + d]) / Math.Sqrt(headSize)))];
+            int headSize = shape.HeadSize, at = ((row * shape.Heads) + head) * headSize, keyHead = head / shape.Group * headSize, last = position + row;
+            int[] seen = [.. Enumerable.Range(0, last + 1).Where(p => last - p < shape.Window)];
+            double[] shares = [.. seen.Select(p =>
+            {
+                double score = shape.Scale * Enumerable.Range(0, headSize).Sum(d => (double)queries[at + d] * keys[Slot(p) + keyHead + d]);
+                return Math.Exp(shape.SoftCap == 0 ? score : shape.SoftCap * Math.Tanh(score / shape.SoftCap));
+            })];
             for (int d = 0; d < headSize; d++)
-                Assert.Equal(Enumerable.Range(0, visible).Sum(p => shares[p] * values[Slot(p) + keyHead + d]) / shares.Sum(), result[at + d], 2e-5);
+                Assert.Equal(seen.Zip(shares, (p, share) => share * values[Slot(p) + keyHead + d]).Sum() / shares.Sum(), result[at + d], 2e-5);
         }
 
-        private int Slot(int p) => ((blocks[p / blockSize] * blockSize) + (p % blockSize)) * keyHeads * headSize;
+        private int Slot(int p) => ((blocks[p / blockSize] * blockSize) + (p % blockSize)) * shape.KeyHeads * shape.HeadSize;
     }
 }

@@ -1,4 +1,5 @@
 using AiFabric.Engine.Kernels;
+using AiFabric.Engine.Weights;
 using CsCheck;
 using Xunit;
 
@@ -57,37 +58,63 @@ public sealed unsafe class KernelTests
     [MemberData(nameof(Widths))]
     public void Norms_equal_the_formula(int bits)
     {
-        Gen.Select(Gen.Int[1, 100], Gen.Int[1, 5]).Sample((width, rows) =>
+        Gen.Select(Gen.Int[1, 100], Gen.Int[1, 5], Gen.Bool).Sample((width, rows, adds) =>
         {
             using var pool = new KernelPool(1);
             using var matrices = new TestMatrices(width);
-            float[] x = matrices.Random(rows * width), weight = matrices.Random(width), result = new float[rows * width];
+            float[] x = matrices.Random(rows * width), weight = matrices.Random(width), result = matrices.Random(rows * width), before = [.. result];
             fixed (float* input = x, w = weight, y = result)
-                Set(bits).Norm(pool, input, w, y, rows, width, 1e-5f);
+                Set(bits).Norm(pool, input, w, y, rows, width, 1e-5f, adds);
             for (int row = 0; row < rows; row++)
             {
                 double mean = x.Skip(row * width).Take(width).Average(v => (double)v * v);
-                for (int i = 0; i < width; i++)
-                    Assert.Equal(x[(row * width) + i] / Math.Sqrt(mean + 1e-5) * weight[i], result[(row * width) + i], 1e-5);
+                for (int i = row * width; i < (row + 1) * width; i++)
+                    Assert.Equal((adds ? before[i] : 0) + (x[i] / Math.Sqrt(mean + 1e-5) * weight[i % width]), result[i], 1e-5);
             }
         }, iter: 60, threads: 1);
     }
 
     [Theory]
     [MemberData(nameof(Widths))]
-    public void Gated_silu_equals_the_formula(int bits)
+    public void Gated_activations_equal_their_formulas(int bits)
+    {
+        Gen.Select(Gen.Int[1, 100], Gen.Int[1, 5], Gen.Enum<Activation>()).Sample((width, rows, activation) =>
+        {
+            using var pool = new KernelPool(1);
+            using var matrices = new TestMatrices(width);
+            float[] gate = [.. matrices.Random(rows * width).Select(v => 6 * v)], up = matrices.Random(rows * width), result = [.. gate];
+            fixed (float* g = result, u = up)
+                Set(bits).Gated(pool, activation, g, u, rows, width);
+            for (int i = 0; i < gate.Length; i++)
+                Assert.Equal(Activated(activation, gate[i]) * up[i], result[i], 1e-5);
+        }, iter: 60, threads: 1);
+    }
+
+    [Theory]
+    [MemberData(nameof(Widths))]
+    public void Biases_and_caps_equal_their_formulas(int bits)
     {
         Gen.Select(Gen.Int[1, 100], Gen.Int[1, 5]).Sample((width, rows) =>
         {
             using var pool = new KernelPool(1);
             using var matrices = new TestMatrices(width);
-            float[] gate = matrices.Random(rows * width), up = matrices.Random(rows * width), result = gate.ToArray();
-            fixed (float* g = result, u = up)
-                Set(bits).GatedSilu(pool, g, u, rows, width);
-            for (int i = 0; i < gate.Length; i++)
-                Assert.Equal(gate[i] / (1 + Math.Exp(-gate[i])) * up[i], result[i], 1e-5);
+            float[] x = [.. matrices.Random(rows * width).Select(v => 100 * v * v * v)], bias = matrices.Random(width), biased = [.. x], capped = [.. x];
+            fixed (float* b = bias, y = biased, z = capped)
+            {
+                Set(bits).AddBias(pool, y, b, rows, width);
+                Set(bits).SoftCap(pool, z, rows, width, 30);
+            }
+            for (int i = 0; i < x.Length; i++)
+            {
+                Assert.Equal(x[i] + bias[i % width], biased[i]);
+                Assert.Equal(30 * Math.Tanh(x[i] / 30.0), capped[i], 2e-5);
+            }
         }, iter: 60, threads: 1);
     }
+
+    private static double Activated(Activation activation, double x) => activation == Activation.Silu
+        ? x / (1 + Math.Exp(-x))
+        : 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))));
 
     private static KernelSet Set(int bits) => KernelSet.Supported.Single(set => set.Bits == bits);
 

@@ -1,3 +1,4 @@
+using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Models;
 using AiFabric.Engine.Tests.Execution;
 using AiFabric.Engine.Weights;
@@ -21,8 +22,8 @@ public sealed class DecoderWeightsTests : IDisposable
         long before = Tensor.TotalCount;
         using (var weights = Load(type))
         {
-            Assert.Equal(type, weights.Layers[1].Down.dtype);
-            Assert.Equal([32, 48], weights.Layers[1].Down.shape);
+            Assert.Equal(type, weights.Layers[1][LoraTarget.Down].dtype);
+            Assert.Equal([32, 48], weights.Layers[1][LoraTarget.Down].shape);
             Assert.Equal(type, weights.Head.dtype);
             Assert.StartsWith("sha256:", weights.Digest, StringComparison.Ordinal);
             Assert.Equal(34_720, weights.ParameterCount);
@@ -51,7 +52,7 @@ public sealed class DecoderWeightsTests : IDisposable
         using var scope = NewDisposeScope();
 
         Assert.Equal(whole.Embedding.sum().item<float>(), sharded.Embedding.sum().item<float>());
-        Assert.Equal(whole.Layers[1].Up.sum().item<float>(), sharded.Layers[1].Up.sum().item<float>());
+        Assert.Equal(whole.Layers[1][LoraTarget.Up].sum().item<float>(), sharded.Layers[1][LoraTarget.Up].sum().item<float>());
     }
 
     [Fact]

@@ -72,7 +72,7 @@ public sealed class GgufModelTests : IDisposable
 
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var (expected, actual) = (exact.Layers[1].Gate, quantized.TrainingLayer(1).Gate);
+        var (expected, actual) = (exact.Layers[1][LoraTarget.Gate], quantized.TrainingLayer(1)[LoraTarget.Gate]);
         // The scales' rounding alone, in proportion to a weight: another quantization would move small weights as far as large ones.
         Assert.True(((expected - actual).abs() <= expected.abs() * (1.0 / 256) + 1e-12).all().item<bool>());
         Assert.Equal((exact.Head.eq(0)).sum().item<long>(), quantized.TrainingHead().eq(0).sum().item<long>());

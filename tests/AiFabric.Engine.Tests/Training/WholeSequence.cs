@@ -1,6 +1,7 @@
 using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Models;
 using AiFabric.Engine.Training.Data;
+using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Tests.Training;
@@ -16,41 +17,54 @@ internal static class WholeSequence
     {
         var config = weights.Config;
         int n = sample.Count, groups = config.Heads / config.KeyValueHeads;
-        Tensor x = weights.Embedding.index_select(0, tensor(sample.Inputs));
-        Tensor hidden = ones(n, n, ScalarType.Bool).triu(1);
+        Tensor x = weights.Embedding.index_select(0, tensor(sample.Inputs)) * config.EmbeddingScale;
         for (int layer = 0; layer < config.Layers; layer++)
         {
             int current = layer;
             DecoderLayer w = weights.Layers[layer];
-            Tensor h = Norm(x, w.AttentionNorm);
-            Tensor q = Rotate(Linear(h, w.Query, LoraTarget.Query).view(n, config.Heads, config.HeadSize));
-            Tensor k = Rotate(Linear(h, w.Key, LoraTarget.Key).view(n, config.KeyValueHeads, config.HeadSize)).repeat_interleave(groups, 1);
-            Tensor v = Linear(h, w.Value, LoraTarget.Value).view(n, config.KeyValueHeads, config.HeadSize).repeat_interleave(groups, 1);
-            Tensor scores = einsum("ihd,jhd->hij", q, k) / Math.Sqrt(config.HeadSize);
+            LayerAttention attention = config.AttentionOf(layer);
+            Tensor hidden = ones(n, n, ScalarType.Bool).triu(1) | ones(n, n, ScalarType.Bool).tril(-(attention.Window ?? n));
+            Tensor h = Norm(x, w[LayerVector.AttentionNorm]);
+            Tensor q = Rotate(Norm(Linear(h, LoraTarget.Query).view(n, config.Heads, config.HeadSize), w[LayerVector.QueryNorm]), attention.Rope);
+            Tensor k = Rotate(Norm(Linear(h, LoraTarget.Key).view(n, config.KeyValueHeads, config.HeadSize), w[LayerVector.KeyNorm]), attention.Rope)
+                .repeat_interleave(groups, 1);
+            Tensor v = Linear(h, LoraTarget.Value).view(n, config.KeyValueHeads, config.HeadSize).repeat_interleave(groups, 1);
+            Tensor scores = Cap(einsum("ihd,jhd->hij", q, k) * Math.Pow(config.QueryPreAttentionScalar ?? config.HeadSize, -0.5), config.AttentionSoftCap);
             Tensor mixed = einsum("hij,jhd->ihd", scores.masked_fill(hidden, double.NegativeInfinity).softmax(-1), v).reshape(n, -1);
-            x = x + Linear(mixed, w.Output, LoraTarget.Output);
-            h = Norm(x, w.MlpNorm);
-            Tensor gate = Linear(h, w.Gate, LoraTarget.Gate);
-            x = x + Linear(gate * gate.sigmoid() * Linear(h, w.Up, LoraTarget.Up), w.Down, LoraTarget.Down);
+            x = x + Norm(Linear(mixed, LoraTarget.Output), w[LayerVector.AttentionOutputNorm]);
+            h = Norm(x, w[LayerVector.MlpNorm]);
+            x = x + Norm(Linear(Activate(Linear(h, LoraTarget.Gate)) * Linear(h, LoraTarget.Up), LoraTarget.Down), w[LayerVector.MlpOutputNorm]);
 
-            Tensor Linear(Tensor input, Tensor weight, LoraTarget target) => pairs(current, target) is { } pair
-                ? input.matmul(weight.t() + (scale * pair.B.matmul(pair.A)).t())
-                : input.matmul(weight.t());
+            Tensor Linear(Tensor input, LoraTarget target)
+            {
+                Tensor product = pairs(current, target) is { } pair
+                    ? input.matmul(w[target].t() + (scale * pair.B.matmul(pair.A)).t())
+                    : input.matmul(w[target].t());
+                return w[LayerVector.QueryBias + (int)target] is { } bias ? product + bias : product;
+            }
         }
 
-        Tensor logarithms = Norm(x, weights.FinalNorm).matmul(weights.Head.t()).log_softmax(-1);
+        Tensor logarithms = Cap(Norm(x, weights.FinalNorm).matmul(weights.Head.t()), config.LogitSoftCap).log_softmax(-1);
         Tensor chosen = logarithms.gather(1, tensor(sample.Targets).unsqueeze(1)).squeeze(1);
         return -(chosen * tensor(sample.Learned.Select(learned => learned ? 1.0 : 0.0).ToArray())).sum();
 
-        Tensor Norm(Tensor input, Tensor weight) => input / ((input * input).mean([-1], true) + config.NormEpsilon).sqrt() * weight;
+        Tensor Norm(Tensor input, Tensor? weight) =>
+            weight is null ? input : input / ((input * input).mean([-1], true) + config.NormEpsilon).sqrt() * weight;
 
-        Tensor Rotate(Tensor heads)
+        Tensor Cap(Tensor input, double? cap) => cap is { } most ? (input / most).tanh() * most : input;
+
+        Tensor Activate(Tensor input) => config.Activation == Activation.Silu
+            ? input * input.sigmoid()
+            : 0.5 * input * (1 + ((input + (0.044715 * input.pow(3))) * Math.Sqrt(2 / Math.PI)).tanh());
+
+        Tensor Rotate(Tensor heads, Rope? rope)
         {
+            if (rope is null)
+                return heads;
             long half = config.HeadSize / 2;
-            Tensor angles = arange(n, ScalarType.Float64).unsqueeze(1)
-                * (arange(half, ScalarType.Float64) * (-2.0 / config.HeadSize * Math.Log(config.RopeTheta))).exp().unsqueeze(0);
+            Tensor angles = arange(n, ScalarType.Float64).unsqueeze(1) * tensor(rope.Frequencies(config.HeadSize)).unsqueeze(0);
             Tensor turned = complex(heads.narrow(2, 0, half), heads.narrow(2, half, half)) * complex(angles.cos(), angles.sin()).unsqueeze(1);
-            return cat([turned.real, turned.imag], 2);
+            return cat([turned.real, turned.imag], 2) * rope.Magnitude;
         }
     }
 }

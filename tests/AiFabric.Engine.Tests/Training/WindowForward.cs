@@ -16,26 +16,23 @@ internal sealed class WindowForward(DecoderWeights weights) : IDisposable
         using var _ = no_grad();
         using var scope = NewDisposeScope();
         var config = weights.Config;
-        (Tensor cos, Tensor sin) = rotary.Range(window.Start, window.Count);
-        Tensor? mask = DecoderMath.CausalMask(window.Start, window.Count, config.Heads / config.KeyValueHeads, weights.Type, weights.Device);
-        Tensor x = weights.Embedding.index_select(0, tensor(window.Tokens.ToArray()));
+        LayerAngles angles = rotary.Range(window.Start, window.Count);
+        var masks = LayerMasks.Causal(weights, window.Start, window.Count);
+        Tensor x = weights.Embedding.index_select(0, tensor(window.Tokens.ToArray())) * config.EmbeddingScale;
         for (int layer = 0; layer < config.Layers; layer++)
         {
-            DecoderLayer w = weights.Layers[layer];
+            int current = layer;
             window.SaveLayerInput(layer, x);
-            Tensor h = DecoderMath.RmsNorm(x, w.AttentionNorm, config.NormEpsilon);
-            Tensor q = DecoderMath.ApplyRotary(Linear(h, w.Query, LoraTarget.Query).view(window.Count, config.Heads, config.HeadSize), cos, sin);
-            Tensor k = DecoderMath.ApplyRotary(Linear(h, w.Key, LoraTarget.Key).view(window.Count, config.KeyValueHeads, config.HeadSize), cos, sin);
-            Tensor v = Linear(h, w.Value, LoraTarget.Value).view(window.Count, config.KeyValueHeads, config.HeadSize);
+            var block = new DecoderBlock(config, weights.Layers[layer], Linear);
+            (Tensor q, Tensor k, Tensor v) = block.Project(x, angles[layer]);
             (Tensor keys, Tensor values) = window.Append(layer, k, v);
-            x = x + Linear(DecoderMath.Attention(q, keys, values, mask), w.Output, LoraTarget.Output);
-            h = DecoderMath.RmsNorm(x, w.MlpNorm, config.NormEpsilon);
-            x = x + Linear(DecoderMath.GatedSilu(Linear(h, w.Gate, LoraTarget.Gate), Linear(h, w.Up, LoraTarget.Up)), w.Down, LoraTarget.Down);
+            x = block.Finish(x, DecoderMath.Attention(q, keys, values, masks[layer], config));
 
-            Tensor Linear(Tensor input, Tensor weight, LoraTarget target)
+            Tensor Linear(LoraTarget target, Tensor input)
             {
-                Tensor result = nn.functional.linear(input, weight);
-                return window.Adapter?[layer, target] is { } pair
+                DecoderLayer w = weights.Layers[current];
+                Tensor result = nn.functional.linear(input, w[target], w[target.Bias()]);
+                return window.Adapter?[current, target] is { } pair
                     ? result + (nn.functional.linear(nn.functional.linear(input, pair.A), pair.B) * window.Adapter.Scale)
                     : result;
             }

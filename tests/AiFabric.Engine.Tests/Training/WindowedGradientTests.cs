@@ -1,5 +1,6 @@
 using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Models;
+using AiFabric.Engine.Tests.Execution;
 using AiFabric.Engine.Training;
 using AiFabric.Engine.Training.Data;
 using AiFabric.Engine.Training.Gradients;
@@ -32,10 +33,25 @@ public sealed class WindowedGradientTests(ITestOutputHelper output)
     [InlineData(LoraTarget.Down)]
     public void Windowed_gradients_are_right_for_a_single_target_too(LoraTarget target) => AssertEqualGradients(16, 8, 40, false, 1, [target]);
 
+    [Theory]
+    [MemberData(nameof(FamilyModels.All), MemberType = typeof(FamilyModels))]
+    public void Windowed_gradients_equal_those_of_the_whole_sequence_in_every_family(string family)
+    {
+        using var model = FamilyModels.Create(family);
+        using var weights = DecoderWeights.Load(model.Path, ScalarType.Float64, CPU);
+        AssertEqualGradients(weights, forward: 16, backward: 11, tokens: 60, masked: true, sequences: 1, []);
+    }
+
     private void AssertEqualGradients(int forward, int backward, int tokens, bool masked, int sequences, LoraTarget[] targets)
     {
         using var folder = new TemporaryFolder();
         using var weights = TinyModel.Load(folder, ScalarType.Float64);
+        AssertEqualGradients(weights, forward, backward, tokens, masked, sequences, targets);
+    }
+
+    private void AssertEqualGradients(DecoderWeights weights, int forward, int backward, int tokens, bool masked, int sequences, LoraTarget[] targets)
+    {
+        using var folder = new TemporaryFolder();
         using var scope = NewDisposeScope();
         var recipe = Recipes.Make(folder) with { Rank = 4, Alpha = 8, Targets = targets };
         using var adapter = new TrainableAdapter(recipe, weights);
@@ -46,7 +62,7 @@ public sealed class WindowedGradientTests(ITestOutputHelper output)
                 tensor.copy_(0.1 * randn_like(tensor)); // B is zero at first, which would hide errors in A's gradients
         }
 
-        TrainingSample[] samples = [.. Enumerable.Range(0, sequences).Select(i => Sample(tokens - (i * 13), masked, i))];
+        TrainingSample[] samples = [.. Enumerable.Range(0, sequences).Select(i => Sample(weights.Config.VocabularySize, tokens - (i * 13), masked, i))];
         double scale = 1.0 / samples.Sum(sample => sample.LossTokens);
         (Tensor[] expected, double expectedLoss) = Reference(weights, adapter, samples, scale);
         double loss = Windowed(weights, adapter, samples, scale, forward, backward);
@@ -108,10 +124,10 @@ public sealed class WindowedGradientTests(ITestOutputHelper output)
         return loss;
     }
 
-    private static TrainingSample Sample(int tokens, bool masked, int seed)
+    private static TrainingSample Sample(int vocabulary, int tokens, bool masked, int seed)
     {
         var random = new SeededRandom(seed, 99);
-        int[] ids = [.. Enumerable.Range(0, tokens + 1).Select(_ => random.NextInt(TinyModel.Vocabulary))];
+        int[] ids = [.. Enumerable.Range(0, tokens + 1).Select(_ => random.NextInt(vocabulary))];
         // A mask with a long unlearned prompt, a gap, and a learned end.
         bool[] learned = [.. Enumerable.Range(0, tokens + 1).Select(i => !masked || (i > tokens / 2 && i % 7 != 0) || i == tokens)];
         return TrainingSample.From(ids, learned) ?? throw new InvalidOperationException("Nothing learned.");

@@ -16,7 +16,8 @@ public sealed class DecoderConfigTests
         Assert.Equal(4, config.KeyValueHeads);
         Assert.Equal(16, config.HeadSize);
         Assert.Equal(2048, config.MaximumPositions);
-        Assert.Equal(10_000, config.RopeTheta);
+        Assert.Equal(new Rope(10_000), config.Rope);
+        Assert.Empty(config.AttentionByLayer);
         Assert.Equal(1e-6, config.NormEpsilon);
         Assert.False(config.TieWordEmbeddings);
         Assert.Null(config.BeginOfSequenceId);
@@ -36,15 +37,19 @@ public sealed class DecoderConfigTests
     }
 
     [Theory]
-    [InlineData("""{"model_type":"mamba"}""", "model_type is 'mamba'; only 'llama' is supported")]
+    [InlineData("""{"model_type":"mamba"}""", "model_type is 'mamba'; supported are 'gemma2', 'gemma3_text', 'llama', 'mistral', 'qwen2', 'qwen3', 'smollm3'")]
+    [InlineData("""{"model_type":7}""", "model_type is 7; it must be a string")]
     [InlineData("{}", "model_type is '(absent)'")]
     [InlineData("""{"model_type":"llama"}""", "num_attention_heads is missing|hidden_size is missing")]
     [InlineData("[]", "top level is not an object")]
     [InlineData("{", "not valid JSON")]
-    [InlineData(Minimal + ""","rope_scaling":{"type":"yarn"}}""", "rope_scaling")]
+    [InlineData(Minimal + ""","architectures":["LlamaForSequenceClassification"]}""", "architectures is [\"LlamaForSequenceClassification\"]; it must be [\"LlamaForCausalLM\"]")]
     [InlineData(Minimal + ""","quantization_config":{"bits":4}}""", "quantized checkpoints")]
-    [InlineData(Minimal + ""","attention_bias":true}""", "attention_bias is 'True'")]
-    [InlineData(Minimal + ""","hidden_act":"gelu"}""", "hidden_act is 'gelu'")]
+    [InlineData(Minimal + ""","num_local_experts":8}""", "mixtures of experts")]
+    [InlineData(Minimal + ""","vision_config":{}}""", "only text models")]
+    [InlineData(Minimal + ""","use_bidirectional_attention":true}""", "use_bidirectional_attention is true")]
+    [InlineData(Minimal + ""","attention_bias":1}""", "attention_bias is 1; it must be true or false")]
+    [InlineData(Minimal + ""","hidden_act":"gelu"}""", "hidden_act is \"gelu\": only 'silu' is supported")]
     [InlineData(Minimal + ""","num_key_value_heads":3}""", "multiple of num_key_value_heads (3)")]
     [InlineData(Minimal + ""","head_dim":15}""", "must be even")]
     [InlineData(Minimal + ""","rms_norm_eps":"small"}""", "rms_norm_eps")]
@@ -63,5 +68,14 @@ public sealed class DecoderConfigTests
     {
         var error = Assert.Throws<CheckpointException>(() => DecoderConfig.Load("/nowhere"));
         Assert.Contains("/nowhere/config.json", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_shape_that_a_plain_llama_has_not_is_not_written()
+    {
+        var config = DecoderConfig.Parse(Minimal + "}", "c");
+
+        Assert.Throws<InvalidOperationException>(() => (config with { NormOffset = 1 }).ToJson("float32"));
+        Assert.Throws<InvalidOperationException>(() => (config with { Rope = new Rope(10_000, new LinearScaling(2)) }).ToJson("float32"));
     }
 }

@@ -23,13 +23,12 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
         // The engine's thread runs without gradients; both switches are the thread's own.
         using var _ = enable_grad();
         using var scope = NewDisposeScope();
-        var config = weights.Config;
-        Tensor? mask = DecoderMath.CausalMask(window.Start, window.Count, config.Heads / config.KeyValueHeads, weights.Type, weights.Device);
-        (Tensor Cos, Tensor Sin) angles = rotary.Range(window.Start, window.Count);
+        var masks = LayerMasks.Causal(weights, window.Start, window.Count);
+        var angles = rotary.Range(window.Start, window.Count);
         (Tensor gradient, double loss) = LossGradient(sample, window, lossScale);
-        for (int layer = config.Layers - 1; layer >= 0; layer--)
+        for (int layer = weights.Config.Layers - 1; layer >= 0; layer--)
         {
-            Tensor below = LayerGradients(layer, window, gradient, angles, mask);
+            Tensor below = LayerGradients(layer, window, gradient, angles[layer], masks[layer]);
             gradient.Dispose();
             gradient = below;
         }

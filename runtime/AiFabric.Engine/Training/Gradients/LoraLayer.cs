@@ -16,34 +16,24 @@ internal readonly struct LoraLayer(DecoderConfig config, DecoderLayer weights, (
     /// <param name="x">[n, hidden]: the layer's input.</param>
     /// <param name="keysBefore">[start, kvHeads, headDim] of the earlier windows; null when there is none.</param>
     /// <param name="valuesBefore">As the keys.</param>
-    /// <param name="rotary">Angles of the window's positions, each [n, 1, headDim / 2].</param>
+    /// <param name="angles">Of the window's positions, each [n, 1, headDim / 2].</param>
     /// <param name="mask">From <see cref="DecoderMath.CausalMask"/>.</param>
     /// <returns>The layer's output [n, hidden], and keys and values of the window [n, kvHeads, headDim].</returns>
     public (Tensor Output, Tensor Keys, Tensor Values) Forward(
-        Tensor x, Tensor? keysBefore, Tensor? valuesBefore, (Tensor Cos, Tensor Sin) rotary, Tensor? mask)
+        Tensor x, Tensor? keysBefore, Tensor? valuesBefore, (Tensor Cos, Tensor Sin) angles, Tensor? mask)
     {
         using var scope = NewDisposeScope();
-        long count = x.shape[0];
-        Tensor h = DecoderMath.RmsNorm(x, weights.AttentionNorm, config.NormEpsilon);
-        Tensor queries = Linear(h, weights.Query, LoraTarget.Query).view(count, config.Heads, config.HeadSize);
-        Tensor keys = Linear(h, weights.Key, LoraTarget.Key).view(count, config.KeyValueHeads, config.HeadSize);
-        Tensor values = Linear(h, weights.Value, LoraTarget.Value).view(count, config.KeyValueHeads, config.HeadSize);
-        queries = DecoderMath.ApplyRotary(queries, rotary.Cos, rotary.Sin);
-        keys = DecoderMath.ApplyRotary(keys, rotary.Cos, rotary.Sin);
+        var block = new DecoderBlock(config, weights, Linear);
+        (Tensor queries, Tensor keys, Tensor values) = block.Project(x, angles);
         Tensor allKeys = keysBefore is null ? keys : cat([keysBefore, keys], 0);
         Tensor allValues = valuesBefore is null ? values : cat([valuesBefore, values], 0);
-        Tensor mixed = DecoderMath.Attention(queries, allKeys, allValues, mask);
-        Tensor middle = x + Linear(mixed, weights.Output, LoraTarget.Output);
-
-        h = DecoderMath.RmsNorm(middle, weights.MlpNorm, config.NormEpsilon);
-        Tensor gated = DecoderMath.GatedSilu(Linear(h, weights.Gate, LoraTarget.Gate), Linear(h, weights.Up, LoraTarget.Up));
-        Tensor output = middle + Linear(gated, weights.Down, LoraTarget.Down);
+        Tensor output = block.Finish(x, DecoderMath.Attention(queries, allKeys, allValues, mask, config));
         return (output.MoveToOuterDisposeScope(), keys.MoveToOuterDisposeScope(), values.MoveToOuterDisposeScope());
     }
 
-    private Tensor Linear(Tensor x, Tensor weight, LoraTarget target)
+    private Tensor Linear(LoraTarget target, Tensor x)
     {
-        Tensor result = nn.functional.linear(x, weight);
+        Tensor result = nn.functional.linear(x, weights[target], weights[target.Bias()]);
         return pairs[(int)target] is { } pair
             ? result + (nn.functional.linear(nn.functional.linear(x, pair.A), pair.B) * scale)
             : result;

@@ -31,6 +31,7 @@ internal static class TrainingLoss
         // Rows that do not count skip the head, the largest product of a small model.
         Tensor learned = rows.Count == hidden.shape[0] ? hidden : hidden.index_select(0, tensor(rows.ToArray(), device: hidden.device));
         Tensor logits = nn.functional.linear(DecoderMath.RmsNorm(learned, weights.FinalNorm, weights.Config.NormEpsilon), weights.TrainingHead());
+        logits = DecoderMath.SoftCap(logits, weights.Config.LogitSoftCap);
         if (logits.dtype != ScalarType.Float64)
             logits = logits.to(ScalarType.Float32);
         Tensor wanted = tensor(targets.ToArray(), device: hidden.device);

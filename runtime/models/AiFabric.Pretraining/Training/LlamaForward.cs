@@ -160,7 +160,7 @@ internal sealed class LlamaForward(LlamaParameters parameters, ScalarType matmul
     private (Tensor Cosines, Tensor Sines) Rotations(int time)
     {
         int size = parameters.Config.HeadSize;
-        var frequencies = pow(parameters.Config.RopeTheta, arange(0, size, 2, dtype: ScalarType.Float64) / -size);
+        var frequencies = pow(parameters.Config.Rope.Theta, arange(0, size, 2, dtype: ScalarType.Float64) / -size);
         var angles = arange(time, dtype: ScalarType.Float64).unsqueeze(1) * frequencies.unsqueeze(0);
         return (angles.cos().to(ScalarType.Float32), angles.sin().to(ScalarType.Float32));
     }
