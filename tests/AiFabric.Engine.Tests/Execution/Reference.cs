@@ -8,7 +8,10 @@ namespace AiFabric.Engine.Tests.Execution;
 /// The model written down once more, plainly: whole sequences, one at a time, in Float64, attention by softmax, adapters merged into the
 /// weights. Shares no code with the engine's pass.
 /// </summary>
-internal sealed class Reference(string folder, DecoderConfig config) : IDisposable
+/// <param name="folder">The model.</param>
+/// <param name="config">Its shape.</param>
+/// <param name="halfGelu">Whether GELU is looked up in a table of half-precision numbers, as ggml does it.</param>
+internal sealed class Reference(string folder, DecoderConfig config, bool halfGelu = false) : IDisposable
 {
     private readonly SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
 
@@ -114,9 +117,14 @@ internal sealed class Reference(string folder, DecoderConfig config) : IDisposab
         return ((x * cos) + (turned * sin)) * rope.Magnitude;
     }
 
-    private Tensor Activated(Tensor x) => config.Activation == Activation.Silu
-        ? x * x.sigmoid()
-        : x * 0.5 * (1 + (Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))).tanh());
+    private Tensor Activated(Tensor x)
+    {
+        if (config.Activation == Activation.Silu)
+            return x * x.sigmoid();
+        return halfGelu ? Gelu(x.to(ScalarType.Float16).to(ScalarType.Float64)).to(ScalarType.Float16).to(ScalarType.Float64) : Gelu(x);
+    }
+
+    private static Tensor Gelu(Tensor x) => x * 0.5 * (1 + (Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))).tanh());
 
     private static Tensor Capped(Tensor x, double? cap) => cap is { } most ? most * (x / most).tanh() : x;
 
