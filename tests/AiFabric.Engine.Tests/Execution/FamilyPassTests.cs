@@ -49,9 +49,12 @@ public sealed class FamilyPassTests(ITestOutputHelper output)
         using var tensors = new TorchPass(dense, SteppedLogits.Blocks, SteppedLogits.BlockSize, NoAdapter);
         using var kernels = new KernelPass(quantized.Kernels, KernelSet.Best, 2, SteppedLogits.Blocks, SteppedLogits.BlockSize, NoAdapter);
 
-        var (expected, actual) = (SteppedLogits.Of(tensors, text), SteppedLogits.Of(kernels, text));
+        float[] expected = [.. SteppedLogits.Of(tensors, text).SelectMany(step => step.Logits)], actual = [.. SteppedLogits.Of(kernels, text).SelectMany(step => step.Logits)];
 
-        Assert.InRange(expected.Zip(actual).Max(pair => pair.First.Logits.Zip(pair.Second.Logits).Max(two => Math.Abs(two.First - two.Second))), 0, Tolerance);
+        // Kernels round the inputs of 8-bit products to 16 bits.
+        double difference = expected.Zip(actual).Max(pair => Math.Abs(pair.First - pair.Second)) / expected.Max(Math.Abs);
+        output.WriteLine($"largest difference {difference:E2} of the largest logit");
+        Assert.InRange(difference, 0, 2e-3);
         Assert.Equal(dense.ParameterCount, quantized.ParameterCount);
     }
 
