@@ -75,11 +75,12 @@ public sealed class DecoderWeights : BaseWeights
 
     private static DecoderLayer Read(CheckpointReader reader, DecoderConfig config, int layer)
     {
+        var vectors = LayerVectors.Read(reader, config, layer);
         Tensor[] matrices = [.. LoraTargets.All.Select(target =>
         {
             (int input, int output) = PeftFolder.Shape(config, target);
             return reader.Take($"model.layers.{layer}.{target.ModulePath()}.weight", output, input);
         })];
-        return new DecoderLayer(matrices, LayerVectors.Read(reader, config, layer));
+        return new DecoderLayer(matrices, vectors);
     }
 }

@@ -115,6 +115,18 @@ public sealed class TokenizerFuzzTests : IDisposable
         Fuzz.Run(Mutations.Random("model_type", "hidden_size", "num_hidden_layers", "head_dim", "rope_theta", "eos_token_id"), 2_000, ReadConfig);
     }
 
+    [Theory]
+    [InlineData("""{"model_type":"llama","rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64}""")]
+    [InlineData("""{"model_type":"qwen2","use_sliding_window":true,"sliding_window":8,"max_window_layers":1,"rope_scaling":{"type":"yarn","factor":4,"beta_fast":8}""")]
+    [InlineData("""{"model_type":"gemma3_text","layer_types":["sliding_attention","full_attention"],"rope_parameters":{"full_attention":{"rope_theta":1e6,"rope_type":"linear","factor":8},"sliding_attention":{"rope_theta":1e4}}""")]
+    [InlineData("""{"model_type":"smollm3","no_rope_layers":[1,0],"architectures":["SmolLM3ForCausalLM"]""")]
+    public void Config_json_of_families(string beginning)
+    {
+        string valid = beginning + ""","hidden_size":64,"intermediate_size":96,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"head_dim":16,"vocab_size":300}""";
+        Assert.Equal(2, DecoderConfig.Parse(valid, "config.json").Layers);
+        Fuzz.Run(Mutations.OfJson(valid), 2_000, ReadConfig);
+    }
+
     private void Read(byte[] content)
     {
         File.WriteAllBytes(Tokenizer, content);
@@ -140,6 +152,8 @@ public sealed class TokenizerFuzzTests : IDisposable
         Assert.InRange(checked(config.KeyValueHeads * config.HeadSize), 2, int.MaxValue);
         Assert.InRange(config.Layers, 1, DecoderConfig.MostLayers);
         Assert.InRange(config.MaximumPositions, 1, DecoderConfig.MostPositions);
+        for (int layer = 0; layer < config.Layers; layer++)
+            Assert.InRange(config.AttentionOf(layer).Window ?? 1, 1, int.MaxValue);
     }));
 
     private static void Use(HuggingFaceTokenizer tokenizer)
