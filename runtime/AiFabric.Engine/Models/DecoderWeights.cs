@@ -15,12 +15,14 @@ public sealed class DecoderWeights : BaseWeights
         int hidden = config.HiddenSize;
         Embedding = reader.Take("model.embed_tokens.weight", config.VocabularySize, hidden);
         FinalNorm = reader.TakeNorm("model.norm.weight", hidden, config.NormOffset);
-        Head = config.TieWordEmbeddings ? Embedding.alias().DetachFromDisposeScope() : reader.Take("lm_head.weight", config.VocabularySize, hidden);
+        var head = config.TieWordEmbeddings ? null : reader.Take("lm_head.weight", config.VocabularySize, hidden);
         var layers = new DecoderLayer[config.Layers];
         for (int layer = 0; layer < layers.Length; layer++)
             layers[layer] = Read(reader, config, layer);
         Layers = layers;
         reader.RequireComplete();
+        // Last, because a load that fails frees what was taken, and nothing else.
+        Head = head ?? Embedding.alias().DetachFromDisposeScope();
     }
 
     /// <summary>[vocab, hidden].</summary>

@@ -12,6 +12,7 @@ internal sealed class SafetensorsCheckpoint : ICheckpoint
 
     private readonly List<SafetensorsFile> files = [];
     private readonly Dictionary<string, SafetensorsFile> fileByTensor = new(StringComparer.Ordinal);
+    private readonly HashSet<string> found = new(StringComparer.Ordinal);
 
     /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
     public SafetensorsCheckpoint(string folder)
@@ -34,11 +35,19 @@ internal sealed class SafetensorsCheckpoint : ICheckpoint
     /// <summary>Whether a folder has weights of this kind.</summary>
     public static bool IsIn(string folder) => File.Exists(Path.Combine(folder, Single)) || File.Exists(Path.Combine(folder, Index));
 
-    public StoredTensor? Find(string name) => fileByTensor.TryGetValue(name, out var file) ? new Entry(file, file.Tensors[name]) : null;
+    public StoredTensor? Find(string name)
+    {
+        if (!fileByTensor.TryGetValue(name, out var file))
+            return null;
+        found.Add(name);
+        return new Entry(file, file.Tensors[name]);
+    }
 
-    /// <summary>Any others are fine: folders often hold tensors that models recompute, such as rotary frequencies.</summary>
+    /// <summary>What lies in a layer belongs to the model, but for frequencies, which it recomputes: a bias that is left out would go unnoticed.</summary>
     public void RequireComplete()
     {
+        if (fileByTensor.Keys.FirstOrDefault(IsLeftOut) is { } left)
+            throw new CheckpointException($"{fileByTensor[left].Path}: tensor '{left}' takes no part in what config.json says of the model.");
     }
 
     public void Dispose()
@@ -46,6 +55,9 @@ internal sealed class SafetensorsCheckpoint : ICheckpoint
         foreach (var file in files)
             file.Dispose();
     }
+
+    private bool IsLeftOut(string name) =>
+        name.StartsWith("model.layers.", StringComparison.Ordinal) && !name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal) && !found.Contains(name);
 
     private void Open(string path)
     {

@@ -78,6 +78,25 @@ public sealed class DecoderWeightsTests : IDisposable
         Assert.Equal(before, Tensor.TotalCount);
     }
 
+    [Theory]
+    [InlineData("\"num_hidden_layers\":2", "\"num_hidden_layers\":1", "model.layers.1.")]
+    [InlineData("\"attention_bias\":true", "\"attention_bias\":false", "_proj.bias")]
+    public void A_tensor_of_a_layer_that_the_config_does_not_ask_for_is_refused(string written, string changed, string named)
+    {
+        using var biased = FamilyModels.Create("llama with biases");
+        string config = Path.Combine(biased.Path, "config.json");
+        Assert.Contains(written, File.ReadAllText(config), StringComparison.Ordinal);
+        File.WriteAllText(config, File.ReadAllText(config).Replace(written, changed, StringComparison.Ordinal));
+        long before = Tensor.TotalCount;
+
+        string refused = Assert.Throws<CheckpointException>(() => DecoderWeights.Load(biased.Path, ScalarType.Float32, CPU)).Message;
+
+        Assert.Contains("takes no part", refused, StringComparison.Ordinal);
+        Assert.Contains(named, refused, StringComparison.Ordinal);
+        Assert.Throws<CheckpointException>(() => QuantizedWeights.Load(biased.Path));
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
     private DecoderWeights Load(ScalarType type = ScalarType.Float32) => DecoderWeights.Load(model.Path, type, CPU);
 
     // Moves the second layer into a file of its own.
