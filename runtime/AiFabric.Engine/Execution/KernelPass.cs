@@ -223,7 +223,7 @@ internal sealed unsafe class KernelPass : IForwardPass
         {
             if (chunk.Sequence.States is { } states)
             {
-                kernels.Norm(pool, hidden.Row(row), weights.FinalNorm, normed.Row(row), chunk.Count, config.HiddenSize, (float)config.NormEpsilon);
+                Norm(hidden.Row(row), weights.FinalNorm, normed.Row(row), chunk.Count);
                 states.Put(new ReadOnlySpan<float>(normed.Row(row), chunk.Count * config.HiddenSize), chunk.Count);
             }
             row += chunk.Count;

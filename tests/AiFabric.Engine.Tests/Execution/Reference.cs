@@ -59,7 +59,7 @@ internal sealed class Reference(string folder, DecoderConfig config, bool halfGe
     public Tensor Mean(IReadOnlyList<int> tokens, LoraAdapter? adapter = null)
     {
         using var scope = NewDisposeScope();
-        return Norm(Hidden(tokens, adapter), Weight("model.norm.weight")).mean([0]).MoveToOuterDisposeScope();
+        return Norm(Hidden(tokens, adapter), "model.norm.weight").mean([0]).MoveToOuterDisposeScope();
     }
 
     /// <summary>Greedy continuation and its log probabilities, with the whole sequence computed anew for every token.</summary>
