@@ -23,6 +23,19 @@ internal unsafe struct AttentionRows
 
     /// <summary>[blocks, blockSize, keyHeads, headSize].</summary>
     public float* Values;
+
+    /// <summary>Positions that the last row sees, its own among them.</summary>
+    public readonly int Context => Position + Count;
+
+    /// <summary>Where a position's keys or values begin.</summary>
+    /// <param name="cached"><see cref="Keys"/> or <see cref="Values"/>.</param>
+    /// <param name="position">Which one.</param>
+    /// <param name="slot">Numbers of a position: keyHeads · headSize.</param>
+    public readonly float* At(float* cached, int position, int slot) =>
+        cached + (((Blocks[position / BlockSize] * (long)BlockSize) + (position % BlockSize)) * slot);
+
+    /// <summary>Positions from one on that lie in its block.</summary>
+    public readonly int InBlock(int position) => Math.Min(BlockSize - (position % BlockSize), Context - position);
 }
 
 /// <summary>How a layer attends.</summary>
@@ -41,13 +54,10 @@ internal readonly record struct AttentionShape(int Heads, int KeyHeads, int Head
     public int FirstSeen(int position) => Math.Max(0, position - Window + 1);
 
     /// <summary>The first position that is looked at for some rows: on a tile's edge, so that tiles do not straddle blocks.</summary>
-    public int FirstScored(in AttentionRows rows) => FirstSeen(rows.Position) / AttentionTile.Size * AttentionTile.Size;
-}
+    public int FirstScored(in AttentionRows rows) => FirstSeen(rows.Position) / KeysAtOnce * KeysAtOnce;
 
-/// <summary>Queries and keys are multiplied four by four.</summary>
-internal static class AttentionTile
-{
-    public const int Size = 4;
+    /// <summary>Keys that queries are multiplied with at once.</summary>
+    public const int KeysAtOnce = 4;
 }
 
 /// <summary>
@@ -59,10 +69,13 @@ internal readonly unsafe struct AttentionJob<TLanes, TVector>(
     where TLanes : struct, ILanes<TVector>
     where TVector : unmanaged
 {
-    private const int Tile = AttentionTile.Size;
+    private const int Keys = AttentionShape.KeysAtOnce;
 
     private readonly int headSize = shape.HeadSize;
     private readonly int keyHeads = shape.KeyHeads;
+
+    /// <summary>Queries of a tile.</summary>
+    private static int Tile => MatrixTiles<TLanes, TVector>.Rows;
 
     /// <param name="rows">Rows of an entry at most.</param>
     /// <param name="longest">Positions that are looked at for an entry at most.</param>
@@ -73,7 +86,7 @@ internal readonly unsafe struct AttentionJob<TLanes, TVector>(
     public void Run(int piece, float* scratch)
     {
         var entry = entries[piece / keyHeads];
-        int keyHead = piece % keyHeads, group = shape.Group, count = entry.Count * group, context = entry.Position + entry.Count;
+        int keyHead = piece % keyHeads, group = shape.Group, count = entry.Count * group, context = entry.Context;
         int from = shape.FirstScored(entry);
         long pitch = Pitch(longest);
         float* q = scratch, scores = q + ((long)(count + Tile) * headSize), mixed = scores + ((count + Tile) * pitch);
@@ -85,8 +98,9 @@ internal readonly unsafe struct AttentionJob<TLanes, TVector>(
             Softmax(scores + (i * pitch), shape.FirstSeen(position) - from, position + 1 - from, context - from);
         }
         new Span<float>(scores + (count * pitch), (int)(Padding(count) * pitch)).Clear();
+        var values = new AttentionMix<TLanes, TVector>(entry, keyHeads, headSize, keyHead, from);
         for (int i = 0; i < count; i += Tile)
-            Mix(entry, keyHead, scores + (i * pitch), pitch, from, mixed + (i * (long)headSize));
+            values.Mix(scores + (i * pitch), pitch, mixed + (i * (long)headSize));
         for (int i = 0; i < count; i++)
         {
             var row = new ReadOnlySpan<float>(mixed + (i * (long)headSize), headSize);
@@ -118,27 +132,22 @@ internal readonly unsafe struct AttentionJob<TLanes, TVector>(
     /// <summary>Products of the queries with the keys of positions from one on; the scores of that one come first.</summary>
     private void Scores(in AttentionRows entry, int keyHead, float* q, int count, int from, float* scores, long pitch)
     {
-        int context = entry.Position + entry.Count;
-        long slot = (long)keyHeads * headSize;
-        float* sums = stackalloc float[Tile * Tile];
+        int slot = keyHeads * headSize, context = entry.Context;
         for (int start = from, length; start < context; start += length)
         {
-            length = InBlock(entry, start);
-            float* keys = At(entry, entry.Keys, keyHead, start);
-            for (int key = 0; key < length; key += Tile)
+            length = entry.InBlock(start);
+            float* keys = entry.At(entry.Keys, start, slot) + (keyHead * headSize), to = scores + start - from;
+            int key = 0;
+            for (; key + Keys <= length; key += Keys)
             {
-                int valid = Math.Min(Tile, length - key);
                 for (int i = 0; i < count; i += Tile)
-                {
-                    // Fewer than four keys: the last positions of a block that is not full, or of a small block. Each then stands for four.
-                    for (int part = 0; part < (valid == Tile ? 1 : valid); part++)
-                    {
-                        MatrixTiles<TLanes, TVector>.Four(
-                            keys + ((key + part) * slot), valid == Tile ? slot : 0, q + (i * headSize), headSize, headSize, sums);
-                        for (int j = 0; j < Tile; j++)
-                            new ReadOnlySpan<float>(sums + (j * Tile), valid == Tile ? Tile : 1).CopyTo(new Span<float>(scores + ((i + j) * pitch) + start - from + key + part, Tile));
-                    }
-                }
+                    MatrixTiles<TLanes, TVector>.Tile(q + (i * headSize), headSize, keys + (key * (long)slot), slot, headSize, to + (i * pitch) + key, pitch);
+            }
+            // The last keys of a block that is not full, or of a small block: each stands for four, and the next one's scores replace the surplus.
+            for (; key < length; key++)
+            {
+                for (int i = 0; i < count; i += Tile)
+                    MatrixTiles<TLanes, TVector>.Tile(q + (i * headSize), headSize, keys + (key * (long)slot), 0, headSize, to + (i * pitch) + key, pitch);
             }
         }
     }
@@ -182,86 +191,5 @@ internal readonly unsafe struct AttentionJob<TLanes, TVector>(
             TLanes.Store(TLanes.Multiply(TLanes.Load(scores + p), factor), scores + p);
         for (; p < visible; p++)
             scores[p] /= sum;
-    }
-
-    /// <summary>Four queries' means of the values, weighted by their shares.</summary>
-    private void Mix(in AttentionRows entry, int keyHead, float* shares, long pitch, int from, float* to)
-    {
-        int d = 0;
-        for (; d + (Tile * TLanes.Count) <= headSize; d += Tile * TLanes.Count)
-            MixFour(entry, keyHead, shares, pitch, from, to, d);
-        for (; d + TLanes.Count <= headSize; d += TLanes.Count)
-            MixOne(entry, keyHead, shares, pitch, from, to, d);
-        for (; d < headSize; d++)
-        {
-            for (int i = 0; i < Tile; i++)
-            {
-                float sum = 0;
-                for (int p = from; p < entry.Position + entry.Count; p++)
-                    sum += shares[(i * pitch) + p - from] * At(entry, entry.Values, keyHead, p)[d];
-                to[(i * headSize) + d] = sum;
-            }
-        }
-    }
-
-    /// <summary>Where a position's keys or values lie.</summary>
-    private float* At(in AttentionRows entry, float* cached, int keyHead, int position) =>
-        cached + (((((entry.Blocks[position / entry.BlockSize] * (long)entry.BlockSize) + (position % entry.BlockSize)) * keyHeads) + keyHead) * headSize);
-
-    /// <summary>Positions from one on that lie in its block.</summary>
-    private static int InBlock(in AttentionRows entry, int position) =>
-        Math.Min(entry.BlockSize - (position % entry.BlockSize), entry.Position + entry.Count - position);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void MixFour(in AttentionRows entry, int keyHead, float* shares, long pitch, int from, float* to, int d)
-    {
-        TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-        TVector c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
-        int slot = keyHeads * headSize, n = TLanes.Count, context = entry.Position + entry.Count;
-        float* share = shares;
-        for (int start = from, length; start < context; start += length)
-        {
-            float* value = At(entry, entry.Values, keyHead, start) + d;
-            length = InBlock(entry, start);
-            for (int p = 0; p < length; p++, value += slot, share++)
-            {
-                var v0 = TLanes.Load(value);
-                var v1 = TLanes.Load(value + n);
-                var v2 = TLanes.Load(value + (2 * n));
-                var v3 = TLanes.Load(value + (3 * n));
-                var s = TLanes.Broadcast(share[0]);
-                (a0, a1, a2, a3) = (TLanes.MultiplyAdd(v0, s, a0), TLanes.MultiplyAdd(v1, s, a1), TLanes.MultiplyAdd(v2, s, a2), TLanes.MultiplyAdd(v3, s, a3));
-                s = TLanes.Broadcast(share[pitch]);
-                (b0, b1, b2, b3) = (TLanes.MultiplyAdd(v0, s, b0), TLanes.MultiplyAdd(v1, s, b1), TLanes.MultiplyAdd(v2, s, b2), TLanes.MultiplyAdd(v3, s, b3));
-                s = TLanes.Broadcast(share[2 * pitch]);
-                (c0, c1, c2, c3) = (TLanes.MultiplyAdd(v0, s, c0), TLanes.MultiplyAdd(v1, s, c1), TLanes.MultiplyAdd(v2, s, c2), TLanes.MultiplyAdd(v3, s, c3));
-                s = TLanes.Broadcast(share[3 * pitch]);
-                (d0, d1, d2, d3) = (TLanes.MultiplyAdd(v0, s, d0), TLanes.MultiplyAdd(v1, s, d1), TLanes.MultiplyAdd(v2, s, d2), TLanes.MultiplyAdd(v3, s, d3));
-            }
-        }
-        Put(to + d, a0, a1, a2, a3);
-        Put(to + headSize + d, b0, b1, b2, b3);
-        Put(to + (2 * headSize) + d, c0, c1, c2, c3);
-        Put(to + (3 * headSize) + d, d0, d1, d2, d3);
-    }
-
-    private void MixOne(in AttentionRows entry, int keyHead, float* shares, long pitch, int from, float* to, int d)
-    {
-        for (int i = 0; i < Tile; i++)
-        {
-            var sum = TLanes.Zero;
-            for (int p = from; p < entry.Position + entry.Count; p++)
-                sum = TLanes.MultiplyAdd(TLanes.Load(At(entry, entry.Values, keyHead, p) + d), TLanes.Broadcast(shares[(i * pitch) + p - from]), sum);
-            TLanes.Store(sum, to + (i * headSize) + d);
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Put(float* to, TVector a, TVector b, TVector c, TVector d)
-    {
-        TLanes.Store(a, to);
-        TLanes.Store(b, to + TLanes.Count);
-        TLanes.Store(c, to + (2 * TLanes.Count));
-        TLanes.Store(d, to + (3 * TLanes.Count));
     }
 }

@@ -28,46 +28,21 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
     /// <param name="x">First of four vectors.</param>
     /// <param name="xPitch">From one vector to the next.</param>
     /// <param name="columns">Length of all.</param>
-    /// <param name="sums">[4 vectors, 4], of which <see cref="Rows"/> mean something.</param>
+    /// <param name="sums">[<see cref="Rows"/>, 4 vectors].</param>
+    /// <param name="sumsPitch">From one row's sums to the next's.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Tile(float* w, long pitch, float* x, long xPitch, int columns, float* sums)
+    public static void Tile(float* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
     {
         if (TLanes.Registers >= 32)
-            Four(w, pitch, x, xPitch, columns, sums);
+            Four(w, pitch, x, xPitch, columns, sums, sumsPitch);
         else
-            Three(w, pitch, x, xPitch, columns, sums);
-    }
-
-    /// <summary>Four rows with four vectors; as <see cref="Tile"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Four(float* w, long pitch, float* x, long xPitch, int columns, float* sums)
-    {
-        TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-        TVector c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
-        float* wb = w + pitch, wc = wb + pitch, wd = wc + pitch;
-        float* xb = x + xPitch, xc = xb + xPitch, xd = xc + xPitch;
+            Three(w, pitch, x, xPitch, columns, sums, sumsPitch);
         int whole = columns - (columns % TLanes.Count);
-        for (int k = 0; k < whole; k += TLanes.Count)
+        for (int i = 0; i < Rows * Inputs && whole < columns; i++)
         {
-            var w0 = TLanes.Load(w + k);
-            var w1 = TLanes.Load(wb + k);
-            var w2 = TLanes.Load(wc + k);
-            var w3 = TLanes.Load(wd + k);
-            var v = TLanes.Load(x + k);
-            (a0, a1, a2, a3) = (TLanes.MultiplyAdd(w0, v, a0), TLanes.MultiplyAdd(w1, v, a1), TLanes.MultiplyAdd(w2, v, a2), TLanes.MultiplyAdd(w3, v, a3));
-            v = TLanes.Load(xb + k);
-            (b0, b1, b2, b3) = (TLanes.MultiplyAdd(w0, v, b0), TLanes.MultiplyAdd(w1, v, b1), TLanes.MultiplyAdd(w2, v, b2), TLanes.MultiplyAdd(w3, v, b3));
-            v = TLanes.Load(xc + k);
-            (c0, c1, c2, c3) = (TLanes.MultiplyAdd(w0, v, c0), TLanes.MultiplyAdd(w1, v, c1), TLanes.MultiplyAdd(w2, v, c2), TLanes.MultiplyAdd(w3, v, c3));
-            v = TLanes.Load(xd + k);
-            (d0, d1, d2, d3) = (TLanes.MultiplyAdd(w0, v, d0), TLanes.MultiplyAdd(w1, v, d1), TLanes.MultiplyAdd(w2, v, d2), TLanes.MultiplyAdd(w3, v, d3));
+            float* sum = sums + (i / Inputs * sumsPitch) + (i % Inputs);
+            *sum = Rest(w + (i / Inputs * pitch), x + (i % Inputs * xPitch), whole, columns, *sum);
         }
-        TLanes.Sums(a0, a1, a2, a3).Store(sums);
-        TLanes.Sums(b0, b1, b2, b3).Store(sums + 4);
-        TLanes.Sums(c0, c1, c2, c3).Store(sums + 8);
-        TLanes.Sums(d0, d1, d2, d3).Store(sums + 12);
-        for (int i = 0; i < 16 && whole < columns; i++)
-            sums[i] = Rest(w + (i % 4 * pitch), x + (i / 4 * xPitch), whole, columns, sums[i]);
     }
 
     /// <summary>One vector, with rows that are in a cache already.</summary>
@@ -201,7 +176,36 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Three(float* w, long pitch, float* x, long xPitch, int columns, float* sums)
+    private static void Four(float* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
+    {
+        TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+        TVector c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
+        float* wb = w + pitch, wc = wb + pitch, wd = wc + pitch;
+        float* xb = x + xPitch, xc = xb + xPitch, xd = xc + xPitch;
+        int whole = columns - (columns % TLanes.Count);
+        for (int k = 0; k < whole; k += TLanes.Count)
+        {
+            var w0 = TLanes.Load(w + k);
+            var w1 = TLanes.Load(wb + k);
+            var w2 = TLanes.Load(wc + k);
+            var w3 = TLanes.Load(wd + k);
+            var v = TLanes.Load(x + k);
+            (a0, a1, a2, a3) = (TLanes.MultiplyAdd(w0, v, a0), TLanes.MultiplyAdd(w1, v, a1), TLanes.MultiplyAdd(w2, v, a2), TLanes.MultiplyAdd(w3, v, a3));
+            v = TLanes.Load(xb + k);
+            (b0, b1, b2, b3) = (TLanes.MultiplyAdd(w0, v, b0), TLanes.MultiplyAdd(w1, v, b1), TLanes.MultiplyAdd(w2, v, b2), TLanes.MultiplyAdd(w3, v, b3));
+            v = TLanes.Load(xc + k);
+            (c0, c1, c2, c3) = (TLanes.MultiplyAdd(w0, v, c0), TLanes.MultiplyAdd(w1, v, c1), TLanes.MultiplyAdd(w2, v, c2), TLanes.MultiplyAdd(w3, v, c3));
+            v = TLanes.Load(xd + k);
+            (d0, d1, d2, d3) = (TLanes.MultiplyAdd(w0, v, d0), TLanes.MultiplyAdd(w1, v, d1), TLanes.MultiplyAdd(w2, v, d2), TLanes.MultiplyAdd(w3, v, d3));
+        }
+        TLanes.Sums(a0, b0, c0, d0).Store(sums);
+        TLanes.Sums(a1, b1, c1, d1).Store(sums + sumsPitch);
+        TLanes.Sums(a2, b2, c2, d2).Store(sums + (2 * sumsPitch));
+        TLanes.Sums(a3, b3, c3, d3).Store(sums + (3 * sumsPitch));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Three(float* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
     {
         TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, b0 = a0, b1 = a0, b2 = a0, c0 = a0, c1 = a0, c2 = a0, d0 = a0, d1 = a0, d2 = a0;
         float* wb = w + pitch, wc = wb + pitch;
@@ -221,16 +225,9 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
             v = TLanes.Load(xd + k);
             (d0, d1, d2) = (TLanes.MultiplyAdd(w0, v, d0), TLanes.MultiplyAdd(w1, v, d1), TLanes.MultiplyAdd(w2, v, d2));
         }
-        var zero = TLanes.Zero;
-        TLanes.Sums(a0, a1, a2, zero).Store(sums);
-        TLanes.Sums(b0, b1, b2, zero).Store(sums + 4);
-        TLanes.Sums(c0, c1, c2, zero).Store(sums + 8);
-        TLanes.Sums(d0, d1, d2, zero).Store(sums + 12);
-        for (int i = 0; i < 16 && whole < columns; i++)
-        {
-            if (i % 4 < 3)
-                sums[i] = Rest(w + (i % 4 * pitch), x + (i / 4 * xPitch), whole, columns, sums[i]);
-        }
+        TLanes.Sums(a0, b0, c0, d0).Store(sums);
+        TLanes.Sums(a1, b1, c1, d1).Store(sums + sumsPitch);
+        TLanes.Sums(a2, b2, c2, d2).Store(sums + (2 * sumsPitch));
     }
 
     private static float Rest(float* w, float* x, int from, int columns, float sum)

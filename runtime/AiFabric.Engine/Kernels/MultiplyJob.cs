@@ -87,14 +87,14 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
                 int i = from;
                 for (; i + Inputs <= to; i += Inputs)
                 {
-                    MatrixTiles<TLanes, TVector>.Tile(tileRows, columns, x + (i * (long)columns), columns, columns, sums);
+                    MatrixTiles<TLanes, TVector>.Tile(tileRows, columns, x + (i * (long)columns), columns, columns, sums, Inputs);
                     for (int j = 0; j < Inputs; j++)
-                        Store(product, sums + (j * Inputs), i + j, tile, row);
+                        Store(product, sums + j, Inputs, i + j, tile, row);
                 }
                 for (; i < to; i++)
                 {
                     MatrixTiles<TLanes, TVector>.Column(tileRows, columns, x + (i * (long)columns), columns, sums);
-                    Store(product, sums, i, tile, row);
+                    Store(product, sums, 1, i, tile, row);
                 }
             }
         }
@@ -130,11 +130,11 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
         }
     }
 
-    private readonly void Store(in Product product, float* sums, int input, int tile, int from)
+    private readonly void Store(in Product product, float* sums, int sumsPitch, int input, int tile, int from)
     {
         float* y = product.Output + (input * (long)product.Matrix.Rows);
         for (int row = from; row < tile + TileRows; row++)
-            Put(y + row, sums[row - tile]);
+            Put(y + row, sums[(row - tile) * sumsPitch]);
     }
 
     private readonly void Put(float* y, float sum) => *y = adds ? *y + (scale * sum) : scale * sum;

@@ -1,0 +1,125 @@
+using System.Runtime.CompilerServices;
+
+namespace AiFabric.Engine.Kernels;
+
+/// <summary>Means of one key head's values for a tile of queries (<see cref="MatrixTiles{TLanes, TVector}.Rows"/>), weighted by their shares.</summary>
+/// <param name="entry">Whose values.</param>
+/// <param name="keyHeads">Key and value heads.</param>
+/// <param name="headSize">Numbers of a head.</param>
+/// <param name="keyHead">Which one.</param>
+/// <param name="from">The position that the first share belongs to.</param>
+internal readonly unsafe struct AttentionMix<TLanes, TVector>(in AttentionRows entry, int keyHeads, int headSize, int keyHead, int from)
+    where TLanes : struct, ILanes<TVector>
+    where TVector : unmanaged
+{
+    private const int Vectors = 4;
+
+    private readonly AttentionRows entry = entry;
+    private readonly int slot = keyHeads * headSize;
+    private readonly int head = keyHead * headSize;
+
+    /// <summary>Mixes.</summary>
+    /// <param name="shares">[queries, pitch].</param>
+    /// <param name="pitch">From one query's shares to the next's.</param>
+    /// <param name="to">[queries, headSize].</param>
+    public void Mix(float* shares, long pitch, float* to)
+    {
+        int d = 0;
+        for (; d + (Vectors * TLanes.Count) <= headSize; d += Vectors * TLanes.Count)
+        {
+            if (TLanes.Registers >= 32)
+                Four(shares, pitch, to, d);
+            else
+                Three(shares, pitch, to, d);
+        }
+        for (; d < headSize; d += TLanes.Count)
+        {
+            for (int i = 0; i < MatrixTiles<TLanes, TVector>.Rows; i++)
+                One(shares + (i * pitch), to + (i * headSize), d, Math.Min(TLanes.Count, headSize - d));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Four(float* shares, long pitch, float* to, int d)
+    {
+        TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+        TVector c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
+        int n = TLanes.Count, context = entry.Context;
+        float* share = shares;
+        for (int start = from, length; start < context; start += length)
+        {
+            float* value = entry.At(entry.Values, start, slot) + head + d;
+            length = entry.InBlock(start);
+            for (int p = 0; p < length; p++, value += slot, share++)
+            {
+                var (v0, v1, v2, v3) = (TLanes.Load(value), TLanes.Load(value + n), TLanes.Load(value + (2 * n)), TLanes.Load(value + (3 * n)));
+                var s = TLanes.Broadcast(share[0]);
+                (a0, a1, a2, a3) = (TLanes.MultiplyAdd(v0, s, a0), TLanes.MultiplyAdd(v1, s, a1), TLanes.MultiplyAdd(v2, s, a2), TLanes.MultiplyAdd(v3, s, a3));
+                s = TLanes.Broadcast(share[pitch]);
+                (b0, b1, b2, b3) = (TLanes.MultiplyAdd(v0, s, b0), TLanes.MultiplyAdd(v1, s, b1), TLanes.MultiplyAdd(v2, s, b2), TLanes.MultiplyAdd(v3, s, b3));
+                s = TLanes.Broadcast(share[2 * pitch]);
+                (c0, c1, c2, c3) = (TLanes.MultiplyAdd(v0, s, c0), TLanes.MultiplyAdd(v1, s, c1), TLanes.MultiplyAdd(v2, s, c2), TLanes.MultiplyAdd(v3, s, c3));
+                s = TLanes.Broadcast(share[3 * pitch]);
+                (d0, d1, d2, d3) = (TLanes.MultiplyAdd(v0, s, d0), TLanes.MultiplyAdd(v1, s, d1), TLanes.MultiplyAdd(v2, s, d2), TLanes.MultiplyAdd(v3, s, d3));
+            }
+        }
+        Put(to + d, a0, a1, a2, a3);
+        Put(to + headSize + d, b0, b1, b2, b3);
+        Put(to + (2 * headSize) + d, c0, c1, c2, c3);
+        Put(to + (3 * headSize) + d, d0, d1, d2, d3);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Three(float* shares, long pitch, float* to, int d)
+    {
+        TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
+        int n = TLanes.Count, context = entry.Context;
+        float* share = shares;
+        for (int start = from, length; start < context; start += length)
+        {
+            float* value = entry.At(entry.Values, start, slot) + head + d;
+            length = entry.InBlock(start);
+            for (int p = 0; p < length; p++, value += slot, share++)
+            {
+                var (s0, s1, s2) = (TLanes.Broadcast(share[0]), TLanes.Broadcast(share[pitch]), TLanes.Broadcast(share[2 * pitch]));
+                var v = TLanes.Load(value);
+                (a0, b0, c0) = (TLanes.MultiplyAdd(v, s0, a0), TLanes.MultiplyAdd(v, s1, b0), TLanes.MultiplyAdd(v, s2, c0));
+                v = TLanes.Load(value + n);
+                (a1, b1, c1) = (TLanes.MultiplyAdd(v, s0, a1), TLanes.MultiplyAdd(v, s1, b1), TLanes.MultiplyAdd(v, s2, c1));
+                v = TLanes.Load(value + (2 * n));
+                (a2, b2, c2) = (TLanes.MultiplyAdd(v, s0, a2), TLanes.MultiplyAdd(v, s1, b2), TLanes.MultiplyAdd(v, s2, c2));
+                v = TLanes.Load(value + (3 * n));
+                (a3, b3, c3) = (TLanes.MultiplyAdd(v, s0, a3), TLanes.MultiplyAdd(v, s1, b3), TLanes.MultiplyAdd(v, s2, c3));
+            }
+        }
+        Put(to + d, a0, a1, a2, a3);
+        Put(to + headSize + d, b0, b1, b2, b3);
+        Put(to + (2 * headSize) + d, c0, c1, c2, c3);
+    }
+
+    /// <summary>What is left of a head: one vector, or less.</summary>
+    private void One(float* shares, float* to, int d, int width)
+    {
+        var sum = TLanes.Zero;
+        new Span<float>(to + d, width).Clear();
+        for (int p = from; p < entry.Context; p++)
+        {
+            float* value = entry.At(entry.Values, p, slot) + head + d;
+            if (width == TLanes.Count)
+                sum = TLanes.MultiplyAdd(TLanes.Load(value), TLanes.Broadcast(shares[p - from]), sum);
+            for (int i = 0; i < width && width < TLanes.Count; i++)
+                to[d + i] += value[i] * shares[p - from];
+        }
+        if (width == TLanes.Count)
+            TLanes.Store(sum, to + d);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Put(float* to, TVector a, TVector b, TVector c, TVector d)
+    {
+        TLanes.Store(a, to);
+        TLanes.Store(b, to + TLanes.Count);
+        TLanes.Store(c, to + (2 * TLanes.Count));
+        TLanes.Store(d, to + (3 * TLanes.Count));
+    }
+}
