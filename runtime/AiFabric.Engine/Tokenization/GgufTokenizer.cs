@@ -9,6 +9,8 @@ namespace AiFabric.Engine.Tokenization;
 internal static class GgufTokenizer
 {
     private const string Prefix = "tokenizer.ggml.";
+    private const string Template = "tokenizer.chat_template";
+    private const string Bytes = "gpt2", Pieces = "llama";
     private const string Contractions = "'(?i:[sdmt]|ll|ve|re)";
 
     /// <summary>By <c>tokenizer.ggml.pre</c>: the pattern that cuts words, null for GPT-2's own; and whether digits stand alone before it.</summary>
@@ -29,25 +31,61 @@ internal static class GgufTokenizer
     /// <exception cref="CheckpointException">The tokenizer is of a kind that is not supported, or a value is missing.</exception>
     public static byte[] ToJson(GgufFile file)
     {
-        var metadata = file.Metadata;
-        string model = metadata.Text(Prefix + "model");
-        if (model != "gpt2")
-            throw metadata.Refuse($"{Prefix}model is '{model}'; only 'gpt2', byte-level BPE, is supported: put the model's tokenizer.json beside the file");
+        var tokens = Tokens.Read(file.Metadata);
+        return JsonSerializer.SerializeToUtf8Bytes(ModelOf(file.Metadata) == Pieces ? PieceTokenizer(file.Metadata, tokens) : ByteTokenizer(file.Metadata, tokens));
+    }
+
+    private static string ModelOf(GgufMetadata metadata) => metadata.Text(Prefix + "model") is Bytes or Pieces and var model
+        ? model
+        : throw metadata.Refuse($"{Prefix}model is '{metadata.Text(Prefix + "model")}'; '{Bytes}' and '{Pieces}' are supported: put the model's tokenizer.json beside the file");
+
+    // Byte-level BPE.
+    private static object ByteTokenizer(GgufMetadata metadata, Tokens tokens)
+    {
         var words = WordsOf(metadata);
-        string[] tokens = metadata.TextsOrNull(Prefix + "tokens") ?? throw metadata.Refuse($"{Prefix}tokens is missing");
-        int[] types = metadata.IntegersOrNull(Prefix + "token_type") ?? [.. tokens.Select(_ => GgufTokenTypes.Normal)];
-        string[] merges = metadata.TextsOrNull(Prefix + "merges") ?? throw metadata.Refuse($"{Prefix}merges is missing");
-        if (types.Length != tokens.Length)
-            throw metadata.Refuse($"{Prefix}token_type has {types.Length} entries for {tokens.Length} tokens");
-        var added = Enumerable.Range(0, tokens.Length).Where(id => types[id] is GgufTokenTypes.Control or GgufTokenTypes.UserDefined);
-        return JsonSerializer.SerializeToUtf8Bytes(new
+        return new
         {
             version = "1.0",
-            added_tokens = added.Select(id => new { id, content = tokens[id], special = types[id] == GgufTokenTypes.Control, normalized = false }),
+            added_tokens = tokens.Added,
             pre_tokenizer = words.Steps,
             decoder = new { type = "ByteLevel" },
-            model = new { type = "BPE", ignore_merges = words.IgnoresMerges, vocab = Vocabulary(metadata, tokens, types), merges },
-        });
+            model = new
+            {
+                type = "BPE",
+                ignore_merges = words.IgnoresMerges,
+                // Others are no part of the merges: marks are added tokens, unused ones fill the table up.
+                vocab = tokens.Vocabulary(type => type == GgufTokenTypes.Normal),
+                merges = metadata.TextsOrNull(Prefix + "merges") ?? throw metadata.Refuse($"{Prefix}merges is missing"),
+            },
+        };
+    }
+
+    // SentencePiece's BPE over characters, with byte tokens for those that have none.
+    private static object PieceTokenizer(GgufMetadata metadata, Tokens tokens)
+    {
+        float[] scores = metadata.NumbersOrNull(Prefix + "scores") ?? throw metadata.Refuse($"{Prefix}scores is missing");
+        if (scores.Length != tokens.Texts.Length)
+            throw metadata.Refuse($"{Prefix}scores has {scores.Length} entries for {tokens.Texts.Length} tokens");
+        var vocabulary = tokens.Vocabulary(type => type is not (GgufTokenTypes.Control or GgufTokenTypes.Unused));
+        bool prepends = metadata.FlagOrNull(Prefix + "add_space_prefix") ?? true;
+        object blanks = new { type = "Replace", pattern = new { String = " " }, content = "▁" };
+        object[] decoders = [new { type = "Replace", pattern = new { String = "▁" }, content = " " }, new { type = "ByteFallback" }, new { type = "Fuse" }];
+        return new
+        {
+            version = "1.0",
+            added_tokens = tokens.Added,
+            normalizer = new { type = "Sequence", normalizers = prepends ? (object[])[new { type = "Prepend", prepend = "▁" }, blanks] : [blanks] },
+            decoder = new { type = "Sequence", decoders = prepends ? [.. decoders, new { type = "Strip", content = " ", start = 1, stop = 0 }] : decoders },
+            model = new
+            {
+                type = "BPE",
+                unk_token = tokens.First(GgufTokenTypes.Unknown),
+                fuse_unk = true,
+                byte_fallback = true,
+                vocab = vocabulary,
+                merges = SentencePieceMerges.Of(vocabulary, id => tokens.Types[id] is GgufTokenTypes.Normal or GgufTokenTypes.UserDefined, scores),
+            },
+        };
     }
 
     /// <summary>What a <c>tokenizer_config.json</c> would say.</summary>
@@ -56,8 +94,12 @@ internal static class GgufTokenizer
     {
         var metadata = file.Metadata;
         string[] tokens = metadata.TextsOrNull(Prefix + "tokens") ?? [];
-        bool adds = metadata.FlagOrNull(Prefix + "add_bos_token") ?? WordsOf(metadata).AddsBegin;
-        return new TokenizerSettings(metadata.TextOrNull("tokenizer.chat_template"), Token("bos_token_id"), Token("eos_token_id"), adds);
+        bool adds = metadata.FlagOrNull(Prefix + "add_bos_token") ?? (ModelOf(metadata) == Pieces || WordsOf(metadata).AddsBegin);
+        return new TokenizerSettings(metadata.TextOrNull(Template), Token("bos_token_id"), Token("eos_token_id"), adds)
+        {
+            ToolChatTemplate = metadata.TextOrNull(Template + ".tool_use"),
+            AddEndOfSequence = metadata.FlagOrNull(Prefix + "add_eos_token"),
+        };
 
         string? Token(string key) => metadata.IntegerOrNull(Prefix + key) switch
         {
@@ -73,18 +115,6 @@ internal static class GgufTokenizer
         return Known.TryGetValue(pre, out var words)
             ? words
             : throw metadata.Refuse($"{Prefix}pre is '{pre}', which is not supported ({string.Join(", ", Known.Keys)} are): put the model's tokenizer.json beside the file");
-    }
-
-    private static Dictionary<string, int> Vocabulary(GgufMetadata metadata, string[] tokens, int[] types)
-    {
-        var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
-        for (int id = 0; id < tokens.Length; id++)
-        {
-            // Others are no part of the merges: marks are added tokens, unused ones fill the table up.
-            if (types[id] == GgufTokenTypes.Normal && !vocabulary.TryAdd(tokens[id], id))
-                throw metadata.Refuse($"{Prefix}tokens holds '{tokens[id]}' twice, as {vocabulary[tokens[id]]} and {id}");
-        }
-        return vocabulary;
     }
 
     // Words as GPT-4 and its followers cut them; they differ in how many digits stay together.
@@ -115,5 +145,36 @@ internal static class GgufTokenizer
         }
 
         private static object Sequence(params object[] pretokenizers) => new { type = "Sequence", pretokenizers };
+    }
+
+    /// <summary>The vocabulary as the file has it.</summary>
+    private sealed record Tokens(GgufMetadata Metadata, string[] Texts, int[] Types)
+    {
+        /// <summary>As <c>added_tokens</c>: marks, and words that stand outside of the merges.</summary>
+        public IEnumerable<object> Added => Enumerable.Range(0, Texts.Length)
+            .Where(id => Types[id] is GgufTokenTypes.Control or GgufTokenTypes.UserDefined)
+            .Select(id => new { id, content = Texts[id], special = Types[id] == GgufTokenTypes.Control, normalized = false });
+
+        public static Tokens Read(GgufMetadata metadata)
+        {
+            string[] texts = metadata.TextsOrNull(Prefix + "tokens") ?? throw metadata.Refuse($"{Prefix}tokens is missing");
+            int[] types = metadata.IntegersOrNull(Prefix + "token_type") ?? [.. texts.Select(_ => GgufTokenTypes.Normal)];
+            return types.Length == texts.Length
+                ? new Tokens(metadata, texts, types)
+                : throw metadata.Refuse($"{Prefix}token_type has {types.Length} entries for {texts.Length} tokens");
+        }
+
+        public string? First(int type) => Array.IndexOf(Types, type) is >= 0 and var id ? Texts[id] : null;
+
+        public Dictionary<string, int> Vocabulary(Func<int, bool> holds)
+        {
+            var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
+            for (int id = 0; id < Texts.Length; id++)
+            {
+                if (holds(Types[id]) && !vocabulary.TryAdd(Texts[id], id))
+                    throw Metadata.Refuse($"{Prefix}tokens holds '{Texts[id]}' twice, as {vocabulary[Texts[id]]} and {id}");
+            }
+            return vocabulary;
+        }
     }
 }

@@ -1,6 +1,8 @@
 using AiFabric.Engine.Models;
+using AiFabric.Engine.Tests.Execution;
 using AiFabric.Engine.Tests.LlamaCpp.Interop;
 using AiFabric.Engine.Tokenization;
+using AiFabric.Engine.Weights;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -52,6 +54,8 @@ public sealed class GgufComparisonTests(ITestOutputHelper output) : IDisposable
     [Theory]
     [InlineData("gpt-2")]
     [InlineData("qwen2")]
+    [InlineData("smollm")]
+    [InlineData("llama-bpe")]
     public void Texts_have_the_tokens_that_llama_cpp_gives_them(string words)
     {
         string file = Write(GgufType.Float32, words);
@@ -63,14 +67,56 @@ public sealed class GgufComparisonTests(ITestOutputHelper output) : IDisposable
             Assert.Equal(peer.Tokenize(text), tokenizer.Encode(text));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Texts_have_the_pieces_that_llama_cpp_gives_them(bool prefix)
+    {
+        RequireLlamaCpp();
+        var config = new DecoderConfig
+        {
+            HiddenSize = 32,
+            IntermediateSize = 32,
+            Layers = 1,
+            Heads = 2,
+            KeyValueHeads = 2,
+            HeadSize = 16,
+            VocabularySize = PieceVocabulary.Size,
+            MaximumPositions = 64,
+            TieWordEmbeddings = true,
+        };
+        using (NewDisposeScope())
+            SafetensorsWriter.Write(folder.File("model.safetensors"), RandomModel.RandomWeights(config, seed: 1));
+        folder.Write("config.json", config.ToJson("float32"));
+        string file = Path.Combine(Directory.CreateDirectory(folder.File("gguf")).FullName, "model.gguf");
+        using (var weights = DecoderWeights.Load(folder.Path, ScalarType.Float32, CPU))
+            LlamaGguf.Write(folder.Path, weights, file, vocabulary: writer => PieceVocabulary.Write(writer, prefix));
+        var tokenizer = HuggingFaceTokenizer.Load(file);
+        using var peer = new LlamaCppModel(file, 64, tokenizer.VocabularySize);
+
+        string[] texts = ["that it is in the weather and over the thing", "abcabc abab", " two  blanks    four", "日本 é 🙂 Zebra", "1234, I'm. It", "
+	tabs
+", "<s> </s>", "<0x0A>"];
+        foreach (string text in texts)
+        {
+            int[] tokens = tokenizer.Encode(text);
+            Assert.Equal(peer.Tokenize(text), tokens);
+            Assert.Equal(text, tokenizer.Decode(tokens));
+        }
+        Assert.Equal((1, "<s>", true), (tokenizer.BeginOfSequenceId, tokenizer.Settings.BeginOfSequence, tokenizer.Settings.AddBeginOfSequence));
+    }
+
     private string Write(GgufType type, string words = "gpt-2")
     {
-        Assert.SkipUnless(LlamaCppLibraries.AreInstalled, $"llama.cpp is not in {LlamaCppLibraries.Folder}; tests/prepare.sh installs it.");
+        RequireLlamaCpp();
         string demo = DemoModel.RequireFolder();
         using var weights = DecoderWeights.Load(demo, ScalarType.Float32, CPU);
         LlamaGguf.Write(demo, weights, folder.File("model.gguf"), type, words);
         return folder.File("model.gguf");
     }
+
+    private static void RequireLlamaCpp() =>
+        Assert.SkipUnless(LlamaCppLibraries.AreInstalled, $"llama.cpp is not in {LlamaCppLibraries.Folder}; tests/prepare.sh installs it.");
 
     private static float[] Peer(string file, DecoderWeights weights, int[] tokens)
     {

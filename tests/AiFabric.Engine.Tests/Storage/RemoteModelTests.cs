@@ -1,10 +1,13 @@
 using System.Net.Http.Json;
+using AiFabric.Engine.Models;
+using AiFabric.Engine.Tests.LlamaCpp;
 using AiFabric.Engine.Tests.Worker;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Control;
 using AiFabric.Worker.Backend;
 using AiFabric.Worker.CommandLine;
 using Xunit;
+using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Tests.Storage;
 
@@ -20,6 +23,16 @@ public sealed class RemoteModelTests : IDisposable
     {
         await using var hub = await HubAsync("org/tiny", model.Path);
         await ServesAsync("hf://org/tiny@v1");
+    }
+
+    [Fact]
+    public async Task A_GGUF_file_is_served_from_the_hub_and_from_a_folder()
+    {
+        using (var weights = DecoderWeights.Load(model.Path, ScalarType.Float32, CPU))
+            LlamaGguf.Write(model.Path, weights, folder.File("tiny.gguf"));
+        folder.Write("other.gguf", "of another model");
+        await using var hub = await HubAsync("org/tiny", folder.Path);
+        await ServesAsync("hf://org/tiny/tiny.gguf", folder.File("tiny.gguf"));
     }
 
     [Fact]
@@ -131,10 +144,10 @@ public sealed class RemoteModelTests : IDisposable
         Environment = environment.GetValueOrDefault,
     };
 
-    private async Task ServesAsync(string uri)
+    private async Task ServesAsync(string uri, string? file = null)
     {
         string expected;
-        await using (var local = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("file://" + model.Path)))
+        await using (var local = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("file://" + (file ?? model.Path))))
             expected = (await LoadAsync(local)).ModelDigest!; // It is loaded.
         await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options(uri));
         Assert.Equal(expected, (await LoadAsync(worker)).ModelDigest);
