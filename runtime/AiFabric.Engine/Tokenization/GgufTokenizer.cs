@@ -35,7 +35,7 @@ internal static class GgufTokenizer
         return JsonSerializer.SerializeToUtf8Bytes(ModelOf(file.Metadata) == Pieces ? PieceTokenizer(file.Metadata, tokens) : ByteTokenizer(file.Metadata, tokens));
     }
 
-    private static string ModelOf(GgufMetadata metadata) => metadata.Text(Prefix + "model") is Bytes or Pieces and var model
+    private static string ModelOf(GgufMetadata metadata) => metadata.Text(Prefix + "model") is (Bytes or Pieces) and var model
         ? model
         : throw metadata.Refuse($"{Prefix}model is '{metadata.Text(Prefix + "model")}'; '{Bytes}' and '{Pieces}' are supported: put the model's tokenizer.json beside the file");
 

@@ -51,6 +51,30 @@ public sealed class GgufFuzzTests : IDisposable
         Assert.Equal(before, Tensor.TotalCount);
     }
 
+    [Fact]
+    public void Vocabularies_of_pieces()
+    {
+        using (var writer = new GgufWriter())
+        {
+            writer.Add("general.architecture", "llama");
+            PieceVocabulary.Write(writer, prefix: true);
+            writer.Write(Path);
+        }
+        byte[] valid = File.ReadAllBytes(Path);
+        Fuzz.Run(Mutations.OfBytes(valid), 700, ReadTokenizer);
+        Fuzz.Run(Lies(valid, valid.Length), 700, ReadTokenizer);
+
+        void ReadTokenizer(byte[] content)
+        {
+            File.WriteAllBytes(Path, content);
+            Refused(() =>
+            {
+                var tokenizer = HuggingFaceTokenizer.Load(folder.Path);
+                tokenizer.Decode(tokenizer.Encode("that it is, <s> é🙂 1234"));
+            });
+        }
+    }
+
     private void Read(byte[] content)
     {
         File.WriteAllBytes(Path, content);

@@ -40,7 +40,7 @@ internal sealed class GgufCheckpoint : ICheckpoint
     /// <summary>Whatever a converter has put into the file belongs to the model: a bias that is left out would go unnoticed.</summary>
     public void RequireComplete()
     {
-        if (file.Tensors.Keys.FirstOrDefault(name => !found.Contains(name)) is { } left)
+        if (file.Tensors.Keys.FirstOrDefault(name => !found.Contains(name) && name != GgufRope.Divisors) is { } left)
             throw new CheckpointException($"{file.Path}: tensor '{left}' takes no part in what this engine computes for a model of this architecture.");
     }
 
@@ -67,29 +67,41 @@ internal sealed class GgufCheckpoint : ICheckpoint
                     restore(Row(row), MemoryMarshal.Cast<byte, float>(to[..wide]));
                 else
                     Row(row).CopyTo(to);
-                if (surplus != 0)
-                    TakeAway(MemoryMarshal.Cast<byte, float>(to[..wide]));
+                if (surplus != 0 || (turnedHeads != 0 && IsVector))
+                    Change(MemoryMarshal.Cast<byte, float>(to[..wide]));
             }
         }
 
-        private void TakeAway(Span<float> row)
+        // What a vector of a norm or bias needs besides being read.
+        private void Change(Span<float> row)
         {
             if (Type != ScalarType.Float32)
-                throw new CheckpointException($"{Place} is stored as {entry.Format.Name}; norms of this architecture must be F32.");
-            foreach (ref float number in row)
-                number -= surplus;
+                throw new CheckpointException($"{Place} is stored as {entry.Format.Name}; norms and biases of this architecture must be F32.");
+            if (surplus != 0)
+            {
+                foreach (ref float number in row)
+                    number -= surplus;
+            }
+            if (turnedHeads != 0)
+            {
+                float[] stored = row.ToArray();
+                for (int i = 0; i < row.Length; i++)
+                    row[i] = stored[Stored(i, row.Length)];
+            }
         }
 
         protected override ReadOnlySpan<byte> StoredQ8Blocks(long row) => entry.Format.IsQ8 ? Row(row) : [];
 
-        private ReadOnlySpan<byte> Row(long row) => file.Bytes(entry, Stored(row) * rowBytes, rowBytes);
+        private bool IsVector => entry.Shape.Length == 1;
+
+        private ReadOnlySpan<byte> Row(long row) => file.Bytes(entry, (IsVector ? row : Stored(row, Rows)) * rowBytes, rowBytes);
 
         // llama.cpp turns neighbours (2i, 2i + 1) of a head, Hugging Face the pairs (i, i + headDim / 2).
-        private long Stored(long row)
+        private long Stored(long row, long rows)
         {
             if (turnedHeads == 0)
                 return row;
-            long size = Rows / turnedHeads, inHead = row % size, half = size / 2;
+            long size = rows / turnedHeads, inHead = row % size, half = size / 2;
             return row - inHead + (2 * (inHead % half)) + (inHead / half);
         }
     }

@@ -17,15 +17,11 @@ internal static class GgufConfig
     private static Dictionary<string, object?> Fields(GgufFile file)
     {
         var family = GgufFamily.Of(file);
-        var shape = new Shape(file);
+        var shape = new GgufShape(file);
         long hidden = shape.Integer("embedding_length"), heads = shape.Integer("attention.head_count");
         if (heads < 1)
             throw file.Metadata.Refuse($"attention.head_count is {heads}; it must be positive");
         long headSize = shape.IntegerOrNull("attention.key_length") ?? (hidden / heads);
-        shape.Expect("attention.value_length", headSize);
-        shape.Expect("rope.dimension_count", headSize);
-        shape.Expect("expert_count", 0);
-        shape.Expect("expert_used_count", 0);
         var fields = new Dictionary<string, object?>
         {
             ["model_type"] = family.ModelType,
@@ -38,46 +34,51 @@ internal static class GgufConfig
             ["vocab_size"] = VocabularySize(file),
             ["max_position_embeddings"] = shape.Integer("context_length"),
             ["rms_norm_eps"] = shape.Number("attention.layer_norm_rms_epsilon"),
-            ["rope_theta"] = shape.NumberOrNull("rope.freq_base"),
-            ["rope_scaling"] = RopeScaling(shape),
+            ["rope_theta"] = GgufRope.Theta(shape),
+            ["rope_scaling"] = GgufRope.Scaling(file, shape, headSize),
+            ["attention_bias"] = file.Tensors.ContainsKey("blk.0.attn_output.bias"),
+            ["mlp_bias"] = file.Tensors.ContainsKey("blk.0.ffn_gate.bias"),
             ["tie_word_embeddings"] = !file.Tensors.ContainsKey(Head),
             ["bos_token_id"] = file.Metadata.IntegerOrNull("tokenizer.ggml.bos_token_id"),
             ["eos_token_id"] = Ends(file.Metadata),
         };
-        shape.Expect("vocab_size", (long)fields["vocab_size"]!); // set above
         if (family.IsGemma)
             AddGemma(fields, shape, hidden, heads, headSize);
-        shape.RefuseOthers();
+        RefuseOthers(file, family, shape, headSize);
         return fields;
     }
 
-    private static void AddGemma(Dictionary<string, object?> fields, Shape shape, long hidden, long heads, long headSize)
+    private static void RefuseOthers(GgufFile file, GgufFamily family, GgufShape shape, long headSize)
+    {
+        shape.Expect("attention.value_length", headSize);
+        shape.Expect("rope.dimension_count", headSize);
+        shape.Expect("expert_count", 0);
+        shape.Expect("expert_used_count", 0);
+        shape.Expect("vocab_size", VocabularySize(file));
+        if (shape.NumberOrNull("rope.freq_base_swa") is { } local && family.ModelType != "gemma3_text" && local != GgufRope.Theta(shape))
+            throw file.Metadata.Refuse($"rope.freq_base_swa is {local}; layers with a window turn like the others in this architecture");
+        shape.RefuseOthers();
+    }
+
+    private static void AddGemma(Dictionary<string, object?> fields, GgufShape shape, long hidden, long heads, long headSize)
     {
         fields["sliding_window"] = shape.Integer("attention.sliding_window");
-        fields["attn_logit_softcapping"] = shape.NumberOrNull("attn_logit_softcapping");
-        fields["final_logit_softcapping"] = shape.NumberOrNull("final_logit_softcapping");
+        foreach (string cap in (string[])["attn_logit_softcapping", "final_logit_softcapping"])
+        {
+            if (shape.NumberOrNull(cap) is { } value)
+                fields[cap] = value;
+        }
+        bool second = (string?)fields["model_type"] == "gemma2";
+        if (!second)
+            fields["rope_local_base_freq"] = shape.NumberOrNull("rope.freq_base_swa");
         // No key states it. llama.cpp knows the two models of 27 billion by their layers: they alone divide by another root than the head size's.
-        bool largest = shape.Integer("block_count") == ((string?)fields["model_type"] == "gemma2" ? 46 : 62);
+        bool largest = shape.Integer("block_count") == (second ? 46 : 62);
         fields["query_pre_attn_scalar"] = largest ? hidden / heads : headSize;
     }
 
     private static long VocabularySize(GgufFile file) => file.Tensors.TryGetValue(Embedding, out var entry) && entry.Shape.Length == 2
         ? entry.Shape[0]
         : throw file.Metadata.Refuse($"has no matrix '{Embedding}'");
-
-    private static Dictionary<string, object?>? RopeScaling(Shape shape)
-    {
-        string? type = shape.TextOrNull("rope.scaling.type");
-        double? factor = shape.NumberOrNull("rope.scaling.factor");
-        long? original = shape.IntegerOrNull("rope.scaling.original_context_length");
-        shape.Ignore("rope.scaling.finetuned"); // How the model was trained, not how it computes.
-        if (type is null or "none")
-            return null;
-        var scaling = new Dictionary<string, object?> { ["rope_type"] = type, ["factor"] = factor };
-        if (original is not null)
-            scaling["original_max_position_embeddings"] = original;
-        return scaling;
-    }
 
     private static long[] Ends(GgufMetadata metadata)
     {
@@ -95,48 +96,5 @@ internal static class GgufConfig
                 ends.Add(id);
         }
         return [.. ends];
-    }
-
-    /// <summary>The values under the architecture's prefix. What nobody asks for may change the arithmetic, so it is refused.</summary>
-    private sealed class Shape(GgufFile file)
-    {
-        private readonly string prefix = GgufFamily.ArchitectureOf(file) + ".";
-        private readonly HashSet<string> asked = new(StringComparer.Ordinal);
-
-        public long Integer(string name) => file.Metadata.Integer(Ask(name));
-
-        public long? IntegerOrNull(string name) => file.Metadata.IntegerOrNull(Ask(name));
-
-        public double Number(string name) => NumberOrNull(name) ?? throw file.Metadata.Refuse($"the metadata value '{prefix}{name}' is missing");
-
-        public double? NumberOrNull(string name) => file.Metadata.NumberOrNull(Ask(name)) is not { } number
-            ? null
-            : double.IsFinite(number) ? Decimal(number) : throw file.Metadata.Refuse($"'{prefix}{name}' is {number}; it must be a number");
-
-        public string? TextOrNull(string name) => file.Metadata.TextOrNull(Ask(name));
-
-        public void Ignore(string name) => Ask(name);
-
-        public void Expect(string name, long only)
-        {
-            if (IntegerOrNull(name) is { } found && found != only)
-                throw file.Metadata.Refuse($"'{prefix}{name}' is {found}; only {only} is supported here");
-        }
-
-        public void RefuseOthers()
-        {
-            if (file.Metadata.Keys.FirstOrDefault(key => key.StartsWith(prefix, StringComparison.Ordinal) && !asked.Contains(key)) is { } other)
-                throw file.Metadata.Refuse($"the metadata value '{other}' asks for what is not supported");
-        }
-
-        private string Ask(string name)
-        {
-            asked.Add(prefix + name);
-            return prefix + name;
-        }
-
-        // The shortest decimal that is this float32: 1e-5 became 9.9999997e-6 on its way into the file.
-        private static double Decimal(double number) =>
-            double.Parse(((float)number).ToString(System.Globalization.CultureInfo.InvariantCulture), System.Globalization.CultureInfo.InvariantCulture);
     }
 }

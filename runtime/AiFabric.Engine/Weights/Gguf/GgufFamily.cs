@@ -94,14 +94,12 @@ internal sealed class GgufFamily
         string part = entry.Name[(entry.Name.IndexOf("attn_", StringComparison.Ordinal) is var at and >= 0 ? at : 0)..];
         if (!TurnsNeighbours || part is not ("attn_q.weight" or "attn_k.weight" or "attn_q.bias" or "attn_k.bias"))
             return 0;
-        if (entry.Shape.Length != 2)
-            throw file.Metadata.Refuse($"tensor '{entry.Name}' has {entry.Shape.Length} dimensions; queries and keys are supported as matrices, without biases");
         string architecture = ArchitectureOf(file);
         long heads = file.Metadata.Integer($"{architecture}.attention.head_count");
-        if (part == "attn_k.weight")
+        if (part.StartsWith("attn_k", StringComparison.Ordinal))
             heads = file.Metadata.IntegerOrNull($"{architecture}.attention.head_count_kv") ?? heads;
-        if (heads is < 1 or > int.MaxValue || entry.Shape[0] % (2 * heads) != 0)
-            throw file.Metadata.Refuse($"tensor '{entry.Name}' has {entry.Shape[0]} rows, which are not {heads} heads of an even size");
+        if (entry.Shape.IsEmpty || heads is < 1 or > int.MaxValue || entry.Shape[0] % (2 * heads) != 0)
+            throw file.Metadata.Refuse($"tensor '{entry.Name}' of shape [{string.Join(", ", entry.Shape)}] is not made of {heads} heads of an even size");
         return (int)heads;
     }
 }
