@@ -94,9 +94,7 @@ public sealed class GgufComparisonTests(ITestOutputHelper output) : IDisposable
         var tokenizer = HuggingFaceTokenizer.Load(file);
         using var peer = new LlamaCppModel(file, 64, tokenizer.VocabularySize);
 
-        string[] texts = ["that it is in the weather and over the thing", "abcabc abab", " two  blanks    four", "日本 é 🙂 Zebra", "1234, I'm. It", "
-	tabs
-", "<s> </s>", "<0x0A>"];
+        string[] texts = ["that it is in the weather and over the thing", "abcabc abab", " two  blanks    four", "日本 é 🙂 Zebra", "1234, I'm. It", "\n\ttabs\n", "<s> </s>", "<0x0A>"];
         foreach (string text in texts)
         {
             int[] tokens = tokenizer.Encode(text);
