@@ -15,13 +15,14 @@ public readonly record struct BatchRows(Sequence Sequence, int Start, int Count,
 }
 
 /// <summary>What one iteration computes. One instance is filled again and again, so that a step allocates nothing.</summary>
-public sealed class Batch
+/// <param name="sequences">Sequences for which there is room without growing.</param>
+public sealed class Batch(int sequences = 0)
 {
     /// <summary>Sequences that advance by one token each, and by the drafts that turn out right.</summary>
-    public List<BatchRows> DecodeRows { get; } = [];
+    public List<BatchRows> DecodeRows { get; } = new(sequences);
 
     /// <summary>Pieces of prompts (or of preempted sequences that are computed again).</summary>
-    public List<BatchRows> PromptChunks { get; } = [];
+    public List<BatchRows> PromptChunks { get; } = new(sequences);
 
     /// <summary>Tokens of all <see cref="PromptChunks"/>.</summary>
     public int PromptTokens { get; internal set; }
@@ -42,7 +43,7 @@ public sealed class Batch
     public int Preempted { get; internal set; }
 
     /// <summary>Sequences admitted for the first time.</summary>
-    public List<Sequence> Newcomers { get; } = [];
+    public List<Sequence> Newcomers { get; } = new(sequences);
 
     /// <summary>Prompt tokens that this iteration's admissions found in the cache.</summary>
     public int PrefixHitTokens { get; internal set; }

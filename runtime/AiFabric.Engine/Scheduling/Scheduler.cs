@@ -12,11 +12,11 @@ namespace AiFabric.Engine.Scheduling;
 /// <param name="pool">Blocks of the cache.</param>
 public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
 {
-    private readonly List<Sequence> running = [];
+    private readonly List<Sequence> running = new(options.MaxRunning);
     private readonly FairQueue waiting = new();
     private readonly SequenceQueue preempted = new();
     private readonly List<Sequence> ended = [];
-    private readonly Batch batch = new();
+    private readonly Batch batch = new(options.MaxRunning);
     private readonly LatencyModel latency = new();
     private TrainingBudget? budget;
     private Speculation? speculation;

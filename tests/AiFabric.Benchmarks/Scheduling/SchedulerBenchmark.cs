@@ -40,6 +40,7 @@ public class SchedulerBenchmark
         scheduler = new Scheduler(
             new SchedulerOptions { MaxBatchTokens = 512, MaxRunning = 64, SpeculativeTokens = Guessed, PromptLookupMin = 1 }, new BlockPool(Blocks));
         scheduler.Ended.EnsureCapacity(Requests);
+        outcome.Sampled.EnsureCapacity(512);
         requests = [.. Enumerable.Range(0, Requests).Select(i => Request(i, random))];
         next = 0;
         for (int step = 0; step < 2 * Steps; step++) // Lists grow to their size.
