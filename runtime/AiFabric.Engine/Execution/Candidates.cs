@@ -25,7 +25,7 @@ internal sealed class Candidates(int vocabulary)
         for (int token = 0; token < logits.Length; token++)
         {
             float logit = logits[token];
-            if (logit < least || (logit == least && ties-- <= 0))
+            if (logit < least || float.IsNegativeInfinity(logit) || (logit == least && ties-- <= 0))
                 continue;
             Add(token, Math.Exp((logit - most) / temperature));
         }

@@ -72,21 +72,26 @@ internal sealed class Delivery(
             do
             {
                 token = outcome.Sampled[sampled++];
-                stream.Write(new TokenEvent
-                {
-                    Token = token.Token,
-                    Logprob = token.Logprob,
-                    TopLogprobs = token.Top,
-                    Finish = token.Accepted ? null : row.Sequence.Finish,
-                    CachedTokens = row.Sequence.CachedTokens,
-                });
+                if (token.Failure is null)
+                    stream.Write(EventOf(token, row.Sequence));
             }
             while (token.Accepted);
-            metrics.GenerationTokens.Add(sampled - first);
             metrics.AcceptedDraftTokens.Add(sampled - first - 1);
-            Time(stream, now, sampled - first);
+            int drawn = sampled - first - (token.Failure is null ? 0 : 1);
+            metrics.GenerationTokens.Add(drawn);
+            if (drawn > 0)
+                Time(stream, now, drawn);
         }
     }
+
+    private static TokenEvent EventOf(SampledToken token, Sequence sequence) => new()
+    {
+        Token = token.Token,
+        Logprob = token.Logprob,
+        TopLogprobs = token.Top,
+        Finish = token.Accepted ? null : sequence.Finish,
+        CachedTokens = sequence.CachedTokens,
+    };
 
     // Tokens of one iteration share the time since the token before them.
     private void Time(RequestStream stream, long now, int tokens)

@@ -1,10 +1,11 @@
+using AiFabric.Engine.Constraints;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Scheduling;
 
 namespace AiFabric.Engine.Execution;
 
 /// <summary>
-/// Draws tokens from logits: penalties, temperature, top-k, top-p, min-p, then one draw whose random number depends only on the
+/// Draws tokens from logits: biases, penalties, the request's constraint, temperature, top-k, top-p, min-p, then one draw whose random number depends only on the
 /// sequence's seed and the token's place in the output, not on what else is in the batch. Not thread safe.
 /// </summary>
 /// <param name="vocabulary">Size of the vocabulary.</param>
@@ -25,7 +26,11 @@ internal sealed class Sampler(int vocabulary)
     {
         var parameters = sequence.Request.Sampling;
         var logprobs = sequence.Request.TopLogprobs is { } top ? Logprobs.Of(logits, top) : null;
-        ApplyPenalties(logits, sequence.TokensAndDrafts[..(sequence.Tokens.Length + ahead)], sequence.PromptCount, parameters);
+        var tokens = sequence.TokensAndDrafts[..(sequence.Tokens.Length + ahead)];
+        ApplyBiases(logits, sequence.Request, tokens.Length - sequence.PromptCount);
+        ApplyPenalties(logits, tokens, sequence.PromptCount, parameters);
+        if (sequence.Matcher is { } matcher && !Constrain(logits, tokens[sequence.PromptCount..], matcher, sequence.Request.StopTokens))
+            return new SampledToken(-1, null, null) { Failure = "No token of the vocabulary can continue the answer in the format that the request asks for." };
         int token = parameters.Temperature <= 0
             ? Greedy(logits)
             : Draw(logits, parameters, CounterRandom.NextDouble(sequence.Seed, sequence.OutputCount + ahead));
@@ -41,10 +46,25 @@ internal sealed class Sampler(int vocabulary)
                 continue;
             var (request, parameters) = (row.Sequence.Request, row.Sequence.Request.Sampling);
             bool plain = parameters is { RepetitionPenalty: 1, FrequencyPenalty: 0, PresencePenalty: 0, Temperature: <= 0 };
-            if (!plain || request.TopLogprobs is not null)
+            bool free = request.Constraint is null && parameters is { Biases.Count: 0, MinTokens: 0 };
+            if (!plain || !free || request.TopLogprobs is not null)
                 return false;
         }
         return true;
+    }
+
+    // A sequence whose guessed tokens were wrong comes back with another output: the matcher follows it there.
+    private static bool Constrain(Span<float> logits, ReadOnlySpan<int> output, TokenMatcher matcher, IReadOnlyList<int> stops) =>
+        matcher.Follow(output) && matcher.Mask(logits, stops);
+
+    private static void ApplyBiases(Span<float> logits, GenerationRequest request, int outputCount)
+    {
+        var biases = request.Sampling.Biases;
+        for (int i = 0; i < biases.Count; i++)
+            logits[biases[i].Token] += biases[i].Bias;
+        var stops = request.StopTokens;
+        for (int i = 0; i < stops.Count && outputCount < request.Sampling.MinTokens; i++)
+            logits[stops[i]] = float.NegativeInfinity;
     }
 
     private static int Greedy(ReadOnlySpan<float> logits)

@@ -1,3 +1,5 @@
+using AiFabric.Engine.Constraints;
+
 namespace AiFabric.Engine.Requests;
 
 /// <summary>Identity of one sequence inside the engine.</summary>
@@ -12,6 +14,9 @@ public sealed record GenerationRequest
     public required int MaxTokens { get; init; }
 
     public SamplingParameters Sampling { get; init; } = new();
+
+    /// <summary>What the answer may be; null for anything. Needs <see cref="StopTokens"/>: they end the answer where it is complete, and nowhere else.</summary>
+    public TokenConstraint? Constraint { get; init; }
 
     /// <summary>Loaded adapter whose rows are added; null for the base model.</summary>
     public string? Adapter { get; init; }
@@ -32,7 +37,12 @@ public sealed record GenerationRequest
     public int? TopLogprobs { get; init; }
 }
 
-/// <summary>How the next token is drawn. Applied in order: penalties, temperature, top-k, top-p, min-p, draw.</summary>
+/// <summary>A number added to one token's logit.</summary>
+/// <param name="Token">Its id.</param>
+/// <param name="Bias">The number.</param>
+public readonly record struct TokenBias(int Token, float Bias);
+
+/// <summary>How the next token is drawn. Applied in order: biases, penalties, the request's constraint, temperature, top-k, top-p, min-p, draw.</summary>
 public sealed record SamplingParameters
 {
     /// <summary>0 is greedy.</summary>
@@ -53,6 +63,12 @@ public sealed record SamplingParameters
 
     /// <summary>Divides positive and multiplies negative logits of tokens in prompt or output; 1 is off.</summary>
     public double RepetitionPenalty { get; init; } = 1.0;
+
+    /// <summary>Added to the logits of some tokens before the penalties.</summary>
+    public IReadOnlyList<TokenBias> Biases { get; init; } = [];
+
+    /// <summary>Tokens generated before a stop token can be drawn.</summary>
+    public int MinTokens { get; init; }
 
     /// <summary>Same seed, same prompt, same output. Null draws a seed.</summary>
     public long? Seed { get; init; }

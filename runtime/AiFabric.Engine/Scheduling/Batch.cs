@@ -74,7 +74,11 @@ public sealed class Batch(int sequences = 0)
 /// <param name="Logprob">Natural log probability before temperature and filters; null when not asked for.</param>
 /// <param name="Top">The most likely tokens; null when not asked for.</param>
 /// <param name="Accepted">Whether it is the draft at its place, so that the next token is its row's next.</param>
-public readonly record struct SampledToken(int Token, double? Logprob, IReadOnlyList<TokenProbability>? Top, bool Accepted = false);
+public readonly record struct SampledToken(int Token, double? Logprob, IReadOnlyList<TokenProbability>? Top, bool Accepted = false)
+{
+    /// <summary>Why no token could be drawn, which ends the sequence; null when one was.</summary>
+    public string? Failure { get; init; }
+}
 
 /// <summary>What an iteration computed. One instance is filled again and again.</summary>
 public sealed class BatchOutcome

@@ -239,6 +239,11 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
                 Append(row.Sequence, token.Token);
                 Computed(row.Sequence, 1);
             }
+            if (token.Failure is not null)
+            {
+                End(row.Sequence, FinishReason.Error, token.Failure);
+                continue;
+            }
             Append(row.Sequence, token.Token);
             Speculation.Learn(row, accepted);
             if (IsStop(row.Sequence.Request.StopTokens, token.Token))

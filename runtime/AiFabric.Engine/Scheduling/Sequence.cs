@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using AiFabric.Engine.Constraints;
 using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Requests;
 
@@ -40,6 +41,7 @@ public sealed class Sequence
         count = tokens.Count;
         Blocks = new BlockTable(blockSize, PrefixHash.Start(adapterLoad, request.CacheSalt, request.Tenant));
         Blocks.Reserve(tokens.Capacity);
+        Matcher = request.Constraint?.Begin();
     }
 
     public SequenceId Id { get; }
@@ -56,6 +58,9 @@ public sealed class Sequence
 
     /// <summary>Where its hidden states go; null for a sequence that generates.</summary>
     public StatePool? States { get; }
+
+    /// <summary>Where the output is in the request's constraint, for whoever samples; null without one.</summary>
+    public TokenMatcher? Matcher { get; }
 
     public SequenceState State { get; internal set; }
 

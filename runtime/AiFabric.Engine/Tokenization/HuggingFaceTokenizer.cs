@@ -134,6 +134,9 @@ public sealed class HuggingFaceTokenizer
         return bytes;
     }
 
+    /// <summary>Whether a token has this id: vocabularies may have holes.</summary>
+    public bool HasToken(int id) => (uint)id < (uint)bytesById.Length && bytesById[id] is not null;
+
     private int[] Encode(string text, TrustedSpans trust)
     {
         var ids = new List<int>((text.Length / 3) + 1);

@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace AiFabric.Protocol.OpenAI;
 
 /// <summary>Fields that both completion endpoints share. Absent fields are null; ranges are checked by the worker.</summary>
-/// <remarks>Source: OpenAI API reference; <c>top_k</c>, <c>min_p</c>, <c>repetition_penalty</c>, <c>ignore_eos</c>, <c>cache_salt</c> and <c>priority</c> as in vLLM.</remarks>
+/// <remarks>Source: OpenAI API reference; <c>top_k</c>, <c>min_p</c>, <c>repetition_penalty</c>, <c>ignore_eos</c>, <c>cache_salt</c>, <c>priority</c> and those below that say so, as in vLLM.</remarks>
 public abstract record GenerationRequestBody
 {
     public string? Model { get; init; }
@@ -44,6 +44,30 @@ public abstract record GenerationRequestBody
     public int? Priority { get; init; }
 
     public string? User { get; init; }
+
+    /// <summary><c>{type: text}</c>, <c>{type: json_object}</c> or <c>{type: json_schema, json_schema: {name, schema, strict, description}}</c>.</summary>
+    public JsonElement? ResponseFormat { get; init; }
+
+    /// <summary>One of <c>json</c>, <c>regex</c>, <c>choice</c>, <c>json_object</c>; as in vLLM.</summary>
+    public JsonElement? StructuredOutputs { get; init; }
+
+    /// <summary>vLLM's older name for <c>structured_outputs.json</c>.</summary>
+    public JsonElement? GuidedJson { get; init; }
+
+    /// <summary>vLLM's older name for <c>structured_outputs.regex</c>.</summary>
+    public JsonElement? GuidedRegex { get; init; }
+
+    /// <summary>vLLM's older name for <c>structured_outputs.choice</c>.</summary>
+    public JsonElement? GuidedChoice { get; init; }
+
+    /// <summary>Numbers from -100 to 100 by token id.</summary>
+    public JsonElement? LogitBias { get; init; }
+
+    /// <summary>Tokens that end an answer besides the model's own; as in vLLM.</summary>
+    public JsonElement? StopTokenIds { get; init; }
+
+    /// <summary>Tokens before the answer may end; as in vLLM.</summary>
+    public int? MinTokens { get; init; }
 }
 
 public sealed record StreamOptions

@@ -15,6 +15,7 @@ internal sealed class ServedModel
     {
         Name = name;
         Backend = backend;
+        Constraints = new ConstraintCache(backend.Tokenizer);
         createdUnixSeconds = time.GetUtcNow().ToUnixTimeSeconds();
         var settings = backend.Tokenizer.Settings;
         try
@@ -30,6 +31,9 @@ internal sealed class ServedModel
     public string Name { get; }
 
     public IModelBackend Backend { get; }
+
+    /// <summary>Formats that answers were asked for in.</summary>
+    public ConstraintCache Constraints { get; }
 
     /// <summary>Null when the model has none; chats are then refused.</summary>
     public ChatTemplate? ChatTemplate { get; }

@@ -57,9 +57,10 @@ internal static class PlanBuilder
             {
                 PromptTokens = prompt,
                 MaxTokens = maxTokens,
-                Sampling = SamplingRanges.Sampling(body),
+                Sampling = SamplingRanges.Sampling(body, maxTokens, model.Backend),
+                Constraint = FormatReader.Read(model, body),
                 Adapter = adapter,
-                StopTokens = body.IgnoreEos is true ? [] : model.Backend.EndOfSequenceIds,
+                StopTokens = SamplingRanges.StopTokens(body, model.Backend),
                 TopLogprobs = top,
                 CacheSalt = body.CacheSalt,
                 Priority = body.Priority ?? 0,

@@ -13,6 +13,8 @@ internal sealed class RequestFields
         ("frequency_penalty", "a number"), ("presence_penalty", "a number"), ("repetition_penalty", "a number"), ("max_tokens", "an integer"),
         ("stop", "a string or a list of strings"), ("seed", "an integer"), ("n", "an integer"), ("stream", "a boolean"),
         ("stream_options", "an object"), ("ignore_eos", "a boolean"), ("cache_salt", "a string"), ("priority", "an integer"),
+        ("response_format", "an object"), ("structured_outputs", "an object"), ("guided_json", "an object or a string"), ("guided_regex", "a string"), ("guided_choice", "a list of strings"),
+        ("logit_bias", "an object"), ("stop_token_ids", "a list of integers"), ("min_tokens", "an integer"),
     ];
 
     // Bookkeeping of the client or of OpenAI's own service.
@@ -74,12 +76,10 @@ internal sealed class RequestFields
     // Fields that would change the answer, given with the value that changes nothing.
     private static bool IsNeutral(string name, JsonElement value) => name switch
     {
-        "tools" or "functions" or "stop_token_ids" => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0,
-        "logit_bias" => value.ValueKind == JsonValueKind.Object && !value.EnumerateObject().Any(),
+        "tools" or "functions" => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0,
         "tool_choice" or "function_call" => value.ValueKind == JsonValueKind.String && value.GetString() == "none",
         "best_of" => value.ValueKind == JsonValueKind.Number && value.GetRawText() == "1",
         "suffix" => value.ValueKind == JsonValueKind.String && value.GetString() == "",
-        "response_format" => value.ValueKind == JsonValueKind.Object && value.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.GetString() == "text",
         "modalities" => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(m => m.ValueKind == JsonValueKind.String && m.GetString() == "text"),
         _ => false,
     };
@@ -93,6 +93,9 @@ internal sealed class RequestFields
         "a string" => value.ValueKind == JsonValueKind.String,
         "a list" => value.ValueKind == JsonValueKind.Array,
         "a list of objects" => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.Object),
+        "a list of strings" => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String),
+        "a list of integers" => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out _)),
+        "an object or a string" => value.ValueKind is JsonValueKind.Object or JsonValueKind.String,
         "a string or a list of strings" => value.ValueKind == JsonValueKind.String
             || (value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String)),
         _ => value.ValueKind is JsonValueKind.String or JsonValueKind.Array,

@@ -43,8 +43,10 @@ internal sealed class ChoiceReader(HuggingFaceTokenizer tokenizer, IReadOnlyList
         if (step.Token is not { } token)
             return "";
         completionTokens++;
-        string text = detokenizer.Append(token);
         // The token that ends a sequence is no part of the answer.
+        if (step.Finish == FinishReason.Stop)
+            return "";
+        string text = detokenizer.Append(token);
         if (step.Logprob is { } logprob && !tokenizer.SpecialIds.Contains(token))
             pending.Add(new TokenEntry(token, logprob, step.TopLogprobs ?? [], textLength));
         textLength += text.Length;

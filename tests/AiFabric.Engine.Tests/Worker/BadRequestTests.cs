@@ -64,8 +64,6 @@ public sealed class BadRequestTests : IAsyncLifetime
     [InlineData(",\"top_logprobs\":2", "top_logprobs", "logprobs")]
     [InlineData(",\"logprobs\":true,\"top_logprobs\":21", "top_logprobs", "21")]
     [InlineData(",\"tools\":[{}]", "tools", "not supported")]
-    [InlineData(",\"response_format\":{\"type\":\"json_object\"}", "response_format", "not supported")]
-    [InlineData(",\"logit_bias\":{\"5\":1}", "logit_bias", "not supported")]
     [InlineData(",\"temprature\":1", "temprature", "not supported")]
     [InlineData(",\"echo\":true", "echo", "not supported")]
     public async Task A_field_that_cannot_be_is_named(string fields, string param, string cause)
@@ -74,6 +72,45 @@ public sealed class BadRequestTests : IAsyncLifetime
         Assert.Equal(param, error.GetProperty("param").GetString());
         Assert.Equal("invalid_request_error", error.GetProperty("type").GetString());
         Assert.Contains(cause, error.GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"response_format":{"type":"json"}}""", "response_format.type", "must be one of")]
+    [InlineData("""{"response_format":{}}""", "response_format.type", "missing")]
+    [InlineData("""{"response_format":{"type":"json_object","schema":{}}}""", "response_format.schema", "not known")]
+    [InlineData("""{"response_format":{"type":"json_schema"}}""", "response_format.json_schema", "missing")]
+    [InlineData("""{"response_format":{"type":"json_schema","json_schema":{"schema":{}}}}""", "response_format.json_schema.name", "must be given")]
+    [InlineData("""{"response_format":{"type":"json_schema","json_schema":{"name":"a b","schema":{}}}}""", "response_format.json_schema.name", "characters")]
+    [InlineData("""{"response_format":{"type":"json_schema","json_schema":{"name":"a"}}}""", "response_format.json_schema.schema", "missing")]
+    [InlineData("""{"response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{},"strict":"yes"}}}""", "response_format.json_schema.strict", "boolean")]
+    [InlineData("""{"response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{"type":"object","properties":{"x":{"type":"string","not":{}}}}}}}""",
+        "response_format.json_schema.schema.properties.x.not", "not supported")]
+    [InlineData("""{"response_format":{"type":"json_object"},"guided_regex":"a"}""", "guided_regex", "cannot be combined")]
+    [InlineData("""{"response_format":{"type":"json_object"},"ignore_eos":true}""", "ignore_eos", "cannot be combined")]
+    [InlineData("""{"response_format":{"type":"json_object"},"min_tokens":3}""", "min_tokens", "cannot be combined")]
+    [InlineData("""{"structured_outputs":{}}""", "structured_outputs", "exactly one")]
+    [InlineData("""{"structured_outputs":{"grammar":"root"}}""", "structured_outputs.grammar", "not known")]
+    [InlineData("""{"structured_outputs":{"regex":"(?=a)"}}""", "structured_outputs.regex", "looks around")]
+    [InlineData("""{"structured_outputs":{"choice":[]}}""", "structured_outputs.choice", "strings")]
+    [InlineData("""{"guided_json":"{"}""", "guided_json", "JSON")]
+    [InlineData("""{"guided_choice":[1]}""", "guided_choice", "a list of strings")]
+    [InlineData("""{"logit_bias":{"a":1}}""", "logit_bias.a", "token id")]
+    [InlineData("""{"logit_bias":{"5":"1"}}""", "logit_bias.5", "a number")]
+    [InlineData("""{"logit_bias":{"5":101}}""", "logit_bias.5", "from -100 to 100")]
+    [InlineData("""{"logit_bias":{"99999":1}}""", "logit_bias.99999", "token")]
+    [InlineData("""{"stop_token_ids":["a"]}""", "stop_token_ids", "integers")]
+    [InlineData("""{"stop_token_ids":[99999]}""", "stop_token_ids", "99999")]
+    [InlineData("""{"min_tokens":-1}""", "min_tokens", "-1")]
+    [InlineData("""{"min_tokens":9,"max_tokens":8}""", "min_tokens", "from 0 to 8")]
+    public async Task A_format_that_cannot_be_kept_is_refused_by_its_path(string fields, string param, string cause)
+    {
+        foreach (string path in (string[])[Chat, Text])
+        {
+            string body = path == Chat ? With("," + fields[1..^1]) : "{\"model\":\"demo\",\"prompt\":\"a\"," + fields[1..];
+            var error = await RefusedAsync(path, body, HttpStatusCode.BadRequest);
+            Assert.Equal(param, error.GetProperty("param").GetString());
+            Assert.Contains(cause, error.GetProperty("message").GetString(), StringComparison.Ordinal);
+        }
     }
 
     [Theory]
