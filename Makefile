@@ -38,7 +38,8 @@ bench-operator: ## 500, 1000 and 2000 models and jobs on a real API server: docs
 	dotnet build tests/AiFabric.Benchmarks -c $(CONFIGURATION) -v q -nologo
 	source tests/prepare.sh && prepare_real_cluster && $(BIN)/AiFabric.Benchmarks/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/bench operator $(BENCH_ARGS)
 
-bench-engine: ## The engine beside llama.cpp on the same files, prompts and threads: docs/benchmarks/engine.md
+bench-engine: ## The engine and the worker beside llama.cpp on the same files, prompts and threads: docs/benchmarks/engine.md
+	images/publish.sh worker artifacts/bench/publish
 	dotnet build tests/AiFabric.Benchmarks -c $(CONFIGURATION) -v q -nologo
 	source tests/prepare.sh && $(BIN)/AiFabric.Benchmarks/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/bench engine $(BENCH_ARGS)
 

@@ -41,11 +41,13 @@ internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
     public static ModelFiles Random(string repository, string name, DecoderConfig shape, Device device)
     {
         var files = new ModelFiles(name, Cache(repository, name), Cache(repository, name));
+        string demo = Demo(repository).Folder;
+        File.WriteAllText(Path.Combine(files.Folder, "tokenizer.json"), LargeTokenizer.Of(Path.Combine(demo, "tokenizer.json"), shape.VocabularySize));
+        File.Copy(Path.Combine(demo, "tokenizer_config.json"), Path.Combine(files.Folder, "tokenizer_config.json"), overwrite: true);
         if (File.Exists(Path.Combine(files.Folder, "model.safetensors")))
             return files;
         Engine.Interop.TorchRuntime.EnsureLoaded();
         File.WriteAllText(Path.Combine(files.Folder, "config.json"), shape.ToJson("bfloat16"));
-        File.Copy(Path.Combine(Demo(repository).Folder, "tokenizer.json"), Path.Combine(files.Folder, "tokenizer.json"), overwrite: true);
         using var _ = no_grad();
         using var scope = NewDisposeScope();
         SafetensorsWriter.Write(Path.Combine(files.Folder, "model.safetensors"), RandomWeights(shape, device));

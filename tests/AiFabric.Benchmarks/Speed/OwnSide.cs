@@ -40,9 +40,7 @@ internal sealed class OwnSide : IAsyncDisposable
     {
         // Two more than are counted: the first comes from the prompt, and the last may come while others have ended.
         long[][] times = await Task.WhenAll(prompts.Select(prompt => Task.Run(() => TimesAsync(prompt, steps + 2))));
-        long start = times.Max(sequence => sequence[0]), end = times.Min(sequence => sequence[^1]);
-        int tokens = times.Sum(sequence => sequence.Count(time => time > start && time <= end));
-        return tokens / Stopwatch.GetElapsedTime(start, end).TotalSeconds;
+        return Rates.WhileAllDecode(times);
     }
 
     public ValueTask DisposeAsync() => engine.DisposeAsync();

@@ -6,7 +6,6 @@ namespace AiFabric.Benchmarks.Speed;
 /// <summary>llama.cpp through its C API: no server, no sampler but the most likely token, its own choice of kernels and cache format.</summary>
 internal sealed unsafe class PeerSide : IDisposable
 {
-    private const int Positions = 64 * 512;
     private const int MicroBatch = 512;
 
     private readonly int vocabulary;
@@ -14,12 +13,17 @@ internal sealed unsafe class PeerSide : IDisposable
     private readonly LlamaContextHandle context;
     private int filled;
 
-    public PeerSide(string gguf, int vocabulary, int threads)
+    /// <param name="gguf">The model.</param>
+    /// <param name="vocabulary">Tokens it knows.</param>
+    /// <param name="threads">Threads that compute.</param>
+    /// <param name="positions">What the cache holds, over all sequences.</param>
+    /// <param name="sequences">Sequences at the same time.</param>
+    public PeerSide(string gguf, int vocabulary, int threads, int positions, int sequences)
     {
         this.vocabulary = vocabulary;
         model = LlamaCppApi.llama_model_load_from_file(gguf, LlamaCppApi.llama_model_default_params());
         var parameters = LlamaCppApi.llama_context_default_params();
-        (parameters.Context, parameters.Batch, parameters.MicroBatch, parameters.Sequences) = (Positions, MicroBatch, MicroBatch, 64);
+        (parameters.Context, parameters.Batch, parameters.MicroBatch, parameters.Sequences) = ((uint)positions, MicroBatch, MicroBatch, (uint)sequences);
         parameters.Threads = parameters.BatchThreads = threads;
         context = LlamaCppApi.llama_init_from_model(model, parameters);
         if (model.IsInvalid || context.IsInvalid)

@@ -34,6 +34,26 @@ internal sealed record SpeedOptions
     public int DecodeSteps { get; init; } = 24;
 
     public IReadOnlyList<int> Batches { get; init; } = [1, 4, 16, 64];
+
+    public IReadOnlyList<SpeedFormat> Formats { get; init; } = SpeedFormat.All;
+
+    /// <summary>Which groups of cells are measured.</summary>
+    public IReadOnlyList<string> Parts { get; init; } = SpeedParts.All;
+}
+
+/// <summary>Groups of cells.</summary>
+internal static class SpeedParts
+{
+    /// <summary>Prefill and decoding in this process.</summary>
+    public const string Compute = "compute";
+
+    /// <summary>From the start of a process to the first token.</summary>
+    public const string Start = "start";
+
+    /// <summary>Decoding over HTTP, and memory.</summary>
+    public const string Serve = "serve";
+
+    public static IReadOnlyList<string> All { get; } = [Start, Compute, Serve];
 }
 
 /// <summary>A format of weights, on either side.</summary>

@@ -7,11 +7,19 @@ namespace AiFabric.Benchmarks.Speed;
 
 /// <summary>One cell of the comparison.</summary>
 /// <param name="Cell">Model, format and work, such as <c>random-100m q8 decode 16</c>.</param>
-/// <param name="Ours">Our median, tokens per second.</param>
-/// <param name="Peer">llama.cpp's median, tokens per second.</param>
-internal sealed record SpeedRow(string Cell, double Ours, double Peer)
+/// <param name="Ours">Our median.</param>
+/// <param name="Peer">The other side's median: llama.cpp's, but for HTTP, where it is our own engine without it.</param>
+/// <param name="Unit">Of both.</param>
+/// <param name="Ratio">Oriented so that 1 and more is good for us.</param>
+internal sealed record SpeedRow(string Cell, double Ours, double Peer, string Unit, double Ratio)
 {
-    public double Ratio => Ours / Peer;
+    /// <summary>More is better.</summary>
+    public static SpeedRow Rate(string cell, double ours, double peer) => new(cell, ours, peer, "tok/s", ours / peer);
+
+    /// <summary>Less is better.</summary>
+    public static SpeedRow Cost(string cell, double ours, double peer, string unit) => new(cell, ours, peer, unit, peer / ours);
+
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Cell}: {Ours:G4} against {Peer:G4} {Unit}, ratio {Ratio:0.00}");
 }
 
 /// <summary>All that a run measured.</summary>
@@ -19,9 +27,9 @@ internal sealed record SpeedRow(string Cell, double Ours, double Peer)
 /// <param name="Rounds">Measurements behind each median.</param>
 /// <param name="Threads">Threads of either side.</param>
 /// <param name="ReadBytesPerSecond">What the memory gives those threads.</param>
-/// <param name="Q8Share">Share of it that decoding one sequence with 8-bit weights moves.</param>
+/// <param name="Q8Share">Share of it that decoding one sequence with 8-bit weights moves; null when that was not measured.</param>
 /// <param name="Rows">The comparison.</param>
-internal sealed record SpeedReport(MachineInfo Machine, int Rounds, int Threads, double ReadBytesPerSecond, double Q8Share, IReadOnlyList<SpeedRow> Rows)
+internal sealed record SpeedReport(MachineInfo Machine, int Rounds, int Threads, double ReadBytesPerSecond, double? Q8Share, IReadOnlyList<SpeedRow> Rows)
 {
     private static readonly JsonSerializerOptions Format = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
 
@@ -31,10 +39,13 @@ internal sealed record SpeedReport(MachineInfo Machine, int Rounds, int Threads,
     {
         var text = new StringBuilder();
         text.AppendLine(CultureInfo.InvariantCulture, $"{Machine.Processor}, {Machine.Cores} cores; load before the start {Machine.LoadBefore}; {Threads} threads; medians of {Rounds} rounds.");
-        text.AppendLine(CultureInfo.InvariantCulture, $"Memory is read at {ReadBytesPerSecond / 1e9:0.0} GB/s; q8 decoding of one sequence moves {Q8Share:P0} of that.").AppendLine();
-        text.AppendLine("| cell | AiFabric, tok/s | llama.cpp, tok/s | ratio |").AppendLine("|---|---:|---:|---:|");
+        text.Append(CultureInfo.InvariantCulture, $"Memory is read at {ReadBytesPerSecond / 1e9:0.0} GB/s");
+        text.AppendLine(Q8Share is { } share ? string.Create(CultureInfo.InvariantCulture, $"; q8 decoding of one sequence moves {share:P0} of that.") : ".").AppendLine();
+        text.AppendLine("| cell | AiFabric | llama.cpp; for HTTP: AiFabric without it | unit | ratio |").AppendLine("|---|---:|---:|---|---:|");
         foreach (var row in Rows)
-            text.AppendLine(CultureInfo.InvariantCulture, $"| {row.Cell} | {row.Ours:0} | {row.Peer:0} | {row.Ratio:0.00} |");
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {row.Cell} | {Figure(row.Ours)} | {Figure(row.Peer)} | {row.Unit} | {row.Ratio:0.00} |");
         return text.ToString();
     }
+
+    private static string Figure(double value) => value.ToString(value < 10 ? "0.00" : "0", CultureInfo.InvariantCulture);
 }

@@ -20,12 +20,29 @@ internal static class EngineVerb
             DefaultValueFactory = _ => [1, 4, 16, 64],
             AllowMultipleArgumentsPerToken = true,
         };
+        var formats = new Option<string[]>("--formats")
+        {
+            Description = "Formats of weights.",
+            DefaultValueFactory = _ => [.. SpeedFormat.All.Select(format => format.Name)],
+            AllowMultipleArgumentsPerToken = true,
+        };
+        formats.AcceptOnlyFromAmong([.. SpeedFormat.All.Select(format => format.Name)]);
+        var parts = new Option<string[]>("--parts")
+        {
+            Description = "Groups of cells: the start of a process, prefill and decoding, decoding over HTTP with memory.",
+            DefaultValueFactory = _ => [.. SpeedParts.All],
+            AllowMultipleArgumentsPerToken = true,
+        };
+        parts.AcceptOnlyFromAmong([.. SpeedParts.All]);
         var output = new Option<FileInfo>("--output")
         {
             Description = "Where the figures go, as JSON.",
             DefaultValueFactory = _ => new FileInfo(Path.Combine("artifacts", "bench", "engine.json")),
         };
-        var command = new Command("engine", "Prefill and decoding beside llama.cpp, on the same files, prompts and threads.") { rounds, threads, models, batches, output };
+        var command = new Command("engine", "Prefill, decoding, start and memory beside llama.cpp, on the same files, prompts and threads.")
+        {
+            rounds, threads, models, formats, batches, parts, output,
+        };
         command.SetAction((parsed, cancellationToken) =>
         {
             var options = new SpeedOptions
@@ -34,6 +51,8 @@ internal static class EngineVerb
                 Threads = parsed.GetRequiredValue(threads),
                 Rounds = parsed.GetRequiredValue(rounds),
                 Batches = parsed.GetRequiredValue(batches),
+                Formats = [.. SpeedFormat.All.Where(format => parsed.GetRequiredValue(formats).Contains(format.Name))],
+                Parts = parsed.GetRequiredValue(parts),
             };
             return RunAsync(options, parsed.GetRequiredValue(models), parsed.GetRequiredValue(output), cancellationToken);
         });
