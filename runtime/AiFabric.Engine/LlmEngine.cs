@@ -49,8 +49,12 @@ public sealed class LlmEngine : IAsyncDisposable
 
     public DecoderConfig Config => Weights.Config;
 
-    /// <summary><c>sha256:…</c> of the base weights.</summary>
-    public string ModelDigest => Weights.Digest;
+    /// <summary><c>sha256:…</c> of the base weights; null while it is being computed, which <see cref="ReadDigestAsync"/> begins.</summary>
+    public string? ModelDigest => Weights.IsDigestKnown ? Weights.Digest : null;
+
+    /// <summary>Reads the weights' files once more for their digest. Nobody who generates needs it, so it need not delay the first token.</summary>
+    /// <exception cref="IOException">A file can no longer be read.</exception>
+    public Task<string> ReadDigestAsync() => Task.Run(() => Weights.Digest);
 
     /// <summary>The base weights, for training on the engine's thread. Owned by the engine.</summary>
     public BaseWeights Weights { get; }
@@ -75,23 +79,25 @@ public sealed class LlmEngine : IAsyncDisposable
     public static LlmEngine Load(EngineOptions options, TimeProvider time, ILoggerFactory logs)
     {
         options.Validate();
+        string folder = options.ModelFolder;
+        var tokenizer = new Lazy<HuggingFaceTokenizer>(() => HuggingFaceTokenizer.Load(folder));
+        _ = Task.Run(() => tokenizer.Value); // Takes about as long as a small model's weights; its failure shows below.
         TorchRuntime.EnsureLoaded();
         options = options with { Device = DeviceOf(options) };
-        var tokenizer = HuggingFaceTokenizer.Load(options.ModelFolder);
         BaseWeights weights = options.Quantization == Quantization.Q8
             ? QuantizedWeights.Load(options.ModelFolder)
             : DecoderWeights.Load(options.ModelFolder, options.Type, torch.device(options.Device));
         try
         {
-            if (tokenizer.VocabularySize > weights.Config.VocabularySize)
+            if (tokenizer.Value.VocabularySize > weights.Config.VocabularySize)
             {
                 throw new CheckpointException(
-                    $"{options.ModelFolder}: the tokenizer has {tokenizer.VocabularySize} tokens, but the model only {weights.Config.VocabularySize}.");
+                    $"{options.ModelFolder}: the tokenizer has {tokenizer.Value.VocabularySize} tokens, but the model only {weights.Config.VocabularySize}.");
             }
             var logger = logs.CreateLogger<LlmEngine>();
-            var engine = new LlmEngine(options, weights, tokenizer, time, logger);
+            var engine = new LlmEngine(options, weights, tokenizer.Value, time, logger);
             Log.ModelLoaded(
-                logger, options.ModelFolder, weights.Config.Layers, weights.ParameterCount, weights.Format, options.Device, weights.Digest,
+                logger, options.ModelFolder, weights.Config.Layers, weights.ParameterCount, weights.Format, options.Device,
                 options.KvBlocks, options.BlockSize);
             return engine;
         }

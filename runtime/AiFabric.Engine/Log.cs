@@ -4,8 +4,8 @@ namespace AiFabric.Engine;
 
 internal static partial class Log
 {
-    [LoggerMessage(1, LogLevel.Information, "Loaded {Folder}: {Layers} layers, {Parameters} parameters as {Type} on {Device}, {Digest}; {Blocks} cache blocks of {BlockSize} tokens.")]
-    public static partial void ModelLoaded(ILogger logger, string folder, int layers, long parameters, string type, string device, string digest, int blocks, int blockSize);
+    [LoggerMessage(1, LogLevel.Information, "Loaded {Folder}: {Layers} layers, {Parameters} parameters as {Type} on {Device}; {Blocks} cache blocks of {BlockSize} tokens.")]
+    public static partial void ModelLoaded(ILogger logger, string folder, int layers, long parameters, string type, string device, int blocks, int blockSize);
 
     [LoggerMessage(2, LogLevel.Error, "An iteration with {Sequences} sequences failed; they end with an error.")]
     public static partial void IterationFailed(ILogger logger, Exception exception, int sequences);

@@ -6,8 +6,8 @@ internal static partial class Log
     [LoggerMessage(100, LogLevel.Information, "Serving {Model} on {Serving}, control on {Control}; loading {Uri}")]
     public static partial void Started(ILogger log, string model, string serving, string control, string uri);
 
-    [LoggerMessage(101, LogLevel.Information, "Ready after {Seconds:F1} s: context {ContextTokens} tokens, digest {Digest}")]
-    public static partial void Ready(ILogger log, double seconds, int contextTokens, string digest);
+    [LoggerMessage(101, LogLevel.Information, "Ready after {Seconds:F1} s: context {ContextTokens} tokens")]
+    public static partial void Ready(ILogger log, double seconds, int contextTokens);
 
     [LoggerMessage(102, LogLevel.Error, "The model cannot be served: {Reason}")]
     public static partial void LoadRefused(ILogger log, string reason);
@@ -26,6 +26,12 @@ internal static partial class Log
 
     [LoggerMessage(107, LogLevel.Warning, "The control port asks for no token: set --control-token-file, or keep the port out of reach")]
     public static partial void ControlOpen(ILogger log);
+
+    [LoggerMessage(108, LogLevel.Information, "The weights are {Digest}")]
+    public static partial void Digest(ILogger log, string digest);
+
+    [LoggerMessage(109, LogLevel.Error, "The weights' digest cannot be computed")]
+    public static partial void DigestFailed(ILogger log, Exception exception);
 
     [LoggerMessage(200, LogLevel.Information, "{Endpoint} {Model}: {PromptTokens} prompt ({CachedTokens} cached) + {CompletionTokens} tokens, first after {FirstMilliseconds:F0} ms, end {Finish} after {Milliseconds:F0} ms")]
     public static partial void RequestDone(ILogger log, string endpoint, string model, int promptTokens, int cachedTokens, int completionTokens, double firstMilliseconds, string finish, double milliseconds);

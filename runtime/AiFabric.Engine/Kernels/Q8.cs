@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace AiFabric.Engine.Kernels;
@@ -56,6 +57,7 @@ internal static unsafe class Q8
     /// <param name="values">[columns].</param>
     /// <param name="matrix">From <see cref="Allocate"/>.</param>
     /// <param name="row">Which one.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // Code compiled ahead for any processor takes several times as long, and loading waits for it.
     public static void Quantize(ReadOnlySpan<float> values, void* matrix, int row)
     {
         byte* block = RowIn(matrix, row, values.Length);

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Models;
 
 /// <summary>A base model in memory, frozen. How its weights lie is the business of its kinds; training reads them through this one.</summary>
-public abstract class BaseWeights(DecoderConfig config, ScalarType type, Device device, string digest) : IDisposable
+public abstract class BaseWeights(DecoderConfig config, ScalarType type, Device device, Lazy<string> digest) : IDisposable
 {
     public DecoderConfig Config { get; } = config;
 
@@ -14,7 +14,11 @@ public abstract class BaseWeights(DecoderConfig config, ScalarType type, Device 
     public Device Device { get; } = device;
 
     /// <summary><c>sha256:…</c> over config.json and the safetensors files, in the order of their names; or over the GGUF file.</summary>
-    public string Digest { get; } = digest;
+    /// <remarks>Computed when it is first asked for, which takes as long as reading the files; whoever asks meanwhile waits.</remarks>
+    public string Digest => digest.Value;
+
+    /// <summary>Whether <see cref="Digest"/> answers at once.</summary>
+    public bool IsDigestKnown => digest.IsValueCreated;
 
     /// <summary>[hidden].</summary>
     public abstract Tensor FinalNorm { get; }

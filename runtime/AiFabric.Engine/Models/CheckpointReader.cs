@@ -81,18 +81,12 @@ internal sealed class CheckpointReader : IDisposable
     /// <exception cref="CheckpointException">The file holds tensors that the model would have to compute with as well.</exception>
     public void RequireComplete() => checkpoint.RequireComplete();
 
-    /// <summary><c>sha256:…</c> of the configuration and the weights.</summary>
-    public string Digest()
+    /// <summary><c>sha256:…</c> of the configuration and the weights: of the files as they are now, but read when the answer is wanted.</summary>
+    public Lazy<string> Digest()
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var buffer = new byte[1 << 20];
-        foreach (string path in checkpoint.Files)
-        {
-            using var stream = File.OpenRead(path);
-            for (int read; (read = stream.Read(buffer)) > 0;)
-                hash.AppendData(buffer, 0, read);
-        }
-        return "sha256:" + Convert.ToHexStringLower(hash.GetHashAndReset());
+        // Opened here, so that files put in their place later do not count.
+        List<FileStream> streams = [.. checkpoint.Files.Select(File.OpenRead)];
+        return new Lazy<string>(() => DigestOf(streams));
     }
 
     /// <summary>Frees what was taken so far: a load that failed half way keeps nothing.</summary>
@@ -107,6 +101,21 @@ internal sealed class CheckpointReader : IDisposable
         foreach (var chunk in chunks.Values)
             chunk.Dispose();
         checkpoint.Dispose();
+    }
+
+    private static string DigestOf(List<FileStream> streams)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var buffer = new byte[1 << 20];
+        foreach (var stream in streams)
+        {
+            using (stream)
+            {
+                for (int read; (read = stream.Read(buffer)) > 0;)
+                    hash.AppendData(buffer, 0, read);
+            }
+        }
+        return "sha256:" + Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     // Straight into the tensor where it has the stored type, else through a chunk that libtorch converts.

@@ -9,7 +9,7 @@ public sealed class DecoderWeights : BaseWeights
 {
     private KernelWeights? kernels;
 
-    private DecoderWeights(DecoderConfig config, ScalarType type, Device device, string digest, CheckpointReader reader)
+    private DecoderWeights(DecoderConfig config, ScalarType type, Device device, Lazy<string> digest, CheckpointReader reader)
         : base(config, type, device, digest)
     {
         int hidden = config.HiddenSize;

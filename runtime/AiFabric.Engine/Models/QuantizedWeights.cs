@@ -14,7 +14,7 @@ public sealed class QuantizedWeights : BaseWeights
 {
     private readonly DecoderLayer[] restored;
 
-    private QuantizedWeights(KernelWeights kernels, Tensor finalNorm, DecoderLayer[] restored, string digest)
+    private QuantizedWeights(KernelWeights kernels, Tensor finalNorm, DecoderLayer[] restored, Lazy<string> digest)
         : base(kernels.Config, ScalarType.Float32, CPU, digest)
     {
         (Kernels, FinalNorm, this.restored) = (kernels, finalNorm, restored);

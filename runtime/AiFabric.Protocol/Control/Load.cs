@@ -8,7 +8,7 @@ public sealed record LoadReport
     /// <summary>Served base model.</summary>
     public required string Model { get; init; }
 
-    /// <summary>Digest of the base weights; null until they are loaded.</summary>
+    /// <summary>Digest of the base weights; null until they are loaded, and while it is being computed, which the first report begins.</summary>
     public string? ModelDigest { get; init; }
 
     /// <summary>How far the model is; null when it is loaded. Until then all that follows is empty.</summary>

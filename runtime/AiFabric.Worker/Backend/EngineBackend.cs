@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using AiFabric.Engine;
+using AiFabric.Engine.Interop;
 using AiFabric.Engine.Models.Encoders;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Tokenization;
@@ -19,10 +20,12 @@ internal sealed class EngineBackend : IModelBackend
     private readonly TimeProvider time;
     private readonly ILogger log;
     private readonly SampleEncoder encoder;
+    private readonly Lazy<Task> digest;
 
     private EngineBackend(LlmEngine engine, TimeProvider time, ILogger log)
     {
         (this.engine, this.time, this.log) = (engine, time, log);
+        digest = new Lazy<Task>(ReadDigestAsync);
         encoder = new SampleEncoder(engine.Tokenizer, ChatRenderer(engine.Tokenizer.Settings));
     }
 
@@ -34,13 +37,23 @@ internal sealed class EngineBackend : IModelBackend
 
     public int MaxContextTokens => engine.MaxContextTokens;
 
-    public string Digest => engine.ModelDigest;
+    public string? Digest
+    {
+        get
+        {
+            _ = digest.Value; // Begins at the first question: whoever waits for the first token does not ask.
+            return engine.ModelDigest;
+        }
+    }
 
     public EngineLoad Load => engine.CurrentLoad;
 
     public EngineMetrics Metrics => engine.Metrics;
 
     public IReadOnlyList<AdapterStatus> Adapters => [.. engine.Adapters.Select(StatusOf)];
+
+    /// <summary>Begins to load libtorch: a third of a second that passes while the ports open. A failure shows when the model is loaded.</summary>
+    public static void Prepare() => _ = Task.Run(TorchRuntime.EnsureLoaded);
 
     /// <summary>Loads the model; the heavy part runs on a pool thread.</summary>
     /// <exception cref="StorageException">The URI cannot be used.</exception>
@@ -82,6 +95,18 @@ internal sealed class EngineBackend : IModelBackend
     }
 
     public ValueTask DisposeAsync() => engine.DisposeAsync();
+
+    private async Task ReadDigestAsync()
+    {
+        try
+        {
+            Log.Digest(log, await engine.ReadDigestAsync());
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Log.DigestFailed(log, e);
+        }
+    }
 
     private static EngineOptions OptionsOf(ServeOptions options, string folder) => new()
     {

@@ -16,8 +16,8 @@ internal interface IModelBackend : IAsyncDisposable
     /// <summary>Longest sequence, prompt and answer together.</summary>
     int MaxContextTokens { get; }
 
-    /// <summary><c>sha256:…</c> of the weights.</summary>
-    string Digest { get; }
+    /// <summary><c>sha256:…</c> of the weights; null while it is being computed, which the first question begins.</summary>
+    string? Digest { get; }
 
     EngineLoad Load { get; }
 

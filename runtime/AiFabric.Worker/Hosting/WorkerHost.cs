@@ -57,6 +57,8 @@ internal sealed class WorkerHost : IAsyncDisposable
     public static async Task<WorkerHost> StartAsync(ServeOptions options, ModelLoader loader, TimeProvider time, CancellationToken cancellationToken)
     {
         var host = new WorkerHost(options, ControlToken.Read(options.ControlTokenFile, options.ControlToken), time);
+        // Before the ports, so that the files are read while the servers start.
+        host.Loaded = Task.Run(() => host.LoadAsync(loader), CancellationToken.None);
         try
         {
             await host.serving.StartAsync(cancellationToken);
@@ -70,7 +72,6 @@ internal sealed class WorkerHost : IAsyncDisposable
         Log.Started(host.log, options.ServedName, host.serving.Urls.First(), host.control.Urls.First(), options.Model);
         if (options is { ControlTokenFile: null, ControlToken: null } && options.Host is not ("127.0.0.1" or "localhost" or "::1"))
             Log.ControlOpen(host.log);
-        host.Loaded = Task.Run(() => host.LoadAsync(loader), CancellationToken.None);
         return host;
     }
 
@@ -143,7 +144,7 @@ internal sealed class WorkerHost : IAsyncDisposable
             training.Attach(backend);
             state.SetReady(model);
             backend = null;
-            Log.Ready(log, time.GetElapsedTime(start).TotalSeconds, model.Backend.MaxContextTokens, model.Backend.Digest);
+            Log.Ready(log, time.GetElapsedTime(start).TotalSeconds, model.Backend.MaxContextTokens);
         }
         catch (Exception e) when (WorkerCommand.IsBadInput(e))
         {
@@ -200,6 +201,8 @@ internal sealed class WorkerHost : IAsyncDisposable
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
         builder.Logging.Configure(tracking => tracking.ActivityTrackingOptions = ActivityTrackingOptions.TraceId);
         builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, port, maxBodyBytes));
+        // A token goes out on the thread that wrote it: waking another one for each takes cores from the engine. Handlers never block.
+        builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         return builder;
     }
 

@@ -68,7 +68,7 @@ internal sealed class ChoiceReader(HuggingFaceTokenizer tokenizer, IReadOnlyList
     private ChoicePiece Piece(string text, string? finish)
     {
         // Tokens whose text is still held back wait with it: a stop string may swallow them.
-        TokenEntry[] ready = [.. pending.Where(entry => finish is not null || entry.TextOffset < scanner.GivenOut)];
+        TokenEntry[] ready = pending.Count == 0 ? [] : [.. pending.Where(entry => finish is not null || entry.TextOffset < scanner.GivenOut)];
         pending.RemoveRange(0, ready.Length);
         return new ChoicePiece(text, ready, finish, completionTokens, cachedTokens);
     }

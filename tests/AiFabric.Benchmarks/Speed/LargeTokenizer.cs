@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace AiFabric.Benchmarks.Speed;
@@ -15,22 +14,25 @@ internal static class LargeTokenizer
     /// <exception cref="BenchException">There are not enough pairs.</exception>
     public static string Of(string path, int tokens)
     {
+        // The demo model's file has all of what is taken for granted here.
         var root = JsonNode.Parse(File.ReadAllBytes(path))!;
         var added = root["added_tokens"]!.AsArray();
         var (vocabulary, merges) = (root["model"]!["vocab"]!.AsObject(), root["model"]!["merges"]!.AsArray());
         HashSet<string> marks = [.. added.Select(mark => (string)mark!["content"]!)];
         string[] plain = [.. vocabulary.OrderBy(token => (int)token.Value!).Select(token => token.Key).Where(token => token.All(char.IsAscii) && !marks.Contains(token))];
         int next = vocabulary.Select(token => (int)token.Value!).Concat(added.Select(mark => (int)mark!["id"]!)).Max() + 1;
+        bool pairs = merges[0] is JsonArray; // Older files write a merge as one string.
         foreach (string first in plain)
         {
             foreach (string second in plain.Take(Partners))
             {
                 if (next == tokens)
-                    return root.ToJsonString(new JsonSerializerOptions { WriteIndented = false });
+                    return root.ToJsonString();
                 if (!vocabulary.TryAdd(first + second, JsonValue.Create(next)))
                     continue;
                 next++;
-                merges.Add((JsonNode?)(merges[0] is JsonArray ? new JsonArray(first, second) : JsonValue.Create($"{first} {second}")));
+                JsonNode merge = pairs ? new JsonArray(first, second) : $"{first} {second}";
+                merges.Add(merge);
             }
         }
         throw new BenchException($"{path} has too few tokens to make {tokens} of them");

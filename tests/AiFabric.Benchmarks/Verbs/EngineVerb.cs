@@ -12,28 +12,15 @@ internal static class EngineVerb
     {
         var rounds = new Option<int>("--rounds") { Description = "Measurements of each cell on each side.", DefaultValueFactory = _ => 5 };
         var threads = new Option<int>("--threads") { Description = "Threads of either side.", DefaultValueFactory = _ => Environment.ProcessorCount };
-        var models = new Option<string[]>("--models") { Description = "What is measured.", DefaultValueFactory = _ => Models, AllowMultipleArgumentsPerToken = true };
-        models.AcceptOnlyFromAmong(Models);
+        var models = Choice("--models", "What is measured.", Models);
+        var formats = Choice("--formats", "Formats of weights.", [.. SpeedFormat.All.Select(format => format.Name)]);
+        var parts = Choice("--parts", "Groups of cells: a process's start, prefill and decoding, decoding over HTTP with memory.", [.. SpeedParts.All]);
         var batches = new Option<int[]>("--batches")
         {
             Description = "Sequences that decode together, 64 at most.",
             DefaultValueFactory = _ => [1, 4, 16, 64],
             AllowMultipleArgumentsPerToken = true,
         };
-        var formats = new Option<string[]>("--formats")
-        {
-            Description = "Formats of weights.",
-            DefaultValueFactory = _ => [.. SpeedFormat.All.Select(format => format.Name)],
-            AllowMultipleArgumentsPerToken = true,
-        };
-        formats.AcceptOnlyFromAmong([.. SpeedFormat.All.Select(format => format.Name)]);
-        var parts = new Option<string[]>("--parts")
-        {
-            Description = "Groups of cells: the start of a process, prefill and decoding, decoding over HTTP with memory.",
-            DefaultValueFactory = _ => [.. SpeedParts.All],
-            AllowMultipleArgumentsPerToken = true,
-        };
-        parts.AcceptOnlyFromAmong([.. SpeedParts.All]);
         var output = new Option<FileInfo>("--output")
         {
             Description = "Where the figures go, as JSON.",
@@ -57,6 +44,13 @@ internal static class EngineVerb
             return RunAsync(options, parsed.GetRequiredValue(models), parsed.GetRequiredValue(output), cancellationToken);
         });
         return command;
+    }
+
+    private static Option<string[]> Choice(string name, string description, string[] values)
+    {
+        var option = new Option<string[]>(name) { Description = description, DefaultValueFactory = _ => values, AllowMultipleArgumentsPerToken = true };
+        option.AcceptOnlyFromAmong(values);
+        return option;
     }
 
     private static async Task<int> RunAsync(SpeedOptions options, string[] models, FileInfo output, CancellationToken cancellationToken)

@@ -44,6 +44,21 @@ public sealed class DecoderWeightsTests : IDisposable
     }
 
     [Fact]
+    public void The_digest_is_of_the_files_that_were_loaded_however_late_it_is_asked_for()
+    {
+        using var other = new RandomModel(seed: 2);
+        using var expected = Load();
+        using var weights = Load();
+        Assert.False(weights.IsDigestKnown);
+        string digest = expected.Digest;
+
+        File.Move(Path.Combine(other.Path, "model.safetensors"), Path.Combine(model.Path, "model.safetensors"), overwrite: true);
+
+        Assert.Equal(digest, weights.Digest);
+        Assert.True(weights.IsDigestKnown);
+    }
+
+    [Fact]
     public void Shards_listed_in_an_index_are_one_model()
     {
         using var whole = Load();

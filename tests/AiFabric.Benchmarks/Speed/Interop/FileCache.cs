@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace AiFabric.Benchmarks.Speed.Interop;
 
@@ -24,14 +25,14 @@ internal static partial class FileCache
     {
         using var file = File.OpenHandle(path);
         // Pages that were not written to disk yet would stay.
-        int error = Synchronize((int)file.DangerousGetHandle()) == 0 ? Advise((int)file.DangerousGetHandle(), 0, 0, DontNeed) : Marshal.GetLastPInvokeError();
+        int error = Synchronize(file) == 0 ? Advise(file, 0, 0, DontNeed) : Marshal.GetLastPInvokeError();
         if (error != 0)
             throw new BenchException($"{path} cannot be taken out of the file cache: {Marshal.GetPInvokeErrorMessage(error)}");
     }
 
     [LibraryImport("libc", EntryPoint = "posix_fadvise")]
-    private static partial int Advise(int descriptor, long offset, long length, int advice);
+    private static partial int Advise(SafeFileHandle file, long offset, long length, int advice);
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
-    private static partial int Synchronize(int descriptor);
+    private static partial int Synchronize(SafeFileHandle file);
 }

@@ -121,6 +121,8 @@ internal static class ChatStreams
 
         public void Take(ReadOnlySpan<byte> bytes)
         {
+            if (bytes.IsEmpty)
+                throw new BenchException("the worker closed the connection before its answer ended");
             if (!begun && !bytes.StartsWith("HTTP/1.1 200"u8))
                 throw new BenchException($"the worker answered: {Encoding.UTF8.GetString(bytes)}");
             begun = true;

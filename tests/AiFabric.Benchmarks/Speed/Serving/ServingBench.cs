@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using AiFabric.Benchmarks.Speed.Interop;
+using AiFabric.Engine.Tests.LlamaCpp.Interop;
 using AiFabric.Engine.Tokenization;
 using AiFabric.Engine.Weights;
 
@@ -27,7 +30,7 @@ internal static class ServingBench
             {
                 Prepare([model.Folder, .. WorkerProcess.Folders(options.Repository)], warm);
                 double own = OwnFirstToken(options, model, format);
-                Prepare([gguf, Engine.Tests.LlamaCpp.Interop.LlamaCppLibraries.Folder], warm);
+                Prepare([gguf, LlamaCppLibraries.Folder], warm);
                 var peer = await PeerProcess.RunAsync(gguf, vocabulary, options.Threads, promptTokens, 0, cancellationToken);
                 if (round < 0) // The first one warms the file cache, if nothing else.
                     continue;
@@ -75,17 +78,17 @@ internal static class ServingBench
 
     private static double OwnFirstToken(SpeedOptions options, ModelFiles model, SpeedFormat format)
     {
-        long start = System.Diagnostics.Stopwatch.GetTimestamp();
+        long start = Stopwatch.GetTimestamp();
         using var worker = WorkerProcess.Start(model, format, options);
         worker.WaitUntilReady();
         ChatStreams.AwaitFirstToken(worker.Port, Hello);
-        return System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
     private static void Prepare(string[] paths, bool warm)
     {
         if (!warm)
-            Interop.FileCache.Evict(paths);
+            FileCache.Evict(paths);
     }
 
     private static double Megabytes(long bytes) => bytes / 1e6;

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using AiFabric.Benchmarks.Machine;
-using AiFabric.Engine;
 using TorchSharp;
 
 namespace AiFabric.Benchmarks.Speed.Serving;
