@@ -20,12 +20,11 @@ internal sealed class EngineBackend : IModelBackend
     private readonly TimeProvider time;
     private readonly ILogger log;
     private readonly SampleEncoder encoder;
-    private readonly Lazy<Task> digest;
+    private int digestAsked;
 
     private EngineBackend(LlmEngine engine, TimeProvider time, ILogger log)
     {
         (this.engine, this.time, this.log) = (engine, time, log);
-        digest = new Lazy<Task>(ReadDigestAsync);
         encoder = new SampleEncoder(engine.Tokenizer, ChatRenderer(engine.Tokenizer.Settings));
     }
 
@@ -41,7 +40,9 @@ internal sealed class EngineBackend : IModelBackend
     {
         get
         {
-            _ = digest.Value; // Begins at the first question: whoever waits for the first token does not ask.
+            // Begins at the first question: whoever waits for the first token does not ask.
+            if (Interlocked.Exchange(ref digestAsked, 1) == 0)
+                _ = ReadDigestAsync();
             return engine.ModelDigest;
         }
     }

@@ -23,6 +23,7 @@ internal static class PeerProcess
     /// <param name="threads">Threads that compute.</param>
     /// <param name="promptTokens">Tokens of the prompt before the first token.</param>
     /// <param name="sequences">Then so many sequences decode together; 0 for none.</param>
+    /// <param name="cancellationToken">Stops waiting for it.</param>
     public static async Task<PeerFigures> RunAsync(string gguf, int vocabulary, int threads, int promptTokens, int sequences, CancellationToken cancellationToken)
     {
         string program = Environment.ProcessPath ?? throw new BenchException("the benchmark's own executable cannot be found");
