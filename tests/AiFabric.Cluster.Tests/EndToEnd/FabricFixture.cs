@@ -157,6 +157,18 @@ public sealed class FabricFixture : IAsyncLifetime
         return [.. text.Split('\n').Where(line => line.StartsWith("data: ", StringComparison.Ordinal)).Select(line => line[6..].TrimEnd('\r'))];
     }
 
+    /// <summary>Posts a body to the gateway.</summary>
+    public async Task<(HttpStatusCode Status, string Body)> PostAsync(string path, string body)
+    {
+        using var content = new StringContent(body, null, "application/json");
+        using HttpResponseMessage response = await _http.PostAsync(new Uri(Gateway, path), content, TestContext.Current.CancellationToken);
+        return (response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    /// <summary>Makes a model folder of the sentence encoder's npm package.</summary>
+    public Task ImportUseLiteAsync(string package, string folder) =>
+        RunAsync(Path.Combine(Repository, "artifacts", "bin", "AiFabric.Pretraining", $"{Configuration}_linux-x64", "AiFabric.Pretraining"), ["import-use-lite", package, folder]);
+
     public Task<string> ReadAsync(Uri address) => _http.GetStringAsync(address, TestContext.Current.CancellationToken);
 
     /// <summary>What the gateway routes to.</summary>
@@ -202,11 +214,9 @@ public sealed class FabricFixture : IAsyncLifetime
     };
 
     /// <summary>The executable of the same configuration as these tests.</summary>
-    private static string Cli()
-    {
-        string configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)).Split('_')[0];
-        return Path.Combine(Repository, "artifacts", "bin", "AiFabric.Cli", configuration, "aifabric");
-    }
+    private static string Cli() => Path.Combine(Repository, "artifacts", "bin", "AiFabric.Cli", Configuration, "aifabric");
+
+    private static string Configuration => Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)).Split('_')[0];
 
     private static int FreePort()
     {
