@@ -15,6 +15,7 @@ internal sealed class CheckpointReader : IDisposable
     private readonly Device device;
     private readonly ICheckpoint checkpoint;
     private readonly List<Tensor> taken = [];
+    private readonly List<FileStream> digestStreams = [];
 
     // Kept from tensor to tensor: freed in between, chunks would leave holes among the weights that malloc does not fill again.
     private readonly Dictionary<ScalarType, Tensor> chunks = [];
@@ -85,7 +86,8 @@ internal sealed class CheckpointReader : IDisposable
     public Lazy<string> Digest()
     {
         // Opened here, so that files put in their place later do not count.
-        List<FileStream> streams = [.. checkpoint.Files.Select(File.OpenRead)];
+        digestStreams.AddRange(checkpoint.Files.Select(File.OpenRead));
+        var streams = digestStreams;
         return new Lazy<string>(() => DigestOf(streams));
     }
 
@@ -94,6 +96,8 @@ internal sealed class CheckpointReader : IDisposable
     {
         foreach (var tensor in taken)
             tensor.Dispose();
+        foreach (var stream in digestStreams)
+            stream.Dispose();
     }
 
     public void Dispose()

@@ -26,6 +26,7 @@ public sealed class HuggingFaceTokenizer
         var added = AllAdded(json, settings);
         bytesById = ReadBytes(json, added, path);
         specials = [.. added.Where(t => t.Special).Select(t => t.Id)];
+        json.Model.Withhold(specials);
         rawTokens = new AddedTokenFinder(added.Where(t => t.Special || !t.Normalized).Select(t => (t.Content, t)));
         AddedToken[] normalized = [.. added.Where(t => !t.Special && t.Normalized)];
         normalizedTokens = normalized.Length == 0 ? null : new AddedTokenFinder(normalized.Select(t => (Normalize(t.Content), t)));

@@ -32,7 +32,7 @@ internal sealed unsafe class LlamaCppModel : IDisposable
     public int[] Tokenize(string text)
     {
         byte[] bytes = Encoding.UTF8.GetBytes(text);
-        int[] tokens = new int[bytes.Length];
+        int[] tokens = new int[bytes.Length + 1]; // A mark of the beginning of words may join them.
         fixed (byte* source = bytes)
         fixed (int* target = tokens)
         {

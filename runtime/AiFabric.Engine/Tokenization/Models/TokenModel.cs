@@ -21,6 +21,11 @@ internal abstract class TokenModel
     /// <summary>Appends the ids of a piece.</summary>
     public abstract void Encode(string piece, List<int> ids);
 
+    /// <summary>Says which tokens are control marks: text that spells one out becomes other tokens.</summary>
+    public virtual void Withhold(IReadOnlySet<int> marks)
+    {
+    }
+
     /// <exception cref="CheckpointException">It is of a kind that is not supported, or malformed.</exception>
     public static TokenModel Read(JsonPart json) => json.Text("type", "BPE") switch
     {

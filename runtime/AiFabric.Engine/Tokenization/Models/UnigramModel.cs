@@ -14,6 +14,7 @@ internal sealed class UnigramModel : TokenModel
     private readonly double[] scores;
     private readonly double unknownScore;
     private readonly int[]? byteIds;
+    private IReadOnlySet<int> withheld = new HashSet<int>();
 
     /// <param name="pieces">The tokens in the order of their ids, with their log probabilities.</param>
     /// <param name="unknownId">The token of characters that have none; null when all have.</param>
@@ -52,6 +53,8 @@ internal sealed class UnigramModel : TokenModel
             throw json.Get("unk_id").Refuse($"is {id}, but there are {pieces.Count} tokens");
         return new UnigramModel(pieces, unknown, json.Flag("byte_fallback", false));
     }
+
+    public override void Withhold(IReadOnlySet<int> marks) => withheld = marks;
 
     public override void Encode(string piece, List<int> ids)
     {
@@ -99,6 +102,8 @@ internal sealed class UnigramModel : TokenModel
                 if (sorted[low].Length != end - start)
                     continue;
                 int token = sortedIds[low];
+                if (withheld.Contains(token) && token != UnknownId)
+                    continue;
                 known |= end - start == length;
                 Offer(start, end, token == UnknownId ? -1 : token, best[start] + scores[token]);
             }
