@@ -51,6 +51,7 @@ public static class TorchRuntime
 
     private static string Load(string? torchDirectory, string baseDirectory)
     {
+        HugePages.AdviseTensors();
         string[] folders = SearchFolders(torchDirectory, baseDirectory);
         string folder = Path.GetDirectoryName(Find("libtorch_cpu.so", folders)) ?? "/";
         foreach (var (library, isOptional) in Libraries)

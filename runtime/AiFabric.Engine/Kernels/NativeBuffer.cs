@@ -1,8 +1,9 @@
 using System.Runtime.InteropServices;
+using AiFabric.Engine.Interop;
 
 namespace AiFabric.Engine.Kernels;
 
-/// <summary>Unmanaged memory that starts at a cache line. Not initialized.</summary>
+/// <summary>Unmanaged memory that starts at a cache line, in large pages where it fills some. Not initialized.</summary>
 internal sealed unsafe class NativeBuffer : IDisposable
 {
     private const int Alignment = 64;
@@ -25,7 +26,10 @@ internal sealed unsafe class NativeBuffer : IDisposable
         if ((nuint)bytes <= capacity)
             return;
         Free();
-        Data = NativeMemory.AlignedAlloc((nuint)bytes, Alignment);
+        bool large = bytes >= HugePages.Size;
+        Data = NativeMemory.AlignedAlloc((nuint)bytes, (nuint)(large ? HugePages.Size : Alignment));
+        if (large)
+            HugePages.Advise(Data, (nuint)bytes);
         capacity = (nuint)bytes;
     }
 

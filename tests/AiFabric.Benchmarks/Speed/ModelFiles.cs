@@ -31,7 +31,11 @@ internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
         new("demo-5m", Path.Combine(repository, "runtime/models/aifabric-demo-5m"), Cache(repository, "demo-5m"));
 
     /// <summary>A Llama of 100 million random weights.</summary>
-    public static ModelFiles Random(string repository) => Random(repository, "random-100m", Shape, CPU);
+    public static ModelFiles Random(string repository)
+    {
+        Engine.Interop.TorchRuntime.EnsureLoaded(); // Naming a device is enough to need it.
+        return Random(repository, "random-100m", Shape, CPU);
+    }
 
     /// <summary>A Llama of random weights, stored in bfloat16, so that all formats but q8 hold the same numbers. Made once.</summary>
     /// <param name="repository">The checkout.</param>
@@ -46,7 +50,6 @@ internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
         File.Copy(Path.Combine(demo, "tokenizer_config.json"), Path.Combine(files.Folder, "tokenizer_config.json"), overwrite: true);
         if (File.Exists(Path.Combine(files.Folder, "model.safetensors")))
             return files;
-        Engine.Interop.TorchRuntime.EnsureLoaded();
         File.WriteAllText(Path.Combine(files.Folder, "config.json"), shape.ToJson("bfloat16"));
         using var _ = no_grad();
         using var scope = NewDisposeScope();
