@@ -14,7 +14,7 @@ public sealed record DecoderConfig
     private static readonly string[] Architectures = ["LlamaForCausalLM"];
 
     /// <summary>No model comes near these; a file that claims more would have memory reserved for it before its weights show the lie.</summary>
-    internal const int MostLayers = 10_000, MostPositions = ConfigFields.Most;
+    internal const int MostLayers = 1_000, MostPositions = ConfigFields.Most;
 
     public required int HiddenSize { get; init; }
 
