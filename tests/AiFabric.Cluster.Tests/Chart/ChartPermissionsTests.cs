@@ -59,6 +59,8 @@ public sealed class ChartPermissionsTests(ChartCluster cluster)
         }
         await AssertNothingRefusedAsync(release, scope, gateway);
         await helm.RunAsync(cluster.Plane, ["uninstall", "aifabric", "--namespace", release, "--wait"]);
+        // The definitions outlive the release; whatever test comes next installs into the usual namespace.
+        await cluster.Plane.KubectlAsync(["annotate", "crd", "--all", "--overwrite", $"meta.helm.sh/release-namespace={ChartCluster.Namespace}"]);
     }
 
     /// <summary>A model, a job, its adapter, from their beginning to their end.</summary>
