@@ -91,7 +91,7 @@ public sealed class EncoderEngine : IAsyncDisposable
         var sequence = new Sequence(id, request.AsPrompt(), maxTokens: 0, seed: 0, adapterLoad: 0, options.BlockSize, states);
         var stream = new RequestStream(sequence, time.GetTimestamp());
         loop.Submit(stream);
-        return new Embedding(new Generation(id, stream.Reader, _ => Cancel(sequence)), states);
+        return new Embedding(new Generation(id, stream.Reader, _ => loop.Cancel(sequence)), states);
     }
 
     /// <summary>Cancels every request, ends the thread after its running iteration, frees the model.</summary>
@@ -103,13 +103,5 @@ public sealed class EncoderEngine : IAsyncDisposable
         runner.Dispose();
         adapters.Dispose();
         weights.Dispose();
-    }
-
-    private void Cancel(Sequence sequence)
-    {
-        if (sequence.State == SequenceState.Ended)
-            return;
-        sequence.RequestCancel();
-        loop.Wake();
     }
 }

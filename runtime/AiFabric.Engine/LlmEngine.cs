@@ -140,7 +140,7 @@ public sealed class LlmEngine : IAsyncDisposable
             var sequence = new Sequence(id, request, maxTokens, SeedOf(request, id), load, options.BlockSize, states);
             var stream = new RequestStream(sequence, time.GetTimestamp());
             loop.Submit(stream);
-            return new Generation(id, stream.Reader, _ => Cancel(sequence));
+            return new Generation(id, stream.Reader, _ => loop.Cancel(sequence));
         }
         catch
         {
@@ -270,14 +270,6 @@ public sealed class LlmEngine : IAsyncDisposable
             return "cuda";
         return options.Device == "auto" ? "cpu" : throw new ValidationException(
             $"Device is cuda, but this libtorch has no CUDA or finds no device: set {TorchRuntime.DirectoryVariable} to the torch/lib folder of a PyTorch with CUDA, or Device to cpu.");
-    }
-
-    private void Cancel(Sequence sequence)
-    {
-        if (sequence.State == SequenceState.Ended)
-            return;
-        sequence.RequestCancel();
-        loop.Wake();
     }
 
     private long SeedOf(GenerationRequest request, SequenceId id)

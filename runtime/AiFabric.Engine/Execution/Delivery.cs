@@ -71,7 +71,7 @@ internal sealed class Delivery(
             SampledToken token;
             do
             {
-                token = outcome.Sampled[sampled++];
+                token = outcome.At(sampled++);
                 if (token.Failure is null)
                     stream.Write(EventOf(token, row.Sequence));
             }

@@ -69,6 +69,15 @@ internal sealed class EngineLoop
         wake.Set();
     }
 
+    /// <summary>Ends a sequence before its end, within an iteration. Any thread.</summary>
+    public void Cancel(Sequence sequence)
+    {
+        if (sequence.State == SequenceState.Ended)
+            return;
+        sequence.RequestCancel();
+        wake.Set();
+    }
+
     /// <summary>Has a command run between two iterations. Any thread.</summary>
     public async Task<T> PostAsync<T>(Func<T> work, CancellationToken cancellationToken)
     {

@@ -47,6 +47,9 @@ internal unsafe struct AttentionRows
 /// <param name="Window">Positions that a row sees, its own among them.</param>
 internal readonly record struct AttentionShape(int Heads, int KeyHeads, int HeadSize, float Scale, float SoftCap = 0, int Window = int.MaxValue)
 {
+    /// <summary>Keys that queries are multiplied with at once.</summary>
+    public const int KeysAtOnce = 4;
+
     /// <summary>Query heads of a key head.</summary>
     public int Group => Heads / KeyHeads;
 
@@ -55,9 +58,6 @@ internal readonly record struct AttentionShape(int Heads, int KeyHeads, int Head
 
     /// <summary>The first position that is looked at for some rows: on a tile's edge, so that tiles do not straddle blocks.</summary>
     public int FirstScored(in AttentionRows rows) => FirstSeen(rows.Position) / KeysAtOnce * KeysAtOnce;
-
-    /// <summary>Keys that queries are multiplied with at once.</summary>
-    public const int KeysAtOnce = 4;
 }
 
 /// <summary>

@@ -15,7 +15,7 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
     private readonly int rows;
     private readonly float scale;
     private readonly bool adds;
-    private Products products;
+    private Stripes stripes;
 
     /// <param name="products">What to compute.</param>
     /// <param name="x">[rows, columns].</param>
@@ -26,31 +26,22 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
     {
         this.x = x;
         (this.rows, this.scale, this.adds) = (rows, scale, adds);
-        for (int i = 0; i < products.Length; i++)
-        {
-            this.products[i] = products[i];
-            Pieces += StripesOf(products[i]);
-        }
-        ScratchFloats = Stripe * (long)products[0].Matrix.Columns;
+        // Whole tiles of rows.
+        int stripe = 8 * TileRows;
+        stripes = new Stripes(products, stripe);
+        ScratchFloats = stripe * (long)products[0].Matrix.Columns;
     }
 
-    public int Pieces { get; }
+    public readonly int Pieces => stripes.Count;
 
     public long ScratchFloats { get; }
-
-    /// <summary>Rows of a piece, whole tiles of them.</summary>
-    private static int Stripe => 8 * TileRows;
 
     private static int TileRows => MatrixTiles<TLanes, TVector>.Rows;
 
     public readonly void Run(int piece, float* scratch)
     {
-        int index = 0;
-        while (piece >= StripesOf(products[index]))
-            piece -= StripesOf(products[index++]);
-        var product = products[index];
+        var product = stripes.At(piece, out int start, out int end);
         var matrix = product.Matrix;
-        int start = piece * Stripe, end = Math.Min(start + Stripe, matrix.Rows);
         // A short last stripe begins earlier, so that there are enough rows for a tile; what is computed twice is written once.
         int first = Math.Max(0, Math.Min(start, end - TileRows));
         if (rows < MatrixTiles<TLanes, TVector>.Inputs || end - first < TileRows)
@@ -68,8 +59,6 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
             Wide(product, scratch, first, start, end);
         }
     }
-
-    private static int StripesOf(in Product product) => (product.Matrix.Rows + Stripe - 1) / Stripe;
 
     /// <summary>Float32 rows, in the matrix or restored.</summary>
     private readonly void Wide(in Product product, float* w, int first, int start, int end)

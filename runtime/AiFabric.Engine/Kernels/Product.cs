@@ -20,3 +20,36 @@ internal struct Products
 
     private Product first;
 }
+
+/// <summary>Up to <see cref="Products.Capacity"/> products cut into stripes of rows, which are a job's pieces.</summary>
+internal struct Stripes
+{
+    private readonly int rows;
+    private Products products;
+
+    /// <param name="products">The products.</param>
+    /// <param name="rows">Rows of a stripe.</param>
+    public Stripes(ReadOnlySpan<Product> products, int rows)
+    {
+        this.rows = rows;
+        for (int i = 0; i < products.Length; i++)
+        {
+            this.products[i] = products[i];
+            Count += Of(products[i]);
+        }
+    }
+
+    public int Count { get; }
+
+    /// <summary>The product that a piece belongs to, and its rows there.</summary>
+    public readonly Product At(int piece, out int start, out int end)
+    {
+        int index = 0;
+        while (piece >= Of(products[index]))
+            piece -= Of(products[index++]);
+        (start, end) = (piece * rows, Math.Min((piece + 1) * rows, products[index].Matrix.Rows));
+        return products[index];
+    }
+
+    private readonly int Of(in Product product) => (product.Matrix.Rows + rows - 1) / rows;
+}

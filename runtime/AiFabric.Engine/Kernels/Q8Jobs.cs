@@ -57,7 +57,7 @@ internal unsafe struct Q8Job<TLanes, TVector> : IKernelJob
     private readonly int rows;
     private readonly float scale;
     private readonly bool adds;
-    private Products products;
+    private Stripes stripes;
 
     /// <param name="products">What to compute.</param>
     /// <param name="x">The input, rounded.</param>
@@ -67,31 +67,21 @@ internal unsafe struct Q8Job<TLanes, TVector> : IKernelJob
     public Q8Job(ReadOnlySpan<Product> products, Q8Inputs x, int rows, float scale, bool adds)
     {
         (this.x, this.rows, this.scale, this.adds) = (x, rows, scale, adds);
-        for (int i = 0; i < products.Length; i++)
-        {
-            this.products[i] = products[i];
-            Pieces += StripesOf(products[i]);
-        }
+        stripes = new Stripes(products, Stripe);
     }
 
-    public int Pieces { get; }
+    public readonly int Pieces => stripes.Count;
 
     public readonly void Run(int piece, float* scratch)
     {
         const int Inputs = Q8Tiles<TLanes, TVector>.Inputs;
-        int index = 0;
-        while (piece >= StripesOf(products[index]))
-            piece -= StripesOf(products[index++]);
-        var product = products[index];
-        int start = piece * Stripe, end = Math.Min(start + Stripe, product.Matrix.Rows);
+        var product = stripes.At(piece, out int start, out int end);
         int turn = Math.Max(Inputs, InputBytes / (x.Blocks * Q8.Block * sizeof(short)) / Inputs * Inputs), tiled = rows / Inputs * Inputs;
         for (int from = 0; from < tiled; from += turn)
             Tiles(product, start, end, from, Math.Min(from + turn, tiled));
         for (int input = tiled; input < rows; input++)
             Groups(product, start, end, input);
     }
-
-    private static int StripesOf(in Product product) => (product.Matrix.Rows + Stripe - 1) / Stripe;
 
     private readonly void Tiles(in Product product, int start, int end, int from, int to)
     {

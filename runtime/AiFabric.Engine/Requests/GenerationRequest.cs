@@ -35,6 +35,17 @@ public sealed record GenerationRequest
 
     /// <summary>Number of most likely tokens reported beside each sampled one; null reports no log probabilities.</summary>
     public int? TopLogprobs { get; init; }
+
+    /// <summary>Whether a token ends the answer.</summary>
+    internal bool IsStop(int token)
+    {
+        for (int i = 0; i < StopTokens.Count; i++)
+        {
+            if (StopTokens[i] == token)
+                return true;
+        }
+        return false;
+    }
 }
 
 /// <summary>A number added to one token's logit.</summary>

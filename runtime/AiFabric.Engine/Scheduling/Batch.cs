@@ -101,6 +101,12 @@ public sealed class BatchOutcome
     /// <summary>Duration of the slice of backward; zero without one.</summary>
     public TimeSpan BackwardTime { get; set; }
 
+    /// <summary>A token of <see cref="Sampled"/>.</summary>
+    /// <exception cref="ArgumentException">There are fewer than the sampling rows ask for.</exception>
+    internal SampledToken At(int index) => index < Sampled.Count
+        ? Sampled[index]
+        : throw new ArgumentException($"{Sampled.Count} tokens are fewer than the sampling rows ask for.", nameof(index));
+
     internal void Clear()
     {
         Sampled.Clear();

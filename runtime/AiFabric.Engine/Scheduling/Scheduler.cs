@@ -234,7 +234,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
             int accepted = 0;
             SampledToken token;
             // A draft that was accepted has its keys and values in the cache; those of the others are written over.
-            for (; (token = Token(outcome, sampled++)).Accepted; accepted++)
+            for (; (token = outcome.At(sampled++)).Accepted; accepted++)
             {
                 Append(row.Sequence, token.Token);
                 Computed(row.Sequence, 1);
@@ -246,7 +246,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
             }
             Append(row.Sequence, token.Token);
             Speculation.Learn(row, accepted);
-            if (IsStop(row.Sequence.Request.StopTokens, token.Token))
+            if (row.Sequence.Request.IsStop(token.Token))
                 End(row.Sequence, FinishReason.Stop);
             else if (row.Sequence.OutputCount >= row.Sequence.MaxTokens)
                 End(row.Sequence, FinishReason.Length);
@@ -266,22 +266,8 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
         FairQueue.ChargeOutput(sequence);
     }
 
-    private static SampledToken Token(BatchOutcome outcome, int index) => index < outcome.Sampled.Count
-        ? outcome.Sampled[index]
-        : throw new ArgumentException($"{outcome.Sampled.Count} tokens are fewer than the sampling rows ask for.", nameof(outcome));
-
     // A cached block has keys and values but no final states, and an embedded text is seldom the beginning of another.
     private bool Shares(Sequence sequence) => options.PrefixCaching && sequence.States is null;
-
-    internal static bool IsStop(IReadOnlyList<int> stops, int token)
-    {
-        for (int i = 0; i < stops.Count; i++)
-        {
-            if (stops[i] == token)
-                return true;
-        }
-        return false;
-    }
 
     private void End(Sequence sequence, FinishReason reason, string? error = null)
     {

@@ -57,7 +57,7 @@ internal sealed class Speculation(SchedulerOptions options, BlockPool pool, Late
             lookup.Rest();
         most = Math.Min(worth, Room(sequence, worth, running));
         // Where the guess overtakes the end it repeats itself, as a repetition does.
-        for (int i = 0; i < most && !Scheduler.IsStop(sequence.Request.StopTokens, sequence.TokensAndDrafts[source + i]); i++)
+        for (int i = 0; i < most && !sequence.Request.IsStop(sequence.TokensAndDrafts[source + i]); i++)
             sequence.Draft(sequence.TokensAndDrafts[source + i]);
         return sequence.TokensAndDrafts.Length - sequence.Tokens.Length;
     }

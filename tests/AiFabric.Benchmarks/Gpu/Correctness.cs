@@ -21,7 +21,7 @@ internal sealed record Correctness(string Type, double LargestDifference, double
 
     public static async Task<IReadOnlyList<Correctness>> MeasureAsync(ModelFiles model, GpuShape shape, string device)
     {
-        int[][] prompts = [.. Enumerable.Range(0, Prompts).Select(i => GpuBench.Prompt(shape, 1 + (i * i), i))];
+        int[][] prompts = [.. Enumerable.Range(0, Prompts).Select(i => Speed.Prompts.Random(i, 1 + (i * i), shape.Config.VocabularySize))];
         var expected = await AnswersAsync(model, "cpu", torch.ScalarType.Float32, prompts);
         var found = new List<Correctness>();
         foreach (var (type, allowed) in ((torch.ScalarType, double)[])[(torch.ScalarType.Float32, 1e-2), (torch.ScalarType.BFloat16, 0.5)])

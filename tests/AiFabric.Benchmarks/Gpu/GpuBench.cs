@@ -1,5 +1,6 @@
 using AiFabric.Benchmarks.Machine;
 using AiFabric.Benchmarks.Speed;
+using AiFabric.Benchmarks.Speed.Serving;
 using AiFabric.Engine.Interop;
 using TorchSharp;
 
@@ -30,7 +31,8 @@ internal static class GpuBench
         foreach (var shape in options.Shapes)
         {
             var model = ModelFiles.Random(options.Repository, shape.Name, shape.Config, device);
-            starts.Add(new GpuStart(shape.Name, await WorkerStart.MeasureAsync(options, model, cancellationToken)));
+            using (var worker = WorkerProcess.StartBuilt(options.Repository, model, options.Device))
+                starts.Add(new GpuStart(shape.Name, worker.WaitUntilReady().TotalSeconds));
             say($"{shape.Name}: the worker is ready after {starts[^1].Seconds:0.0} s");
             var cells = await OursAsync(options, shape, model, cancellationToken);
             var others = peer.Absent is null ? await peer.MeasureAsync(model, cancellationToken) : new Dictionary<string, double>();
@@ -43,13 +45,6 @@ internal static class GpuBench
         return new GpuReport(MachineInfo.Read(), options.Device, options.IsDryRun, options.Rounds, correctness, roofline, peer.Absent, starts, rows);
     }
 
-    /// <summary>Tokens that depend on nothing but the seed.</summary>
-    public static int[] Prompt(GpuShape shape, int tokens, int seed)
-    {
-        var random = new Random(seed);
-        return [.. Enumerable.Range(0, tokens).Select(_ => random.Next(3, shape.Config.VocabularySize))];
-    }
-
     private static async Task<List<(string Work, double Ours, Func<Roofline, double> Bound)>> OursAsync(
         GpuOptions options, GpuShape shape, ModelFiles model, CancellationToken cancellationToken)
     {
@@ -57,12 +52,12 @@ internal static class GpuBench
         var cells = new List<(string, double, Func<Roofline, double>)>();
         foreach (int length in options.Prompts)
         {
-            double rate = await MedianAsync(options, round => side.PrefillAsync(Prompt(shape, length, -round)), cancellationToken);
+            double rate = await MedianAsync(options, round => side.PrefillAsync(Prompts.Random(-round, length, shape.Config.VocabularySize)), cancellationToken);
             cells.Add(($"prefill {length}", rate, roofline => length * roofline.OperationsPerSecond / shape.PrefillOperations(length)));
         }
         foreach (int batch in options.Batches)
         {
-            int[][] prompts = [.. Enumerable.Range(1, batch).Select(seed => Prompt(shape, options.ContextTokens, seed))];
+            int[][] prompts = [.. Enumerable.Range(1, batch).Select(seed => Prompts.Random(seed, options.ContextTokens, shape.Config.VocabularySize))];
             double rate = await MedianAsync(options, _ => side.DecodeAsync(prompts, options.DecodeSteps), cancellationToken);
             cells.Add(($"decode {batch}", rate, roofline => batch / StepSeconds(options, shape, batch, roofline)));
         }
@@ -84,6 +79,6 @@ internal static class GpuBench
             if (round >= 0) // The first one warms up.
                 rates[round] = rate;
         }
-        return rates.Order().ElementAt(rates.Length / 2);
+        return Rates.Median(rates);
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AiFabric.Engine.Weights;
+using AiFabric.Engine.Weights.Families;
 
 namespace AiFabric.Engine.Models.Encoders;
 
@@ -71,8 +72,8 @@ public sealed record EncoderConfig
     /// <exception cref="CheckpointException">A file is unreadable, or a field is missing, senseless or not supported.</exception>
     public static EncoderConfig Load(string folder)
     {
-        var fields = EncoderFields.Load(Path.Combine(folder, "config.json"));
-        return fields.Text("model_type") switch
+        var fields = ConfigFields.Load(Path.Combine(folder, "config.json"));
+        return fields.Text("model_type", "(absent)") switch
         {
             UseLite => ReadUseLite(fields),
             Bert => ReadBert(fields, folder),
@@ -99,20 +100,19 @@ public sealed record EncoderConfig
         },
         Indented) + "\n";
 
-    private static EncoderConfig ReadUseLite(EncoderFields fields)
+    private static EncoderConfig ReadUseLite(ConfigFields fields)
     {
-        fields.RefuseUnless("hidden_act", "relu");
+        fields.RequireOnly("hidden_act", "relu");
         var config = Read(fields, UseLite, fields.Size("embedding_size"));
         return config.TokenSize % 2 == 0 && config.TokenSize % config.Heads == 0
             ? config
             : throw fields.Error($"embedding_size ({config.TokenSize}) must be even and a multiple of num_attention_heads ({config.Heads})");
     }
 
-    private static EncoderConfig ReadBert(EncoderFields fields, string folder)
+    private static EncoderConfig ReadBert(ConfigFields fields, string folder)
     {
-        fields.RefuseUnless("hidden_act", "gelu");
-        if (fields.Text("position_embedding_type") is { } positions and not "absolute")
-            throw fields.Error($"position_embedding_type is '{positions}'; only 'absolute' is supported");
+        fields.RequireOnly("hidden_act", "gelu");
+        fields.RequireOnly("position_embedding_type", "absolute");
         var config = Read(fields, Bert, fields.Size("hidden_size"));
         return config with
         {
@@ -122,7 +122,7 @@ public sealed record EncoderConfig
         };
     }
 
-    private static EncoderConfig Read(EncoderFields fields, string type, int tokenSize)
+    private static EncoderConfig Read(ConfigFields fields, string type, int tokenSize)
     {
         var config = new EncoderConfig
         {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AiFabric.Engine.Weights;
+using AiFabric.Engine.Weights.Families;
 
 namespace AiFabric.Engine.Models.Encoders;
 
@@ -35,12 +36,12 @@ internal static class SentenceTransformerFiles
     public static int? ReadLength(string folder)
     {
         string path = Path.Combine(folder, "sentence_bert_config.json");
-        return File.Exists(path) ? EncoderFields.Load(path).Size("max_seq_length") : null;
+        return File.Exists(path) ? ConfigFields.Load(path).Size("max_seq_length") : null;
     }
 
     private static Pooling ReadPoolingFile(string path)
     {
-        var fields = EncoderFields.Load(path);
+        var fields = ConfigFields.Load(path);
         string[] modes = [.. fields.Root.EnumerateObject().Where(field => field.Name.StartsWith("pooling_mode_", StringComparison.Ordinal) && field.Value.ValueKind == JsonValueKind.True).Select(field => field.Name)];
         return modes switch
         {

@@ -11,6 +11,21 @@ internal readonly record struct ConfigFields(JsonElement Root, string File, stri
     /// <summary>No model comes near this; a file that claims more would have memory reserved for it before its weights show the lie.</summary>
     public const int Most = 1 << 24;
 
+    /// <summary>Reads a file.</summary>
+    /// <exception cref="CheckpointException">It is missing or no JSON. That it is no object is said by whoever asks for a field.</exception>
+    public static ConfigFields Load(string path)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(System.IO.File.ReadAllBytes(path));
+            return new ConfigFields(document.RootElement.Clone(), path);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException($"{path}: cannot be read: {e.Message}", e);
+        }
+    }
+
     public CheckpointException Error(string problem) => new($"{File}: {problem}.");
 
     /// <summary>Whether the field is there, be it null.</summary>
@@ -33,6 +48,9 @@ internal readonly record struct ConfigFields(JsonElement Root, string File, stri
         if (Get(name) is { } value && value.ToString() != only)
             throw Error($"{Prefix}{name} is {Shorten(value.GetRawText())}: {reason}");
     }
+
+    /// <summary>A field that must have the one value that the family has, or be absent.</summary>
+    public void RequireOnly(string name, string only) => RefuseUnless(name, only, $"only '{only}' is supported");
 
     /// <summary>A field that must be absent, because the engine does not do what it asks for.</summary>
     public void RefuseIfPresent(string name, string reason)
@@ -63,6 +81,8 @@ internal readonly record struct ConfigFields(JsonElement Root, string File, stri
             return absent ?? throw Error($"{Prefix}{name} is missing");
         return Number(name, value);
     }
+
+    public double Fraction(string name) => Positive(name) is < 1 and var number ? number : throw Wrong(name, Root.GetProperty(name), "a number between 0 and 1");
 
     /// <summary>A positive number; null where the file says null.</summary>
     /// <param name="name">Name of the field.</param>

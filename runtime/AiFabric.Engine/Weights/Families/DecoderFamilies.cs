@@ -74,8 +74,4 @@ internal static class DecoderFamilies
             EndOfSequenceIds = fields.Ids("eos_token_id"),
         };
     }
-
-    /// <exception cref="CheckpointException">It is another than the family's own.</exception>
-    public static void RequireActivation(ConfigFields fields, string field, string only) =>
-        fields.RefuseUnless(field, only, $"only '{only}' is supported");
 }

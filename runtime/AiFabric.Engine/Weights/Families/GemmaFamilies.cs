@@ -34,7 +34,7 @@ internal static class GemmaFamilies
 
     private static DecoderConfig Gemma(ConfigFields fields, DecoderConfig shape, double? scoreCap, double? logitCap)
     {
-        DecoderFamilies.RequireActivation(fields, "hidden_activation", "gelu_pytorch_tanh");
+        fields.RequireOnly("hidden_activation", "gelu_pytorch_tanh");
         bool bias = fields.Flag("attention_bias");
         return shape with
         {

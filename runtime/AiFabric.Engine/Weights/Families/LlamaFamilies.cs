@@ -6,7 +6,7 @@ internal static class LlamaFamilies
 {
     public static DecoderConfig Llama(ConfigFields fields)
     {
-        DecoderFamilies.RequireActivation(fields, "hidden_act", "silu");
+        fields.RequireOnly("hidden_act", "silu");
         bool bias = fields.Flag("attention_bias");
         var shape = DecoderFamilies.Shape(fields, keyValueHeads: null, headSize: null, positions: 2048, tied: false);
         return RopeFields.WithRope(fields, shape, theta: 10_000) with
@@ -19,7 +19,7 @@ internal static class LlamaFamilies
 
     public static DecoderConfig Mistral(ConfigFields fields)
     {
-        DecoderFamilies.RequireActivation(fields, "hidden_act", "silu");
+        fields.RequireOnly("hidden_act", "silu");
         var shape = DecoderFamilies.Shape(fields, keyValueHeads: 8, headSize: null, positions: 131_072, tied: false);
         var config = RopeFields.WithRope(fields, shape, theta: 10_000);
         // A file without the field means 4,096; one that says null means no window.
@@ -30,7 +30,7 @@ internal static class LlamaFamilies
 
     public static DecoderConfig SmolLM3(ConfigFields fields)
     {
-        DecoderFamilies.RequireActivation(fields, "hidden_act", "silu");
+        fields.RequireOnly("hidden_act", "silu");
         bool bias = fields.Flag("attention_bias");
         var shape = DecoderFamilies.Shape(fields, keyValueHeads: 4, headSize: null, positions: 32_768, tied: true);
         var config = RopeFields.WithRope(fields, shape, theta: 2_000_000);

@@ -14,7 +14,7 @@ internal static class QwenFamilies
 
     private static DecoderConfig Read(ConfigFields fields, int? headSize)
     {
-        DecoderFamilies.RequireActivation(fields, "hidden_act", "silu");
+        fields.RequireOnly("hidden_act", "silu");
         var shape = DecoderFamilies.Shape(fields, keyValueHeads: 32, headSize, positions: 32_768, tied: false);
         var config = RopeFields.WithRope(fields, shape, theta: 10_000);
         // Files state a window even where use_sliding_window turns it off.

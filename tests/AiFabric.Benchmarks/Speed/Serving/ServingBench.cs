@@ -46,7 +46,7 @@ internal static class ServingBench
     public static async Task<List<SpeedRow>> ServingAsync(
         SpeedOptions options, ModelFiles model, SpeedFormat format, OwnSide engine, CancellationToken cancellationToken)
     {
-        using var worker = WorkerProcess.Start(model, format, options);
+        using var worker = WorkerProcess.StartPublished(model, format, options);
         worker.WaitUntilReady();
         ChatStreams.AwaitFirstToken(worker.Port, Hello);
         long loaded = worker.ResidentBytes;
@@ -79,7 +79,7 @@ internal static class ServingBench
     private static double OwnFirstToken(SpeedOptions options, ModelFiles model, SpeedFormat format)
     {
         long start = Stopwatch.GetTimestamp();
-        using var worker = WorkerProcess.Start(model, format, options);
+        using var worker = WorkerProcess.StartPublished(model, format, options);
         worker.WaitUntilReady();
         ChatStreams.AwaitFirstToken(worker.Port, Hello);
         return Stopwatch.GetElapsedTime(start).TotalSeconds;

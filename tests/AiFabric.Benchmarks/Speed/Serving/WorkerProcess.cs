@@ -7,14 +7,22 @@ using TorchSharp;
 
 namespace AiFabric.Benchmarks.Speed.Serving;
 
-/// <summary>The worker as its image holds it, in a process of its own.</summary>
+/// <summary>The worker in a process of its own, which ends with this.</summary>
 internal sealed class WorkerProcess : IDisposable
 {
-    private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(5); // Eight billion weights are read from a disk.
 
     private readonly Process process;
+    private readonly string log;
+    private readonly long started = Stopwatch.GetTimestamp();
 
-    private WorkerProcess(Process process, int port) => (this.process, Port) = (process, port);
+    private WorkerProcess(string repository, string executable, Dictionary<string, string> environment, IEnumerable<string> arguments)
+    {
+        log = Path.Combine(Directory.CreateDirectory(Path.Combine(repository, "artifacts", "bench")).FullName, "worker.log");
+        Port = FreePort();
+        process = Shell.Start(
+            executable, environment, log, ["serve", "--served-name", ChatStreams.ModelName, "--port", Text(Port), "--control-port", "0", .. arguments]);
+    }
 
     public int Port { get; }
 
@@ -26,42 +34,39 @@ internal sealed class WorkerProcess : IDisposable
     public static string[] Folders(string repository) =>
         [Path.Combine(repository, "artifacts/bench/publish/worker/app"), Path.Combine(repository, "artifacts/bench/publish/worker/libtorch")];
 
+    /// <summary>Starts the worker as its image holds it.</summary>
     /// <exception cref="BenchException">The worker is not published.</exception>
-    public static WorkerProcess Start(ModelFiles model, SpeedFormat format, SpeedOptions options)
+    public static WorkerProcess StartPublished(ModelFiles model, SpeedFormat format, SpeedOptions options)
     {
         string[] folders = Folders(options.Repository);
         string executable = Path.Combine(folders[0], "aifabric-worker");
         if (!File.Exists(executable))
             throw new BenchException($"{executable} is missing: images/publish.sh worker artifacts/bench/publish");
-        int port = FreePort();
-        string[] arguments =
-        [
-            "serve", "--model", new Uri(model.Folder).AbsoluteUri, "--served-name", ChatStreams.ModelName, "--port", Text(port), "--control-port", "0",
-            "--threads", Text(options.Threads), "--quantization", format.Quantization.ToString(),
-            "--dtype", format.Type == torch.ScalarType.BFloat16 ? "bfloat16" : "float32",
-        ];
-        var start = new ProcessStartInfo(executable, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment["LIBTORCH_DIR"] = folders[1];
-        start.Environment["DOTNET_EnableDiagnostics"] = "0"; // As in the image.
-        var process = Process.Start(start) ?? throw new BenchException($"{executable} could not be started");
-        // Its log must be read, or it would wait for room one day; nobody wants to see it.
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        return new WorkerProcess(process, port);
+        var environment = new Dictionary<string, string> { ["LIBTORCH_DIR"] = folders[1], ["DOTNET_EnableDiagnostics"] = "0" }; // As in the image.
+        return new WorkerProcess(
+            options.Repository, executable, environment,
+            [
+                "--model", Uri(model), "--threads", Text(options.Threads), "--quantization", format.Quantization.ToString(),
+                "--dtype", format.Type == torch.ScalarType.BFloat16 ? "bfloat16" : "float32",
+            ]);
     }
 
+    /// <summary>Starts the worker as it was built, with the libtorch that this process has.</summary>
+    public static WorkerProcess StartBuilt(string repository, ModelFiles model, string device) => new(
+        repository, Repository.Executable(repository, "AiFabric.Worker", "aifabric-worker"), [], ["--model", Uri(model), "--device", device, "--dtype", "bfloat16"]);
+
     /// <summary>Waits until requests are taken.</summary>
-    /// <exception cref="BenchException">The worker ended, or was not ready in time.</exception>
-    public void WaitUntilReady()
+    /// <returns>The time since the process was started.</returns>
+    /// <exception cref="BenchException">The worker ended, or was not ready in time; the message names its log.</exception>
+    public TimeSpan WaitUntilReady()
     {
-        for (long start = Stopwatch.GetTimestamp(); !ChatStreams.IsReady(Port);)
+        while (!ChatStreams.IsReady(Port))
         {
-            if (process.HasExited)
-                throw new BenchException($"the worker ended with code {process.ExitCode}");
-            if (Stopwatch.GetElapsedTime(start) > StartLimit)
-                throw new BenchException($"the worker was not ready after {StartLimit.TotalSeconds} s");
+            if (process.HasExited || Stopwatch.GetElapsedTime(started) > StartLimit)
+                throw new BenchException($"the worker did not become ready; its log is {log}");
             Thread.Sleep(5);
         }
+        return Stopwatch.GetElapsedTime(started);
     }
 
     public void Dispose()
@@ -71,6 +76,8 @@ internal sealed class WorkerProcess : IDisposable
         process.WaitForExit();
         process.Dispose();
     }
+
+    private static string Uri(ModelFiles model) => new Uri(model.Folder).AbsoluteUri;
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
