@@ -45,6 +45,18 @@ internal static partial class Log
     [LoggerMessage(1123, LogLevel.Information, "{Job} ended and its time to live is over: deleting it")]
     public static partial void JobExpired(ILogger logger, NamespacedName job);
 
+    [LoggerMessage(1125, LogLevel.Information, "FinetuneJob {Job} of model {Model} applied as a client of the gateway asked (suspend: {Suspend})")]
+    public static partial void OrderTaken(ILogger logger, NamespacedName job, string model, bool suspend);
+
+    [LoggerMessage(1126, LogLevel.Information, "FinetuneJob {Job} deleted: its client cancelled it")]
+    public static partial void OrderCancelled(ILogger logger, NamespacedName job);
+
+    [LoggerMessage(1127, LogLevel.Warning, "The API server did not take FinetuneJob {Job}, which a client of the gateway asked for")]
+    public static partial void OrderRefused(ILogger logger, NamespacedName job, Exception exception);
+
+    [LoggerMessage(1128, LogLevel.Error, "The gateways' finetuning orders could not be taken; trying again")]
+    public static partial void OrdersNotTaken(ILogger logger, Exception exception);
+
     [LoggerMessage(1124, LogLevel.Error, "The gateways' routes could not be compared")]
     public static partial void RoutesNotRead(ILogger logger, Exception exception);
 

@@ -5,6 +5,7 @@ using AiFabric.Kube;
 using AiFabric.Operator.Adapters;
 using AiFabric.Operator.Conditions;
 using AiFabric.Operator.Finetuning;
+using AiFabric.Operator.Finetuning.Orders;
 using AiFabric.Operator.Gateways;
 using AiFabric.Operator.Models;
 using AiFabric.Operator.Objects;
@@ -73,7 +74,7 @@ internal static class OperatorRegistration
         .AddController<FinetuneController, FinetuneJob>(controller => controller.WithWorkers(workers)
             .Watches<V1Pod>((pod, jobs) => WorkerPods.ModelOf(pod) is { } model ? Keys(jobs.OfModel(model)) : [])
             .Watches<CoServedModel>((model, jobs) => Keys(jobs.OfModel(NamespacedName.Of(model))))
-            .Watches<Adapter>((adapter, jobs) => Keys(jobs.Making(NamespacedName.Of(adapter)))))
+            .Watches<Adapter>((adapter, jobs) => Keys(jobs.Making(NamespacedName.Of(adapter)))).WokenBy<OrderTaker>())
         .AddFinalizer<AdapterFinalizer, Adapter>(AdapterFinalizer.Name)
         .AddFinalizer<FinetuneFinalizer, FinetuneJob>(FinetuneFinalizer.Name);
 

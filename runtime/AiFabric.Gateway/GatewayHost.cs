@@ -1,8 +1,10 @@
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.Common;
 using AiFabric.Crds.CoServedModels;
+using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Gateway.Auth;
 using AiFabric.Gateway.Demand;
+using AiFabric.Gateway.Finetuning;
 using AiFabric.Gateway.Holding;
 using AiFabric.Gateway.Http;
 using AiFabric.Gateway.Routing;
@@ -44,6 +46,7 @@ public static class GatewayHost
             await new OpenAIError(StatusCodes.Status500InternalServerError, "server_error", "The gateway failed; its log says why.").WriteAsync(context);
         }));
         app.UseMiddleware<ApiKeyMiddleware>();
+        app.MapFinetuning();
         app.MapGateway();
         return app;
     }
@@ -56,6 +59,11 @@ public static class GatewayHost
         services.AddInformer<Adapter>(options.Namespace);
         if (options.RequireApiKeys)
             services.AddInformer<V1Secret>(options.ApiKeysNamespace ?? options.Namespace, ApiKeyRing.Selector);
+        if (options.FilesFolder is not null)
+        {
+            services.AddInformer<FinetuneJob>(options.Namespace);
+            services.AddFinetuning();
+        }
         services.AddSingleton<ApiKeyRing>();
         services.AddHttpForwarder();
         services.AddHttpClient<WorkerClient>();

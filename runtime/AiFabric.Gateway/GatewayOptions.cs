@@ -3,7 +3,7 @@ using System.ComponentModel.DataAnnotations;
 namespace AiFabric.Gateway;
 
 /// <summary>Settings of the gateway, from <c>--Gateway:*</c> arguments or <c>Gateway__*</c> environment variables.</summary>
-public sealed class GatewayOptions
+public sealed class GatewayOptions : IValidatableObject
 {
     public const string Section = "Gateway";
 
@@ -27,6 +27,19 @@ public sealed class GatewayOptions
     /// <summary>Largest request body, bytes.</summary>
     [Range(1_024, 1_073_741_824)]
     public long MaxBodyBytes { get; set; } = 4 * 1_024 * 1_024;
+
+    /// <summary>Folder for clients' training files and finetuning jobs; null answers <c>/v1/files</c> and <c>/v1/fine_tuning</c> with 501. Several replicas must share it.</summary>
+    public string? FilesFolder { get; set; }
+
+    /// <summary>
+    /// Where workers find that folder: <c>http://HOST:PORT/internal</c> (this gateway's internal port), or the folder itself as they mount it, <c>pvc://claim/path</c>
+    /// or <c>file:///path</c>.
+    /// </summary>
+    public string? FilesUri { get; set; }
+
+    /// <summary>Largest file, bytes.</summary>
+    [Range(1_024, 1_099_511_627_776)]
+    public long MaxFileBytes { get; set; } = 512L << 20;
 
     /// <summary>
     /// How long a request waits for a worker of its model, in seconds; 0 refuses it at once. The default ends before the minute after which common
@@ -66,4 +79,10 @@ public sealed class GatewayOptions
     /// <summary>How long running requests may go on after that, seconds. With the drain and 5 s to close it must fit into the pod's grace period.</summary>
     [Range(0, 86_400)]
     public int ShutdownSeconds { get; set; } = 45;
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (FilesFolder is not null && FilesUri?.Split("://")[0] is not ("http" or "file" or "pvc"))
+            yield return new ValidationResult("Gateway:FilesUri must say where workers find Gateway:FilesFolder: http://HOST:PORT/internal, file:///path or pvc://claim/path", [nameof(FilesUri)]);
+    }
 }

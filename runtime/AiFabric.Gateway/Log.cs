@@ -24,6 +24,12 @@ internal static partial class Log
     [LoggerMessage(3011, LogLevel.Warning, "Requests that still run {Seconds} s after the drain are ended with an error")]
     public static partial void CutOff(ILogger log, int seconds);
 
+    [LoggerMessage(3020, LogLevel.Error, "Finetuning job {Id} could not be kept up; it is tried again")]
+    public static partial void OrderNotKept(ILogger log, string id, Exception cause);
+
+    [LoggerMessage(3021, LogLevel.Error, "The folder of files cannot be written to")]
+    public static partial void FilesUnwritable(ILogger log, Exception cause);
+
     [LoggerMessage(3006, LogLevel.Error, "The routing table could not be renewed; the last one stays")]
     public static partial void RefreshFailed(ILogger log, Exception cause);
 }

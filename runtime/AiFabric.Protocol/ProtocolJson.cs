@@ -22,6 +22,14 @@ namespace AiFabric.Protocol;
 [JsonSerializable(typeof(DetokenizeResponse))]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(ModelCard))]
+[JsonSerializable(typeof(FileObject))]
+[JsonSerializable(typeof(FilePage))]
+[JsonSerializable(typeof(FileDeleted))]
+[JsonSerializable(typeof(FineTuningRequest))]
+[JsonSerializable(typeof(FineTuningJob))]
+[JsonSerializable(typeof(FineTuningJobPage))]
+[JsonSerializable(typeof(FineTuningEvent))]
+[JsonSerializable(typeof(FineTuningEventPage))]
 [JsonSerializable(typeof(ErrorResponse))]
 public sealed partial class OpenAIJson : JsonSerializerContext;
 
@@ -41,5 +49,7 @@ public sealed partial class OpenAIJson : JsonSerializerContext;
 [JsonSerializable(typeof(LoadReport))]
 [JsonSerializable(typeof(RouteReport))]
 [JsonSerializable(typeof(DemandReport))]
+[JsonSerializable(typeof(FinetuneOrders))]
+[JsonSerializable(typeof(OrderRefusal))]
 [JsonSerializable(typeof(ErrorResponse))]
 public sealed partial class ControlJson : JsonSerializerContext;

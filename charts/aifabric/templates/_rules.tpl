@@ -20,10 +20,10 @@
 - apiGroups: [aifabric.io]
   resources: [adapters]
   verbs: [create]
-# A job whose time to live is over.
+# A job whose time to live is over{{ if .Values.gateway.files.claimName }}; one that a client of the gateway asks for{{ end }}.
 - apiGroups: [aifabric.io]
   resources: [finetunejobs]
-  verbs: [delete]
+  verbs: [{{ if .Values.gateway.files.claimName }}create, {{ end }}delete]
 - apiGroups: [aifabric.io]
   resources: [coservedmodels/status, adapters/status, finetunejobs/status]
   verbs: [patch]
@@ -60,7 +60,7 @@
 
 {{- define "aifabric.gatewayRules" -}}
 - apiGroups: [aifabric.io]
-  resources: [coservedmodels, adapters]
+  resources: [coservedmodels, adapters{{ if .Values.gateway.files.claimName }}, finetunejobs{{ end }}]
   verbs: [list, watch]
 - apiGroups: [""]
   resources: [pods]

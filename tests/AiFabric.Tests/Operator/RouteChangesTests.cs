@@ -104,5 +104,9 @@ public sealed class RouteChangesTests
         }
 
         public Task<DemandView> AskDemandAsync(CancellationToken cancellationToken) => throw new NotSupportedException("routes alone are asked for");
+
+        public Task<IReadOnlyList<PlacedOrder>> AskOrdersAsync(CancellationToken cancellationToken) => throw new NotSupportedException("routes alone are asked for");
+
+        public Task RefuseAsync(PlacedOrder placed, string message, CancellationToken cancellationToken) => throw new NotSupportedException("routes alone are asked for");
     }
 }

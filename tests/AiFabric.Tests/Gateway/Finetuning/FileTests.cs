@@ -1,0 +1,118 @@
+using System.Text;
+using AiFabric.Gateway;
+using AiFabric.Gateway.Finetuning;
+using AiFabric.Gateway.Finetuning.Files;
+using AiFabric.Gateway.Finetuning.Orders;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Time.Testing;
+using Xunit;
+
+namespace AiFabric.Tests.Gateway.Finetuning;
+
+public sealed class FileTests : IDisposable
+{
+    private const string Chat = """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}""";
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("aifabric-files-");
+    private readonly FakeTimeProvider _time = new(DateTimeOffset.UnixEpoch + TimeSpan.FromDays(20_000));
+    private readonly IOptions<GatewayOptions> _options;
+
+    public FileTests() => _options = Options.Create(new GatewayOptions { FilesFolder = _folder.FullName, FilesUri = "http://gateway:8081/internal/", MaxFileBytes = 2_000 });
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    private FileStore Store => new(_options, _time);
+
+    [Theory]
+    [InlineData("""{"text":"a"}""", null)]
+    [InlineData("""{"prompt":"a","completion":"b"}""", null)]
+    [InlineData(Chat, null)]
+    [InlineData("""{"messages":[{"role":"user","content":"a"}]}""", "line 1: 'messages' must hold an assistant's message, which is what is learned")]
+    [InlineData("""{"messages":[]}""", "line 1: 'messages' must be a list with at least one message")]
+    [InlineData("""{"messages":[{"content":"a"}]}""", "line 1: each of 'messages' must be an object with a 'role'")]
+    [InlineData("""{"messages":[{"role":"assistant","content":3}]}""", "line 1: 'content' must be a text")]
+    [InlineData("""{"prompt":"a"}""", "line 1: 'completion' must be a text")]
+    [InlineData("[1]", "line 1: must be a JSON object")]
+    [InlineData("{\"text\":\"a\"}\n{\"text\":", "line 2: no valid JSON; the file must be JSON lines, one object a line")]
+    [InlineData("{\"text\":\"a\"}\n\n{\"prompt\":\"a\",\"completion\":\"b\"}", "line 3: is PromptCompletion, the lines before are Text; a file holds lines of one kind")]
+    [InlineData("""{"text":"\ud800"}""", "line 1: no valid Unicode text")]
+    [InlineData("{}", "line 1: must have 'messages', or 'prompt' and 'completion', or 'text'")]
+    public void A_broken_line_is_named(string lines, string? wrong)
+    {
+        var checker = new LineChecker();
+        string? found = lines.Split('\n').Select(line => checker.Take(Encoding.UTF8.GetBytes(line))).FirstOrDefault(said => said is not null);
+        Assert.Equal(wrong, found);
+    }
+
+    [Fact]
+    public async Task An_upload_is_kept_whole_and_only_its_tenant_sees_it()
+    {
+        string text = string.Join("\r\n", Enumerable.Repeat(Chat, 3));
+        StoredFile file = Assert.IsType<StoredFile>((await UploadAsync(text)).File);
+        Assert.Equal((LineFormat.Chat, text.Length, "../train.jsonl"[3..]), (file.Format, (int)file.Bytes, file.Filename));
+        Assert.Equal(text, await File.ReadAllTextAsync(Store.PathOf(file), TestContext.Current.CancellationToken));
+        Assert.Equal(file, Store.Find(file.Id, "me"));
+        Assert.Null(Store.Find(file.Id, "you"));
+        Assert.Null(Store.Find("file-../" + file.Id, "me"));
+        Assert.Empty(Store.List("you"));
+        Assert.Equal(Store.PathOf(file), Store.Fetch(file.Id, file.Key));
+        Assert.Null(Store.Fetch(file.Id, file.Key[1..]));
+        Assert.Equal($"http://gateway:8081/internal/files/{file.Id}/{file.Key}/content.jsonl", Store.UriOf(file));
+
+        Store.Delete(file);
+        Assert.Empty(Store.List("me"));
+        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(_folder.FullName, "files")));
+    }
+
+    [Theory]
+    [InlineData("{", "fine-tune", 400, "line 1")]
+    [InlineData(Chat, "assistants", 400, "'purpose' must be 'fine-tune'")]
+    [InlineData(Chat, null, 400, "'purpose' must be 'fine-tune'")]
+    [InlineData("", "fine-tune", 400, "holds no line")]
+    [InlineData("LONG", "fine-tune", 413, "larger than 2000 bytes")]
+    public async Task A_refused_upload_leaves_nothing(string content, string? purpose, int status, string message)
+    {
+        string text = content == "LONG" ? string.Join('\n', Enumerable.Repeat(Chat, 100)) : content;
+        (StoredFile? file, var error) = await UploadAsync(text, purpose);
+        Assert.Null(file);
+        Assert.Equal(status, error!.Status);
+        Assert.Contains(message, error.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(_folder.FullName, "files")));
+    }
+
+    [Fact]
+    public void Pages_follow_each_other()
+    {
+        string[] all = ["e", "d", "c", "b", "a"];
+        Assert.Equal("e d, more", Cut(2, null));
+        Assert.Equal("c b, more", Cut(2, "d"));
+        Assert.Equal("a", Cut(2, "b"));
+        Assert.Equal("", Cut(2, "a"));
+        Assert.Equal("", Cut(2, "nobody"));
+
+        string Cut(int limit, string? after)
+        {
+            (IReadOnlyList<string> page, bool more) = new PageQuery(limit, after).Cut(all, entry => entry);
+            return string.Join(' ', page) + (more ? ", more" : "");
+        }
+    }
+
+    [Theory]
+    [InlineData("My French!", "my-french-89abcdef")]
+    [InlineData(null, "ft-89abcdef")]
+    [InlineData("--", "ft-89abcdef")]
+    public void Adapters_are_named_after_the_suffix(string? suffix, string expected) => Assert.Equal(expected, OrderReader.AdapterName(suffix, "ftjob-0123456789abcdef"));
+
+    private async Task<(StoredFile? File, AiFabric.Gateway.Http.OpenAIError? Error)> UploadAsync(string content, string? purpose = "fine-tune")
+    {
+        using var form = new MultipartFormDataContent("cut");
+        if (purpose is not null)
+            form.Add(new StringContent(purpose), "purpose");
+        form.Add(new ByteArrayContent(Encoding.UTF8.GetBytes(content)), "file", "../train.jsonl");
+        var context = new DefaultHttpContext();
+        context.Request.ContentType = form.Headers.ContentType!.ToString();
+        context.Request.Body = await form.ReadAsStreamAsync(TestContext.Current.CancellationToken);
+        return await new UploadReader(Store, _options).ReadAsync(context.Request, "me", TestContext.Current.CancellationToken);
+    }
+}

@@ -1,0 +1,88 @@
+using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Gateway.Finetuning.Files;
+using AiFabric.Gateway.Finetuning.Orders;
+using AiFabric.Protocol.OpenAI;
+using k8s.Models;
+using Xunit;
+
+namespace AiFabric.Tests.Gateway.Finetuning;
+
+public sealed class JobViewTests
+{
+    private const long Now = 1_000_000;
+
+    private static readonly Order Order = new()
+    {
+        Id = "ftjob-0123456789abcdef",
+        Tenant = "me",
+        CreatedAt = Now - 50,
+        AskedModel = "demo",
+        Namespace = "team",
+        Model = "demo",
+        AdapterName = "french",
+        TrainingFile = "file-1",
+        DatasetUri = "file:///d",
+        Format = LineFormat.Chat,
+        Epochs = 3,
+    };
+
+    [Theory]
+    [InlineData(null, false, "queued")]
+    [InlineData(null, true, "cancelled")]
+    [InlineData("Accepted", false, "queued")]
+    [InlineData("Running", false, "running")]
+    [InlineData("Running", true, "cancelled")]
+    [InlineData("Suspended", false, "paused")]
+    [InlineData("Complete", false, "succeeded")]
+    [InlineData("Complete", true, "succeeded")]
+    [InlineData("Failed", false, "failed")]
+    public void Conditions_become_statuses(string? condition, bool cancelled, string status)
+    {
+        var wish = new Wish(CancelledAt: cancelled ? Now : null);
+        FinetuneJob? live = condition is null ? null : Job(condition);
+        JobEnd? end = JobView.EndOf(live, live is not null, wish, Now);
+        FineTuningJob job = JobView.Show(Order, wish, end, live, Now);
+        Assert.Equal(status, job.Status);
+        Assert.Equal(status == "succeeded" ? "demo:french" : null, job.FineTunedModel);
+        Assert.Equal(condition is "Complete" or "Failed", job.FinishedAt is not null);
+        Assert.Equal((3, "auto"), (job.Hyperparameters.NEpochs!.Value.GetInt32(), job.Hyperparameters.BatchSize!.Value.GetString()));
+        Assert.Equal(status == "running" ? Now + 7 : null, job.EstimatedFinish);
+        if (status == "failed")
+            Assert.Equal(new FineTuningError { Code = "InvalidDataset", Message = "why", Param = "training_file" }, job.Error);
+    }
+
+    [Theory]
+    [InlineData(true, null, true)]     // was made, and is gone: somebody deleted it
+    [InlineData(false, null, false)]   // is still to be made
+    [InlineData(false, 1L, false)]     // cancelled just now: an operator may be making it
+    [InlineData(false, 31L, true)]     // cancelled long ago, and never made
+    public void A_job_that_is_gone_has_ended_when_nobody_will_make_it(bool taken, long? cancelledAgo, bool ended) =>
+        Assert.Equal(ended ? "cancelled" : null, JobView.EndOf(null, taken, new Wish(CancelledAt: Now - cancelledAgo), Now)?.Status);
+
+    [Fact]
+    public void Progress_is_told_a_hundred_times_at_most()
+    {
+        var keys = new HashSet<string>();
+        for (int step = 1; step <= 5_000; step++)
+        {
+            FinetuneJob live = Job("Running");
+            live.Status.Progress = new FinetuneProgress { Step = step, TotalSteps = 5_000, Loss = "2.5", EvalLoss = "3" };
+            keys.Add(JobEvents.Of(Order, "running", null, live, Now)!.Value.Key);
+        }
+        Assert.InRange(keys.Count, 100, 101);
+        FinetuneJob last = Job("Running");
+        last.Status.Progress = new FinetuneProgress { Step = 10, TotalSteps = 20, Loss = "2.5", EvalLoss = "3" };
+        FineTuningEvent told = JobEvents.Of(Order, "running", null, last, Now)!.Value.Event;
+        Assert.Equal(("metrics", "Step 10/20: training loss=2.5000, validation loss=3.0000", 2.5, 3.0), (told.Type, told.Message, told.Data!.TrainLoss, told.Data.ValidLoss));
+    }
+
+    private static FinetuneJob Job(string condition) => new()
+    {
+        Metadata = new V1ObjectMeta { Name = Order.Id, NamespaceProperty = "team" },
+        Status = new FinetuneJobStatus
+        {
+            Progress = new FinetuneProgress { EstimatedRemainingSeconds = 7 },
+            Conditions = [new V1Condition { Type = condition, Status = "True", Reason = "InvalidDataset", Message = "why" }],
+        },
+    };
+}
