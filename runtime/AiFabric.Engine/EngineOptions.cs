@@ -105,7 +105,7 @@ public sealed record EngineOptions
     /// <summary>Time per output token to hold; null sets no bound, so that finetuning fills every iteration.</summary>
     public TimeSpan? TpotObjective { get; init; }
 
-    /// <summary>Adapters loaded at the same time.</summary>
+    /// <summary>Adapters in memory at the same time; a further one takes the place of the one that nobody used for longest.</summary>
     [Range(0, 4096)]
     public int MaxAdapters { get; init; } = 16;
 

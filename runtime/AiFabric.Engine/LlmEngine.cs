@@ -150,12 +150,12 @@ public sealed class LlmEngine : IAsyncDisposable
         }
     }
 
-    /// <summary>Makes an adapter available under a name. Requests go on meanwhile. Idempotent where name and digest are the loaded ones.</summary>
+    /// <summary>Makes an adapter available under a name, in place of the one that nobody used for longest when there are too many. Requests go on meanwhile. Idempotent where name and digest are the loaded ones.</summary>
     /// <param name="name">Name in requests; one of that name is replaced, and ends with the requests that use it.</param>
     /// <param name="folder">PEFT folder.</param>
     /// <param name="expectedDigest">What the files' digest must be; null takes any.</param>
     /// <param name="cancellationToken">Cancels before the files are read.</param>
-    /// <exception cref="EngineRejectedException">The adapter has another digest, too large a rank, or there are too many.</exception>
+    /// <exception cref="EngineRejectedException">The adapter has another digest or too large a rank, or there are too many in use.</exception>
     /// <exception cref="CheckpointException">The folder cannot be used with this model.</exception>
     public async Task<AdapterInfo> LoadAdapterAsync(string name, string folder, string? expectedDigest, CancellationToken cancellationToken)
     {
@@ -173,7 +173,7 @@ public sealed class LlmEngine : IAsyncDisposable
     }
 
     /// <summary>Makes an adapter that is in memory available under its name, and takes it over.</summary>
-    /// <exception cref="EngineRejectedException">Its rank is too large, or there are too many adapters; it is disposed then.</exception>
+    /// <exception cref="EngineRejectedException">Its rank is too large, or there are too many adapters in use; it is disposed then.</exception>
     public AdapterInfo Install(LoraAdapter adapter)
     {
         if (adapter.Rank > options.MaxLoraRank)
@@ -186,6 +186,10 @@ public sealed class LlmEngine : IAsyncDisposable
         Log.AdapterLoaded(logger, info.Name, info.Rank, info.Digest);
         return info;
     }
+
+    /// <summary>Keeps an adapter in memory until the answer is disposed, whatever others are loaded meanwhile.</summary>
+    /// <returns>Null when none of that name is in memory.</returns>
+    public IDisposable? TryHoldAdapter(string name) => adapters.TryHold(name);
 
     /// <summary>Takes an adapter away from new requests; those that run with it end undisturbed.</summary>
     /// <returns>False when there is none of that name.</returns>

@@ -19,6 +19,7 @@ internal sealed class AdapterRegistry(int maxAdapters) : IDisposable
     private readonly Dictionary<string, Entry> byName = new(StringComparer.Ordinal);
     private readonly Dictionary<long, Entry> byLoad = [];
     private long loads;
+    private long uses;
 
     public IReadOnlyList<AdapterInfo> List()
     {
@@ -36,21 +37,24 @@ internal sealed class AdapterRegistry(int maxAdapters) : IDisposable
         }
     }
 
-    /// <summary>Makes an adapter available, in place of one of the same name; takes it over.</summary>
-    /// <exception cref="EngineRejectedException">There are already as many as allowed; the adapter is then disposed.</exception>
+    /// <summary>
+    /// Makes an adapter available and takes it over: in place of one of the same name or, when there are as many as allowed, of the one that nobody uses and that
+    /// was asked for longest ago.
+    /// </summary>
+    /// <exception cref="EngineRejectedException">All are in use; the adapter is then disposed.</exception>
     public AdapterInfo Install(LoraAdapter adapter)
     {
         lock (gate)
         {
-            if (byName.Count >= maxAdapters && !byName.ContainsKey(adapter.Name))
+            if (byName.Count >= maxAdapters && !byName.ContainsKey(adapter.Name) && !EvictOne())
             {
                 adapter.Dispose();
                 throw new EngineRejectedException(
-                    RejectionCodes.AdapterLimit, $"{byName.Count} adapters are loaded, as many as this engine takes; unload one or raise lora.maxAdapters.");
+                    RejectionCodes.AdapterLimit, $"{byName.Count} adapters are in use, as many as this engine holds in memory; try again, or raise lora.maxAdapters.");
             }
             if (byName.Remove(adapter.Name, out var replaced))
                 Release(replaced);
-            var entry = new Entry(++loads, adapter);
+            var entry = new Entry(++loads, adapter) { LastUse = ++uses };
             byName.Add(adapter.Name, entry);
             byLoad.Add(entry.Load, entry);
             return entry.Info;
@@ -78,9 +82,13 @@ internal sealed class AdapterRegistry(int maxAdapters) : IDisposable
             if (!byName.TryGetValue(name, out var entry))
                 return null;
             entry.Holders++;
+            entry.LastUse = ++uses;
             return entry.Load;
         }
     }
+
+    /// <summary>Holds an adapter until the answer is disposed; null when no adapter has that name.</summary>
+    public IDisposable? TryHold(string name) => TryAcquire(name) is { } load ? new Hold(this, load) : null;
 
     /// <summary>The adapter of a load that somebody holds.</summary>
     public LoraAdapter Held(long load)
@@ -110,6 +118,16 @@ internal sealed class AdapterRegistry(int maxAdapters) : IDisposable
         }
     }
 
+    private bool EvictOne()
+    {
+        // Its name alone holds it.
+        if (byName.Values.Where(entry => entry.Holders == 1).MinBy(entry => entry.LastUse) is not { } idle)
+            return false;
+        byName.Remove(idle.Adapter.Name);
+        Release(idle);
+        return true;
+    }
+
     private void Release(Entry entry)
     {
         if (--entry.Holders > 0)
@@ -127,6 +145,20 @@ internal sealed class AdapterRegistry(int maxAdapters) : IDisposable
         // The name itself is a holder.
         public int Holders { get; set; } = 1;
 
+        /// <summary>The higher, the later it was asked for.</summary>
+        public long LastUse { get; set; }
+
         public AdapterInfo Info { get; } = new(adapter.Name, adapter.Digest, adapter.Rank);
+    }
+
+    private sealed class Hold(AdapterRegistry registry, long load) : IDisposable
+    {
+        private int released;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref released, 1) == 0)
+                registry.Release(load);
+        }
     }
 }

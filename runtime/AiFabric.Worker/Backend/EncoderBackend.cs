@@ -33,7 +33,9 @@ internal sealed class EncoderBackend(EncoderEngine engine) : IModelBackend
 
     public Embedding Embed(EmbeddingRequest request) => engine.Embed(request);
 
-    public Task<AdapterStatus> LoadAdapterAsync(string name, string folder, string? digest, CancellationToken cancellationToken) =>
+    public Task<IDisposable?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) => Task.FromResult<IDisposable?>(null);
+
+    public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken) =>
         throw new EngineRejectedException(RejectionCodes.AdapterInvalid, "This model makes embeddings; it takes no adapters.", "uri");
 
     public Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken) => Task.FromResult(false);

@@ -20,11 +20,13 @@ internal sealed class EngineBackend : IModelBackend
     private readonly TimeProvider time;
     private readonly ILogger log;
     private readonly SampleEncoder encoder;
+    private readonly AdapterShelf shelf;
     private int digestAsked;
 
     private EngineBackend(LlmEngine engine, TimeProvider time, ILogger log)
     {
         (this.engine, this.time, this.log) = (engine, time, log);
+        shelf = new AdapterShelf(engine);
         encoder = new SampleEncoder(engine.Tokenizer, ChatRenderer(engine.Tokenizer.Settings));
     }
 
@@ -51,7 +53,7 @@ internal sealed class EngineBackend : IModelBackend
 
     public EngineMetrics Metrics => engine.Metrics;
 
-    public IReadOnlyList<AdapterStatus> Adapters => [.. engine.Adapters.Select(StatusOf)];
+    public IReadOnlyList<AdapterStatus> Adapters => shelf.List();
 
     /// <summary>Begins to load libtorch: a third of a second that passes while the ports open. A failure shows when the model is loaded.</summary>
     public static void Prepare() => _ = Task.Run(TorchRuntime.EnsureLoaded);
@@ -84,10 +86,13 @@ internal sealed class EngineBackend : IModelBackend
 
     public Embedding Embed(EmbeddingRequest request) => engine.Embed(request);
 
-    public async Task<AdapterStatus> LoadAdapterAsync(string name, string folder, string? digest, CancellationToken cancellationToken) =>
-        StatusOf(await engine.LoadAdapterAsync(name, folder, digest, cancellationToken));
+    public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken) =>
+        shelf.PutAsync(name, folder, digest, cancellationToken);
 
-    public Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken) => engine.UnloadAdapterAsync(name, cancellationToken);
+    public async Task<IDisposable?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) =>
+        name is null ? null : await shelf.HoldAsync(name, cancellationToken);
+
+    public Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken) => shelf.RemoveAsync(name, cancellationToken);
 
     public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended)
     {
@@ -95,7 +100,11 @@ internal sealed class EngineBackend : IModelBackend
         return new EngineTrainingRun(engine, session);
     }
 
-    public ValueTask DisposeAsync() => engine.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await engine.DisposeAsync();
+        shelf.Dispose();
+    }
 
     private async Task ReadDigestAsync()
     {
@@ -141,6 +150,4 @@ internal sealed class EngineBackend : IModelBackend
             .Render([.. turns.Select(t => new Engine.Tokenization.ChatTurn(t.Role, t.Content))], opens)
             .Select(segment => segment.Text));
     }
-
-    private static AdapterStatus StatusOf(Engine.Adapters.AdapterInfo info) => new() { Name = info.Name, Digest = info.Digest, Rank = info.Rank };
 }

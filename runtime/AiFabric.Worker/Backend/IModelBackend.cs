@@ -35,9 +35,14 @@ internal interface IModelBackend : IAsyncDisposable
     /// <exception cref="EngineRejectedException">The engine does not take the request.</exception>
     Embedding Embed(EmbeddingRequest request);
 
-    /// <exception cref="EngineRejectedException">The adapter has another digest or too large a rank, or there is no room.</exception>
+    /// <exception cref="EngineRejectedException">The adapter has another digest or too large a rank, or all in memory are in use.</exception>
     /// <exception cref="Engine.Weights.CheckpointException">The folder does not hold an adapter for this model.</exception>
-    Task<AdapterStatus> LoadAdapterAsync(string name, string folder, string? digest, CancellationToken cancellationToken);
+    Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken);
+
+    /// <summary>Keeps an adapter ready for requests until the answer is disposed.</summary>
+    /// <returns>Null when there is none of that name, or no name.</returns>
+    /// <exception cref="Errors.ApiException">429: all adapters in memory are in use; 503: its files cannot be read any more.</exception>
+    Task<IDisposable?> HoldAdapterAsync(string? name, CancellationToken cancellationToken);
 
     /// <returns>False when there is none of that name.</returns>
     Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken);

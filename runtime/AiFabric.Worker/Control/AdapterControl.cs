@@ -22,8 +22,8 @@ internal sealed partial class AdapterControl(WorkerState state, ModelStore store
         {
             bool known = List().Adapters.Any(a => a.Name == name && a.Digest == request.Digest);
             var model = state.Model;
-            var status = await store.UseFolderAsync(
-                request.Uri, folder => model.Backend.LoadAdapterAsync(name, folder, request.Digest, cancellationToken), cancellationToken);
+            var status = await model.Backend.LoadAdapterAsync(
+                name, (use, cancelled) => store.UseFolderAsync(request.Uri, use, cancelled), request.Digest, cancellationToken);
             if (!known)
                 Log.Adapter(log, name, status.Digest, "loaded");
             return status;

@@ -41,6 +41,7 @@ internal sealed class CompletionHandler(WorkerState state, WorkerMetrics metrics
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, state.Aborted);
         try
         {
+            using var adapter = await model.Backend.HoldAdapterAsync(plan.Request.Adapter, ends.Token);
             for (int choice = 0; choice < plan.Choices; choice++)
                 generations.Add(model.Backend.Submit(plan.RequestOf(choice)));
             var readers = generations.Select(g => (g, new ChoiceReader(model.Backend.Tokenizer, plan.StopStrings))).ToList();

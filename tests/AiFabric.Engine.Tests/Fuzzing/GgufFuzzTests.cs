@@ -48,7 +48,8 @@ public sealed class GgufFuzzTests : IDisposable
         long before = Tensor.TotalCount;
         Fuzz.Run(Mutations.OfBytes(valid[..header]).Select(cut => (byte[])[.. cut, .. valid[header..]]), 500, Load);
         Fuzz.Run(Lies(valid, header), 1_000, Load);
-        Assert.Equal(before, Tensor.TotalCount);
+        // Not equal: tensors that earlier tests left to the garbage collector may go meanwhile.
+        Assert.InRange(Tensor.TotalCount, 0, before);
     }
 
     [Fact]

@@ -109,7 +109,11 @@ internal sealed class ScriptedBackend : IModelBackend
             output.TryWrite(new TokenEvent { Token = b, Logprob = -0.5, TopLogprobs = [new(b, -0.5)] });
     }
 
-    public Task<AdapterStatus> LoadAdapterAsync(string name, string folder, string? digest, CancellationToken cancellationToken)
+    public Task<IDisposable?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) => Task.FromResult<IDisposable?>(null);
+
+    public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken) => folder(_ => ReadAdapter(name, digest), cancellationToken);
+
+    private Task<AdapterStatus> ReadAdapter(string name, string? digest)
     {
         if (digest is not null && digest != "sha256:" + name)
             throw new EngineRejectedException(RejectionCodes.AdapterInvalid, "another digest", "digest");

@@ -1,0 +1,84 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using AiFabric.Protocol;
+using AiFabric.Protocol.Control;
+using Xunit;
+
+namespace AiFabric.Engine.Tests.Worker;
+
+/// <summary>More adapters than fit into memory.</summary>
+public sealed class AdapterShelfTests : IDisposable
+{
+    private readonly TinyServedModel model = new();
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose()
+    {
+        folder.Dispose();
+        model.Dispose();
+    }
+
+    [Fact]
+    public async Task Adapters_beyond_memory_answer_as_if_they_were_there()
+    {
+        string[] names = ["a", "b", "c", "d"];
+        await using var worker = await model.ServeAsync(options => options with { MaxAdapters = 2 });
+        foreach (string name in names)
+            await PutAsync(worker, name);
+        var load = await worker.Control.GetFromJsonAsync("/control/load", ControlJson.Default.LoadReport);
+        Assert.Equal(names, load!.Adapters); // an object
+        var listed = await worker.Serving.GetFromJsonAsync("/v1/models", OpenAIJson.Default.ModelList);
+        Assert.Equal(["demo", .. names.Select(name => "demo:" + name)], listed!.Data.Select(card => card.Id)); // an object
+
+        var alone = new Dictionary<string, string>();
+        foreach (string name in names)
+            alone[name] = await AskAsync(worker, name);
+        Assert.Equal(names.Length, alone.Values.Distinct().Count());
+        // All at once: some wait until another has gone.
+        string[] together = await Task.WhenAll(names.Concat(names).Select(name => AskAsync(worker, name)));
+        Assert.Equal([.. names.Concat(names).Select(name => alone[name])], together);
+
+        using var gone = await worker.Control.DeleteAsync(new Uri("/control/adapters/a", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.NotFound, (await PostAsync(worker, "a")).Status);
+    }
+
+    [Fact]
+    public async Task An_adapter_whose_files_changed_on_disk_is_not_served_under_its_old_digest()
+    {
+        await using var worker = await model.ServeAsync(options => options with { MaxAdapters = 1 });
+        await PutAsync(worker, "a");
+        await PutAsync(worker, "b");
+        EngineServingTests.SaveAdapter(folder.File("a"), model.Config);
+        var (status, body) = await PostAsync(worker, "a");
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, "adapter_unavailable"), (status, body.GetProperty("error").GetProperty("code").GetString()));
+    }
+
+    private async Task PutAsync(RunningWorker worker, string name)
+    {
+        string digest = EngineServingTests.SaveAdapter(folder.File(name), model.Config);
+        var body = new AdapterRequest { Uri = "file://" + folder.File(name), Digest = digest };
+        using var put = await worker.Control.PutAsync($"/control/adapters/{name}", JsonContent.Create(body, ControlJson.Default.AdapterRequest));
+        Assert.Equal(HttpStatusCode.OK, put.StatusCode);
+    }
+
+    // More requests at once than adapters fit are told to come again.
+    private static async Task<string> AskAsync(RunningWorker worker, string name)
+    {
+        while (true)
+        {
+            var (status, body) = await PostAsync(worker, name);
+            if (status == HttpStatusCode.OK)
+                return body.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString()!; // always there
+            Assert.Equal((HttpStatusCode.TooManyRequests, "adapter_limit"), (status, body.GetProperty("error").GetProperty("code").GetString()));
+            await Task.Yield();
+        }
+    }
+
+    private static async Task<(HttpStatusCode Status, JsonElement Body)> PostAsync(RunningWorker worker, string name)
+    {
+        using var answer = await worker.Serving.PostAsJsonAsync(
+            "/v1/chat/completions", new { model = "demo:" + name, messages = new[] { new { role = "user", content = "Hello" } }, temperature = 0, max_tokens = 12, ignore_eos = true });
+        return (answer.StatusCode, await answer.Content.ReadFromJsonAsync<JsonElement>());
+    }
+}
