@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
+using AiFabric.Engine.Interop;
 using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Scheduling;
@@ -111,7 +112,8 @@ internal sealed class EngineLoop
     [SuppressMessage("Design", "CA1031", Justification = "The last frame of the thread: nothing above could catch it. Logged.")]
     private void Main()
     {
-        set_num_threads(threads);
+        if (TorchRuntime.IsLoaded) // Else whoever brings tensors along says it: libtorch holds the number by thread.
+            set_num_threads(threads);
         try
         {
             while (!stopping)

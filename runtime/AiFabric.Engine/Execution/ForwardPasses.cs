@@ -1,6 +1,6 @@
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Kernels;
 using AiFabric.Engine.Models;
-using TorchSharp;
 
 namespace AiFabric.Engine.Execution;
 
@@ -9,13 +9,8 @@ internal static class ForwardPasses
 {
     public static IForwardPass Create(BaseWeights weights, EngineOptions options, Func<long, LoraAdapter> adapterOf) => weights switch
     {
-        QuantizedWeights quantized => Kernels(quantized.Kernels, options, adapterOf),
-        DecoderWeights dense when dense.Device.type == DeviceType.CPU && dense.Type is torch.ScalarType.Float32 or torch.ScalarType.BFloat16 =>
-            Kernels(dense.Kernels, options, adapterOf),
-        DecoderWeights dense => new TorchPass(dense, options.KvBlocks, options.BlockSize, adapterOf),
+        HostWeights host => new KernelPass(host.Kernels, KernelSet.Best, options.Threads, options.KvBlocks, options.BlockSize, adapterOf),
+        DecoderWeights tensors => new TorchPass(tensors, options.KvBlocks, options.BlockSize, adapterOf),
         _ => throw new ArgumentException($"No pass runs {weights.GetType().Name}.", nameof(weights)),
     };
-
-    private static KernelPass Kernels(KernelWeights weights, EngineOptions options, Func<long, LoraAdapter> adapterOf) =>
-        new(weights, Engine.Kernels.KernelSet.Best, options.Threads, options.KvBlocks, options.BlockSize, adapterOf);
 }

@@ -21,7 +21,7 @@ internal sealed unsafe class KernelPass : IForwardPass
     private readonly KernelPool pool;
     private readonly KernelBatch batch;
     private readonly KvMemory cache;
-    private readonly RotaryTable rotary;
+    private readonly RotaryMemory rotary;
     private readonly LayerPlan[] plans;
     private readonly RowMemory hidden;
     private readonly RowMemory normed;
@@ -46,7 +46,7 @@ internal sealed unsafe class KernelPass : IForwardPass
         pool = new KernelPool(threads);
         batch = new KernelBatch(blockSize, adapterOf);
         cache = new KvMemory(config, blocks, blockSize);
-        rotary = new RotaryTable(config, ScalarType.Float32, CPU);
+        rotary = new RotaryMemory(config, threads);
         plans = [.. Enumerable.Range(0, config.Layers).Select(layer => new LayerPlan(config, rotary, layer))];
         int queryWidth = config.Heads * config.HeadSize, keyWidth = config.KeyValueHeads * config.HeadSize;
         (hidden, normed) = (new RowMemory(config.HiddenSize), new RowMemory(config.HiddenSize));
@@ -247,10 +247,10 @@ internal sealed unsafe class KernelPass : IForwardPass
     /// <summary>What differs from layer to layer beside weights.</summary>
     private readonly struct LayerPlan
     {
-        public LayerPlan(DecoderConfig config, RotaryTable rotary, int layer)
+        public LayerPlan(DecoderConfig config, RotaryMemory rotary, int layer)
         {
-            Cos = TensorMemory.Floats(rotary[layer].Cos);
-            Sin = TensorMemory.Floats(rotary[layer].Sin);
+            Cos = rotary.Cos(layer);
+            Sin = rotary.Sin(layer);
             Attention = new AttentionShape(
                 config.Heads, config.KeyValueHeads, config.HeadSize, (float)(config.QueryFactor / Math.Sqrt(config.HeadSize)), (float)(config.AttentionSoftCap ?? 0),
                 config.AttentionOf(layer).Window ?? int.MaxValue);

@@ -1,17 +1,18 @@
 using AiFabric.Engine.Interop;
+using AiFabric.Engine.Kernels;
 using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Execution;
 
-/// <summary>Rows of Float32 that kernels fill and that training can see as a tensor. Owns its tensor; contents are lost when it grows.</summary>
+/// <summary>Rows of Float32 that kernels fill and that training can see as a tensor. Owns its memory; contents are lost when it grows.</summary>
 /// <param name="width">Numbers of a row.</param>
 internal sealed unsafe class RowMemory(int width) : IDisposable
 {
-    private Tensor? tensor;
+    private readonly NativeBuffer memory = new();
     private long capacity;
 
     /// <summary>[rows, width]; valid until the next <see cref="Reserve"/>.</summary>
-    public float* Data { get; private set; }
+    public float* Data => (float*)memory.Data;
 
     public int Width => width;
 
@@ -19,16 +20,14 @@ internal sealed unsafe class RowMemory(int width) : IDisposable
     {
         if (rows <= capacity)
             return;
-        tensor?.Dispose();
         capacity = Math.Max(rows, 2 * capacity);
-        tensor = empty([capacity, width], ScalarType.Float32).DetachFromDisposeScope();
-        Data = TensorMemory.Floats(tensor);
+        memory.Reserve(capacity * width * sizeof(float));
     }
 
     public float* Row(int row) => Data + ((long)row * width);
 
-    /// <summary>A view, owned by the caller's scope.</summary>
-    public Tensor Rows(int first, int count) => tensor?.narrow(0, first, count) ?? throw new InvalidOperationException("No rows are reserved.");
+    /// <summary>A view, owned by the caller's scope; valid until the next <see cref="Reserve"/>.</summary>
+    public Tensor Rows(int first, int count) => TensorMemory.View(Row(first), ScalarType.Float32, [count, width]);
 
-    public void Dispose() => tensor?.Dispose();
+    public void Dispose() => memory.Dispose();
 }

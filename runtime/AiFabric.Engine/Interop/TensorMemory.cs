@@ -25,6 +25,27 @@ internal static unsafe class TensorMemory
         return new KernelMatrix(format, Start(tensor), checked((int)tensor.size(0)), checked((int)tensor.size(1)));
     }
 
+    /// <summary>Somebody else's memory as a tensor of the CPU, owned by the caller's scope. The memory must live longer.</summary>
+    /// <param name="memory">Its numbers.</param>
+    /// <param name="type">Their type.</param>
+    /// <param name="shape">Row-major extents.</param>
+    public static Tensor View(void* memory, ScalarType type, ReadOnlySpan<long> shape)
+    {
+        var create = (delegate* unmanaged<void*, delegate* unmanaged<void*, void>, long*, int, sbyte, sbyte, int, int, byte, nint>)TorchRuntime.BindingExport("THSTensor_new");
+        nint handle;
+        fixed (long* extents = shape)
+            handle = create(memory, &KeepMemory, extents, shape.Length, (sbyte)type, (sbyte)type, 0, -1, 0);
+        if (handle == 0)
+            CheckForErrors();
+        return Tensor.UnsafeCreateTensor(handle);
+    }
+
+    // libtorch calls it when the last view goes.
+    [UnmanagedCallersOnly]
+    private static void KeepMemory(void* memory)
+    {
+    }
+
     private static void* Start(Tensor tensor)
     {
         if (!tensor.is_contiguous() || tensor.device_type != TorchSharp.DeviceType.CPU)

@@ -23,6 +23,7 @@ public static class TorchRuntime
         [("libc10.so", false), ("libtorch_cpu.so", false), ("libc10_cuda.so", true), (CudaLibrary, true), ("libtorch.so", false)];
     private static readonly Lock Gate = new();
     private static string? loadedFrom;
+    private static nint binding;
     private static bool withCuda;
 
     /// <summary>Whether libtorch was built with CUDA and finds a device.</summary>
@@ -31,10 +32,16 @@ public static class TorchRuntime
     {
         get
         {
+            // Without CUDA's library the answer is known before the others are loaded, which takes a third of a second.
+            if (!HasCudaLibrary(SearchFolders(Environment.GetEnvironmentVariable(DirectoryVariable), AppContext.BaseDirectory)))
+                return false;
             EnsureLoaded();
             return withCuda && TorchSharp.torch.TryInitializeDeviceType(TorchSharp.DeviceType.CUDA);
         }
     }
+
+    /// <summary>Whether somebody has needed it yet.</summary>
+    public static bool IsLoaded => Volatile.Read(ref loadedFrom) is not null;
 
     /// <summary>Loads the native libraries once; later calls, from any thread, return at once.</summary>
     /// <returns>The path of the libtorch_cpu.so in use.</returns>
@@ -49,11 +56,19 @@ public static class TorchRuntime
         }
     }
 
+    /// <summary>A function of TorchSharp's native half.</summary>
+    /// <exception cref="DllNotFoundException">libtorch is missing.</exception>
+    internal static nint BindingExport(string name)
+    {
+        EnsureLoaded();
+        return NativeLibrary.GetExport(binding, name);
+    }
+
     private static string Load(string? torchDirectory, string baseDirectory)
     {
         HugePages.AdviseTensors();
         string[] folders = SearchFolders(torchDirectory, baseDirectory);
-        string folder = Path.GetDirectoryName(Find("libtorch_cpu.so", folders)) ?? "/";
+        string folder = FolderOf(folders);
         foreach (var (library, isOptional) in Libraries)
         {
             // CUDA's libraries must be those of the same build, so they are looked for beside the others only.
@@ -63,9 +78,13 @@ public static class TorchRuntime
             NativeLibrary.Load(path);
             withCuda |= library == CudaLibrary;
         }
-        LoadBinding(Find(Binding, folders));
+        binding = LoadBinding(Find(Binding, folders));
         return Find("libtorch_cpu.so", folders);
     }
+
+    private static string FolderOf(string[] folders) => Path.GetDirectoryName(Find("libtorch_cpu.so", folders)) ?? "/";
+
+    private static bool HasCudaLibrary(string[] folders) => File.Exists(Path.Combine(FolderOf(folders), CudaLibrary));
 
     internal static string[] SearchFolders(string? torchDirectory, string baseDirectory)
     {
@@ -86,24 +105,21 @@ public static class TorchRuntime
             + $"or set {DirectoryVariable} to a folder that holds libtorch 2.10 (a PyTorch wheel's torch/lib serves).");
     }
 
-    private static void LoadBinding(string path)
+    private static nint LoadBinding(string path)
     {
-        if (NativeLibrary.TryLoad(path, out _))
-            return;
+        if (NativeLibrary.TryLoad(path, out nint loaded))
+            return loaded;
 
         byte[] library = File.ReadAllBytes(path);
         if (ElfVersionNeeds.Weaken(library, TooNewVersion) == 0)
-        {
-            NativeLibrary.Load(path); // Not the defect we know: let the loader say what is wrong.
-            return;
-        }
+            return NativeLibrary.Load(path); // Not the defect we know: let the loader say what is wrong.
         // The loader keeps the mapping, and TorchSharp's own dlopen meets the library by its soname, so the copy can go at once.
         var folder = Directory.CreateTempSubdirectory("aifabric-torch-");
         try
         {
             string copy = Path.Combine(folder.FullName, Binding);
             File.WriteAllBytes(copy, library);
-            NativeLibrary.Load(copy);
+            return NativeLibrary.Load(copy);
         }
         finally
         {

@@ -4,17 +4,15 @@ using AiFabric.Engine.Interop;
 namespace AiFabric.Engine.Kernels;
 
 /// <summary>Unmanaged memory that starts at a cache line, in large pages where it fills some. Not initialized.</summary>
-internal sealed unsafe class NativeBuffer : IDisposable
+/// <param name="smallPages">For memory that fills here and there: a large page is taken from the system as a whole when it is first touched.</param>
+internal sealed unsafe class NativeBuffer(bool smallPages = false) : IDisposable
 {
     private const int Alignment = 64;
 
     private nuint capacity;
 
-    public NativeBuffer()
-    {
-    }
-
-    public NativeBuffer(long bytes) => Reserve(bytes);
+    public NativeBuffer(long bytes, bool smallPages = false)
+        : this(smallPages) => Reserve(bytes);
 
     ~NativeBuffer() => Free();
 
@@ -26,7 +24,7 @@ internal sealed unsafe class NativeBuffer : IDisposable
         if ((nuint)bytes <= capacity)
             return;
         Free();
-        bool large = bytes >= HugePages.Size;
+        bool large = bytes >= HugePages.Size && !smallPages;
         Data = NativeMemory.AlignedAlloc((nuint)bytes, (nuint)(large ? HugePages.Size : Alignment));
         if (large)
             HugePages.Advise(Data, (nuint)bytes);

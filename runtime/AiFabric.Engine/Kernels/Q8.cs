@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace AiFabric.Engine.Kernels;
 
@@ -44,12 +45,12 @@ internal static unsafe class Q8
     /// <summary>Bytes of a group.</summary>
     public static long GroupBytes(int columns) => (long)Blocks(columns) * BlockBytes;
 
-    /// <summary>Memory for a matrix, all zeros.</summary>
+    /// <summary>Memory for a matrix. What fills the last group up is zero; the rest is for quantizing.</summary>
     public static NativeBuffer Allocate(int rows, int columns)
     {
         var memory = new NativeBuffer(Groups(rows) * GroupBytes(columns));
-        // What fills up is zero without being written later; the rest costs little beside quantizing it.
-        NativeMemory.Clear(memory.Data, (nuint)(Groups(rows) * GroupBytes(columns)));
+        if (rows % Group != 0)
+            NativeMemory.Clear(RowIn(memory.Data, rows / Group * Group, columns), (nuint)GroupBytes(columns));
         return memory;
     }
 
@@ -61,20 +62,37 @@ internal static unsafe class Q8
     public static void Quantize(ReadOnlySpan<float> values, void* matrix, int row)
     {
         byte* block = RowIn(matrix, row, values.Length);
-        for (int start = 0; start < values.Length; start += Block, block += BlockBytes)
-        {
-            var part = values.Slice(start, Math.Min(Block, values.Length - start));
-            float most = 0;
-            foreach (float value in part)
-                most = MathF.Max(most, MathF.Abs(value));
-            // Adding all bits below the kept ones rounds up; most is finite, so the sum is too, but for the very last numbers.
-            ushort scale = (ushort)Math.Min((BitConverter.SingleToUInt32Bits(most / Largest) + 0xFFFF) >> 16, 0x7F7F);
-            *(ushort*)block = scale;
-            float inverse = scale == 0 ? 0 : 1 / Scale(scale);
-            for (int i = 0; i < part.Length; i++)
-                *Number(block, i) = (sbyte)MathF.Round(part[i] * inverse);
-        }
+        for (; values.Length >= Block; values = values[Block..], block += BlockBytes)
+            QuantizeBlock(values, block);
+        if (values.IsEmpty)
+            return;
+        Span<float> filled = stackalloc float[Block];
+        filled.Clear();
+        values.CopyTo(filled);
+        QuantizeBlock(filled, block);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void QuantizeBlock(ReadOnlySpan<float> values, byte* block)
+    {
+        Vector256<float> a = Vector256.Create(values), b = Vector256.Create(values[8..]), c = Vector256.Create(values[16..]), d = Vector256.Create(values[24..]);
+        var most = Vector256.Max(Vector256.Max(Vector256.Abs(a), Vector256.Abs(b)), Vector256.Max(Vector256.Abs(c), Vector256.Abs(d)));
+        var half = Vector128.Max(most.GetLower(), most.GetUpper());
+        half = Vector128.Max(half, Vector128.Shuffle(half, Vector128.Create(2, 3, 0, 1)));
+        half = Vector128.Max(half, Vector128.Shuffle(half, Vector128.Create(1, 0, 3, 2)));
+        // Adding all bits below the kept ones rounds up; the largest is finite, so the sum is too, but for the very last numbers.
+        ushort scale = (ushort)Math.Min((BitConverter.SingleToUInt32Bits(half.ToScalar() / Largest) + 0xFFFF) >> 16, 0x7F7F);
+        *(ushort*)block = scale;
+        float inverse = scale == 0 ? 0 : 1 / Scale(scale);
+        var numbers = Vector256.Narrow(Vector256.Narrow(Rounded(a, inverse), Rounded(b, inverse)), Vector256.Narrow(Rounded(c, inverse), Rounded(d, inverse)));
+        ushort* pairs = stackalloc ushort[Block / 2];
+        numbers.AsUInt16().Store(pairs);
+        for (int pair = 0; pair < Block / 2; pair++)
+            *(ushort*)(block + ScaleBytes + (pair * PairBytes)) = pairs[pair];
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<int> Rounded(Vector256<float> values, float inverse) => Vector256.ConvertToInt32(Vector256.Round(values * inverse));
 
     /// <summary>
     /// Takes over a row that llama.cpp has quantized to q8_0. Its bytes stay as they are and its scales go to the nearest BFloat16, at most 0.4 %

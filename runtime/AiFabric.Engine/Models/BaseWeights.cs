@@ -4,14 +4,15 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Models;
 
 /// <summary>A base model in memory, frozen. How its weights lie is the business of its kinds; training reads them through this one.</summary>
-public abstract class BaseWeights(DecoderConfig config, ScalarType type, Device device, Lazy<string> digest) : IDisposable
+public abstract class BaseWeights(DecoderConfig config, ScalarType type, Lazy<string> digest) : IDisposable
 {
     public DecoderConfig Config { get; } = config;
 
     /// <summary>Element type in which training computes: Float32, BFloat16 or Float64.</summary>
     public ScalarType Type { get; } = type;
 
-    public Device Device { get; } = device;
+    /// <summary>Where training computes; asking loads libtorch.</summary>
+    public abstract Device Device { get; }
 
     /// <summary><c>sha256:…</c> over config.json and the safetensors files, in the order of their names; or over the GGUF file.</summary>
     /// <remarks>Computed when it is first asked for, which takes as long as reading the files; whoever asks meanwhile waits.</remarks>

@@ -7,23 +7,24 @@ namespace AiFabric.Engine.Models;
 /// <summary>The weights of a decoder as tensors. Owns them; none requires a gradient.</summary>
 public sealed class DecoderWeights : BaseWeights
 {
-    private KernelWeights? kernels;
-
     private DecoderWeights(DecoderConfig config, ScalarType type, Device device, Lazy<string> digest, CheckpointReader reader)
-        : base(config, type, device, digest)
+        : base(config, type, digest)
     {
+        Device = device;
         int hidden = config.HiddenSize;
         Embedding = reader.Take("model.embed_tokens.weight", config.VocabularySize, hidden);
-        FinalNorm = reader.TakeNorm("model.norm.weight", hidden, config.NormOffset);
+        FinalNorm = reader.Take(new StoredVector("model.norm.weight", hidden, config.NormOffset));
         var head = config.TieWordEmbeddings ? null : reader.Take("lm_head.weight", config.VocabularySize, hidden);
         var layers = new DecoderLayer[config.Layers];
         for (int layer = 0; layer < layers.Length; layer++)
             layers[layer] = Read(reader, config, layer);
         Layers = layers;
-        reader.RequireComplete();
+        reader.Files.RequireComplete();
         // Last, because a load that fails frees what was taken, and nothing else.
         Head = head ?? Embedding.alias().DetachFromDisposeScope();
     }
+
+    public override Device Device { get; }
 
     /// <summary>[vocab, hidden].</summary>
     public Tensor Embedding { get; }
@@ -40,9 +41,6 @@ public sealed class DecoderWeights : BaseWeights
     public override long ParameterCount =>
         Embedding.numel() + FinalNorm.numel() + (Config.TieWordEmbeddings ? 0 : Head.numel()) + Layers.Sum(layer => layer.All.Sum(tensor => tensor.numel()));
 
-    /// <summary>The same memory for kernels: on the CPU, in Float32 or BFloat16. Not thread safe.</summary>
-    internal KernelWeights Kernels => kernels ??= KernelWeights.Of(this);
-
     /// <summary>Reads a Hugging Face model folder, or a GGUF file.</summary>
     /// <param name="folder">Holds config.json and model.safetensors, or the shards that model.safetensors.index.json lists; or one GGUF file. May be that file itself.</param>
     /// <param name="type">Element type wanted in memory, whatever the file's.</param>
@@ -55,7 +53,7 @@ public sealed class DecoderWeights : BaseWeights
         using var reader = new CheckpointReader(folder, type, device);
         try
         {
-            return new DecoderWeights(config, type, device, reader.Digest(), reader);
+            return new DecoderWeights(config, type, device, reader.Files.Digest(), reader);
         }
         catch
         {
@@ -70,14 +68,13 @@ public sealed class DecoderWeights : BaseWeights
 
     protected override void Dispose(bool disposing)
     {
-        kernels?.Dispose();
         foreach (var tensor in Layers.SelectMany(layer => layer.All).Concat([Embedding, FinalNorm, Head]))
             tensor.Dispose();
     }
 
     private static DecoderLayer Read(CheckpointReader reader, DecoderConfig config, int layer)
     {
-        var vectors = LayerVectors.Read(reader, config, layer);
+        Tensor?[] vectors = [.. LayerVectors.All.Select(vector => LayerVectors.Stored(config, layer, vector) is { } stored ? reader.Take(stored) : null)];
         Tensor[] matrices = [.. LoraTargets.All.Select(target =>
         {
             (int input, int output) = PeftFolder.Shape(config, target);

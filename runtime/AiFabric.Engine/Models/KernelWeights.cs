@@ -1,71 +1,96 @@
 using AiFabric.Engine.Adapters;
-using AiFabric.Engine.Interop;
 using AiFabric.Engine.Kernels;
 using AiFabric.Engine.Weights;
-using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Models;
 
-/// <summary>A model as kernels read it: pointers into memory that it owns or that belongs to the tensors it was made from.</summary>
+/// <summary>A model as kernels read it: pointers into memory that it owns.</summary>
 internal sealed unsafe class KernelWeights : IDisposable
 {
-    private readonly List<IDisposable> owned;
+    private readonly List<NativeBuffer> memory;
     private readonly KernelMatrix[][] matrices;
     private readonly nint[][] vectors;
 
-    /// <param name="config">The model's shape.</param>
-    /// <param name="embedding">[vocab, hidden].</param>
-    /// <param name="head">[vocab, hidden]; the embedding's where the model ties them.</param>
-    /// <param name="finalNorm">Float32 [hidden] on the CPU.</param>
-    /// <param name="matrices">By layer, then by <see cref="LoraTarget"/>.</param>
-    /// <param name="vectors">By layer, then by <see cref="LayerVector"/>: Float32 on the CPU, or null.</param>
-    /// <param name="owned">What to free at the end.</param>
-    public KernelWeights(
-        DecoderConfig config, KernelMatrix embedding, KernelMatrix head, Tensor finalNorm, KernelMatrix[][] matrices, Tensor?[][] vectors,
-        List<IDisposable> owned)
+    private KernelWeights(DecoderConfig config, WeightFormat format, KernelReader reader)
     {
-        (Config, Embedding, Head, this.matrices, this.owned) = (config, embedding, head, matrices, owned);
-        this.vectors = [.. vectors.Select(layer => layer.Select(vector => vector is null ? 0 : (nint)TensorMemory.Floats(vector)).ToArray())];
-        FinalNorm = TensorMemory.Floats(finalNorm);
+        (Config, Format, memory) = (config, format, reader.Memory);
+        Embedding = reader.Matrix("model.embed_tokens.weight", config.VocabularySize, config.HiddenSize);
+        Head = config.TieWordEmbeddings ? Embedding : reader.Matrix("lm_head.weight", config.VocabularySize, config.HiddenSize);
+        FinalNorm = reader.Vector(new StoredVector("model.norm.weight", config.HiddenSize, config.NormOffset));
+        ParameterCount = ((long)Embedding.Rows * Embedding.Columns * (config.TieWordEmbeddings ? 1 : 2)) + config.HiddenSize;
+        matrices = new KernelMatrix[config.Layers][];
+        vectors = new nint[config.Layers][];
+        for (int layer = 0; layer < config.Layers; layer++)
+        {
+            matrices[layer] = [.. LoraTargets.All.Select(target => Matrix(reader, layer, target))];
+            vectors[layer] = [.. LayerVectors.All.Select(vector => Vector(reader, layer, vector))];
+        }
     }
 
     public DecoderConfig Config { get; }
 
+    /// <summary>Of matrices.</summary>
+    public WeightFormat Format { get; }
+
     /// <summary>[vocab, hidden].</summary>
     public KernelMatrix Embedding { get; }
 
-    /// <summary>[vocab, hidden].</summary>
+    /// <summary>[vocab, hidden]; the embedding's where the model ties them.</summary>
     public KernelMatrix Head { get; }
 
     /// <summary>[hidden].</summary>
     public float* FinalNorm { get; }
 
+    /// <summary>See <see cref="BaseWeights.ParameterCount"/>.</summary>
+    public long ParameterCount { get; private set; }
+
     /// <summary>A layer's matrix.</summary>
     public KernelMatrix this[int layer, LoraTarget target] => matrices[layer][(int)target];
 
-    /// <summary>A layer's vector; null where the model does not have it.</summary>
+    /// <summary>A layer's vector, Float32; null where the model does not have it.</summary>
     public float* this[int layer, LayerVector vector] => (float*)vectors[layer][(int)vector];
 
-    /// <summary>The tensors' own memory; vectors that are not Float32 are copied. They must be on the CPU, in Float32 or BFloat16, and outlive the answer.</summary>
-    public static KernelWeights Of(DecoderWeights weights)
+    /// <summary>Reads a model.</summary>
+    /// <param name="files">Its files; not owned, and not needed afterwards.</param>
+    /// <param name="config">Its shape.</param>
+    /// <param name="format">Of matrices in memory, whatever the file's.</param>
+    /// <param name="threads">Threads that read.</param>
+    /// <exception cref="CheckpointException">A tensor is missing, of another shape than the configuration says, or one too many.</exception>
+    public static KernelWeights Read(CheckpointFiles files, DecoderConfig config, WeightFormat format, int threads)
     {
-        var owned = new List<IDisposable>();
-        KernelMatrix[][] matrices = [.. weights.Layers.Select(layer => LoraTargets.All.Select(target => TensorMemory.Matrix(layer[target])).ToArray())];
-        Tensor?[][] vectors = [.. weights.Layers.Select(layer => LayerVectors.All.Select(vector => layer[vector] is { } tensor ? Wide(tensor) : null).ToArray())];
-        return new KernelWeights(
-            weights.Config, TensorMemory.Matrix(weights.Embedding), TensorMemory.Matrix(weights.Head), Wide(weights.FinalNorm), matrices, vectors, owned);
-
-        Tensor Wide(Tensor vector)
+        var reader = new KernelReader(files, format);
+        try
         {
-            var wide = (vector.dtype == ScalarType.Float32 ? vector.alias() : vector.to(ScalarType.Float32)).DetachFromDisposeScope();
-            owned.Add(wide);
-            return wide;
+            var weights = new KernelWeights(config, format, reader);
+            files.RequireComplete();
+            reader.Fill(threads);
+            return weights;
+        }
+        catch
+        {
+            reader.Dispose();
+            throw;
         }
     }
 
     public void Dispose()
     {
-        foreach (var item in owned)
-            item.Dispose();
+        foreach (var buffer in memory)
+            buffer.Dispose();
+    }
+
+    private KernelMatrix Matrix(KernelReader reader, int layer, LoraTarget target)
+    {
+        (int input, int output) = PeftFolder.Shape(Config, target);
+        ParameterCount += (long)input * output;
+        return reader.Matrix($"model.layers.{layer}.{target.ModulePath()}.weight", output, input);
+    }
+
+    private nint Vector(KernelReader reader, int layer, LayerVector vector)
+    {
+        if (LayerVectors.Stored(Config, layer, vector) is not { } stored)
+            return 0;
+        ParameterCount += stored.Size;
+        return (nint)reader.Vector(stored);
     }
 }

@@ -1,6 +1,5 @@
 using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Weights;
-using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Models;
 
@@ -35,6 +34,12 @@ public enum LayerVector
     DownBias,
 }
 
+/// <summary>A vector in a checkpoint.</summary>
+/// <param name="Name">What it is called there.</param>
+/// <param name="Size">Its length.</param>
+/// <param name="Offset">What the files leave out: see <see cref="DecoderConfig.NormOffset"/>.</param>
+internal readonly record struct StoredVector(string Name, int Size, double Offset);
+
 /// <summary>Which vectors a model's blocks have, and what checkpoints call them.</summary>
 internal static class LayerVectors
 {
@@ -43,16 +48,10 @@ internal static class LayerVectors
     /// <summary>The bias of a matrix.</summary>
     public static LayerVector Bias(this LoraTarget target) => LayerVector.QueryBias + (int)target;
 
-    /// <summary>Reads a block's vectors.</summary>
-    /// <returns>By <see cref="LayerVector"/>; null for those that the model does not have.</returns>
-    /// <exception cref="CheckpointException">One that the config asks for is missing, or of another size.</exception>
-    public static Tensor?[] Read(CheckpointReader reader, DecoderConfig config, int layer) => [.. All.Select(vector =>
-    {
-        if (!IsIn(config, vector))
-            return null;
-        string name = $"model.layers.{layer}.{Name(config, vector)}";
-        return vector < LayerVector.QueryBias ? reader.TakeNorm(name, Size(config, vector), config.NormOffset) : reader.Take(name, Size(config, vector));
-    })];
+    /// <summary>Where a block's vector is stored; null when the model does not have it.</summary>
+    public static StoredVector? Stored(DecoderConfig config, int layer, LayerVector vector) => IsIn(config, vector)
+        ? new StoredVector($"model.layers.{layer}.{Name(config, vector)}", Size(config, vector), vector < LayerVector.QueryBias ? config.NormOffset : 0)
+        : null;
 
     private static bool IsIn(DecoderConfig config, LayerVector vector) => vector switch
     {

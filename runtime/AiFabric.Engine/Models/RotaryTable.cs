@@ -8,7 +8,7 @@ namespace AiFabric.Engine.Models;
 /// </summary>
 public sealed class RotaryTable : IDisposable
 {
-    private readonly List<(Tensor Cos, Tensor Sin)> tables = [];
+    private readonly (Tensor Cos, Tensor Sin)[] tables;
     private readonly int[] tableOf;
 
     /// <param name="config">Gives head size, ropes and the number of positions.</param>
@@ -16,18 +16,9 @@ public sealed class RotaryTable : IDisposable
     /// <param name="device">Where the tables live.</param>
     public RotaryTable(DecoderConfig config, ScalarType type, Device device)
     {
-        var ropes = new List<Rope?>();
-        tableOf = new int[config.Layers];
-        for (int layer = 0; layer < config.Layers; layer++)
-        {
-            var rope = config.AttentionOf(layer).Rope;
-            if (!ropes.Contains(rope))
-            {
-                ropes.Add(rope);
-                tables.Add(Table(config, rope, type, device));
-            }
-            tableOf[layer] = ropes.IndexOf(rope);
-        }
+        var ropes = new LayerRopes(config);
+        tables = [.. ropes.All.Select(rope => Table(config, rope, type, device))];
+        tableOf = ropes.Places;
     }
 
     /// <summary>A layer's tables, [maximumPositions, headDim / 2]; not to be disposed.</summary>

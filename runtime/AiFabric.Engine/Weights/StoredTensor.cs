@@ -76,9 +76,7 @@ internal abstract class StoredTensor
         switch (Type)
         {
             case ScalarType.BFloat16:
-                var narrow = MemoryMarshal.Cast<byte, ushort>(bytes);
-                for (int i = 0; i < to.Length; i++)
-                    to[i] = BitConverter.UInt32BitsToSingle((uint)narrow[i] << 16);
+                BFloat16Numbers.Widen(MemoryMarshal.Cast<byte, ushort>(bytes), to);
                 break;
             case ScalarType.Float16:
                 var half = MemoryMarshal.Cast<byte, Half>(bytes);

@@ -1,6 +1,5 @@
 using System.ComponentModel.DataAnnotations;
 using AiFabric.Engine;
-using AiFabric.Engine.Interop;
 using AiFabric.Engine.Models.Encoders;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Tokenization;
@@ -54,9 +53,6 @@ internal sealed class EngineBackend : IModelBackend
     public EngineMetrics Metrics => engine.Metrics;
 
     public IReadOnlyList<AdapterStatus> Adapters => shelf.List();
-
-    /// <summary>Begins to load libtorch: a third of a second that passes while the ports open. A failure shows when the model is loaded.</summary>
-    public static void Prepare() => _ = Task.Run(TorchRuntime.EnsureLoaded);
 
     /// <summary>Loads the model; the heavy part runs on a pool thread.</summary>
     /// <exception cref="StorageException">The URI cannot be used.</exception>

@@ -25,11 +25,7 @@ internal static class WorkerCommand
     {
         var root = new RootCommand("The pod executable of AiFabric.")
         {
-            ServeCommand.Create(environment, (options, cancellationToken) =>
-            {
-                EngineBackend.Prepare();
-                return ServeProcess.RunAsync(options, EngineBackend.LoadAsync, errors, cancellationToken);
-            }),
+            ServeCommand.Create(environment, (options, cancellationToken) => ServeProcess.RunAsync(options, EngineBackend.LoadAsync, errors, cancellationToken)),
         };
         var parsed = root.Parse(arguments);
         try

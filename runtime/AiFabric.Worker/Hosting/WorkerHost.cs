@@ -16,7 +16,9 @@ internal delegate Task<IModelBackend> ModelLoader(ServeOptions options, TimeProv
 internal sealed class WorkerHost : IAsyncDisposable
 {
     private readonly ServeOptions options;
+    private readonly IPAddress address;
     private readonly WorkerState state;
+    private readonly ILoggerFactory logs = CreateLogs();
     private readonly WebApplication serving;
     private readonly WebApplication control;
     private readonly TrainingRegistry training;
@@ -28,16 +30,19 @@ internal sealed class WorkerHost : IAsyncDisposable
     private long? leavingSince;
     private bool stopped;
 
-    private WorkerHost(ServeOptions options, ControlToken token, TimeProvider time)
+    private WorkerHost(ServeOptions options, ModelLoader loader, TimeProvider time)
     {
-        this.options = options;
-        this.time = time;
+        (this.options, this.time) = (options, time);
+        address = AddressOf(options.Host);
+        var token = ControlToken.Read(options.ControlTokenFile, options.ControlToken);
         state = new WorkerState();
-        Metrics = new WorkerMetrics(options.ServedName, options.TtftObjective);
-        serving = BuildServing();
-        log = serving.Services.GetRequiredService<ILoggerFactory>().CreateLogger("AiFabric.Worker");
+        log = logs.CreateLogger("AiFabric.Worker");
         store = new ModelStore(new ModelStoreOptions(options.ModelCache, options.ModelCacheBytes, options.DownloadRetry), options.Environment, time, log);
         training = new TrainingRegistry(options, store, log);
+        Metrics = new WorkerMetrics(options.ServedName, options.TtftObjective);
+        // Before the servers, so that the files are read while those are made.
+        Loaded = Task.Run(() => LoadAsync(loader), CancellationToken.None);
+        serving = BuildServing();
         control = BuildControl(token);
     }
 
@@ -50,15 +55,13 @@ internal sealed class WorkerHost : IAsyncDisposable
     public Uri ControlAddress => new(control.Urls.First());
 
     /// <summary>Ends when the model is ready; fails with what loading failed with.</summary>
-    public Task Loaded { get; private set; } = Task.CompletedTask;
+    public Task Loaded { get; }
 
     /// <summary>Opens both ports and begins to load.</summary>
     /// <exception cref="UsageException">The token file cannot be read, or a port is taken.</exception>
     public static async Task<WorkerHost> StartAsync(ServeOptions options, ModelLoader loader, TimeProvider time, CancellationToken cancellationToken)
     {
-        var host = new WorkerHost(options, ControlToken.Read(options.ControlTokenFile, options.ControlToken), time);
-        // Before the ports, so that the files are read while the servers start.
-        host.Loaded = Task.Run(() => host.LoadAsync(loader), CancellationToken.None);
+        var host = new WorkerHost(options, loader, time);
         try
         {
             await host.serving.StartAsync(cancellationToken);
@@ -126,7 +129,20 @@ internal sealed class WorkerHost : IAsyncDisposable
         store.Dispose();
         stopLoading.Dispose();
         state.Dispose();
+        logs.Dispose();
     }
+
+    private static ILoggerFactory CreateLogs() => LoggerFactory.Create(logging => logging
+        .AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.IncludeScopes = true;
+            console.UseUtcTimestamp = true;
+            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+            console.ColorBehavior = Microsoft.Extensions.Logging.Console.LoggerColorBehavior.Disabled;
+        })
+        .AddFilter("Microsoft", LogLevel.Warning)
+        .Configure(tracking => tracking.ActivityTrackingOptions = ActivityTrackingOptions.TraceId));
 
     private async Task LoadAsync(ModelLoader loader)
     {
@@ -137,7 +153,7 @@ internal sealed class WorkerHost : IAsyncDisposable
             var local = StorageUri.IsRemote(options.Model)
                 ? options with { Model = StorageUri.FromPath(await store.DownloadModelAsync(options.Model, options.Revision, progress, stopLoading.Token)) }
                 : options;
-            backend = await loader(local, time, serving.Services.GetRequiredService<ILoggerFactory>(), stopLoading.Token);
+            backend = await loader(local, time, logs, stopLoading.Token);
             var model = new ServedModel(options.ServedName, backend, time);
             Metrics.Attach(backend.Metrics);
             await WarmUp.RunAsync(backend, stopLoading.Token);
@@ -187,20 +203,11 @@ internal sealed class WorkerHost : IAsyncDisposable
 
     private WebApplicationBuilder CreateBuilder(int port, int maxBodyBytes)
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Services.AddSingleton<IHostLifetime, SilentLifetime>();
+        // Empty: options come from the command line alone, so no settings file is looked for, or watched.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddSingleton<IHostLifetime, SilentLifetime>().AddSingleton(logs);
         builder.Services.AddRoutingCore();
-        builder.Logging.ClearProviders().AddSimpleConsole(console =>
-        {
-            console.SingleLine = true;
-            console.IncludeScopes = true;
-            console.UseUtcTimestamp = true;
-            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-            console.ColorBehavior = Microsoft.Extensions.Logging.Console.LoggerColorBehavior.Disabled;
-        });
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
-        builder.Logging.Configure(tracking => tracking.ActivityTrackingOptions = ActivityTrackingOptions.TraceId);
-        builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, port, maxBodyBytes));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Configure(kestrel, port, maxBodyBytes));
         // A token goes out on the thread that wrote it: waking another one for each takes cores from the engine. Handlers never block.
         builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         return builder;
@@ -213,12 +220,14 @@ internal sealed class WorkerHost : IAsyncDisposable
         kestrel.Limits.MaxRequestHeadersTotalSize = 32 << 10;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(30);
         kestrel.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(3);
-        if (options.Host == "localhost")
-            kestrel.Listen(IPAddress.Loopback, port);
-        else if (IPAddress.TryParse(options.Host, out var address))
-            kestrel.Listen(address, port);
-        else
-            throw new UsageException($"--host is '{options.Host}'; it must be an IP address or 'localhost'.");
+        kestrel.Listen(address, port);
+    }
+
+    private static IPAddress AddressOf(string host)
+    {
+        if (host == "localhost")
+            return IPAddress.Loopback;
+        return IPAddress.TryParse(host, out var address) ? address : throw new UsageException($"--host is '{host}'; it must be an IP address or 'localhost'.");
     }
 
     private void Use(WebApplication app, string port)

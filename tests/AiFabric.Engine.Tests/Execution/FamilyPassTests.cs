@@ -31,9 +31,10 @@ public sealed class FamilyPassTests(ITestOutputHelper output)
 
         using (var tensors = new TorchPass(weights, SteppedLogits.Blocks, SteppedLogits.BlockSize, _ => adapter))
             Expect("tensors", SteppedLogits.Of(tensors, text, adapter: 1), whole);
+        using var host = HostWeights.Load(model.Path, WeightFormat.Float32);
         foreach (var kernels in KernelSet.Supported)
         {
-            using var pass = new KernelPass(weights.Kernels, kernels, 2, SteppedLogits.Blocks, SteppedLogits.BlockSize, _ => adapter);
+            using var pass = new KernelPass(host.Kernels, kernels, 2, SteppedLogits.Blocks, SteppedLogits.BlockSize, _ => adapter);
             Expect($"kernels of {kernels.Bits} bits", SteppedLogits.Of(pass, text, adapter: 1), whole);
         }
     }
@@ -43,7 +44,7 @@ public sealed class FamilyPassTests(ITestOutputHelper output)
     public void Eight_bit_weights_give_what_their_restored_weights_give(string family)
     {
         using var model = FamilyModels.Create(family);
-        using var quantized = QuantizedWeights.Load(model.Path);
+        using var quantized = HostWeights.Load(model.Path, WeightFormat.Q8);
         using var dense = RestoredWeights.Load(model.Path, quantized);
         int[] text = model.Prompt(Tokens, 3);
         using var tensors = new TorchPass(dense, SteppedLogits.Blocks, SteppedLogits.BlockSize, NoAdapter);
@@ -63,7 +64,7 @@ public sealed class FamilyPassTests(ITestOutputHelper output)
     public void A_step_without_finetuning_allocates_nothing(string family)
     {
         using var model = FamilyModels.Create(family);
-        using var weights = DecoderWeights.Load(model.Path, ScalarType.Float32, CPU);
+        using var weights = HostWeights.Load(model.Path, WeightFormat.Float32);
         using var kernels = new KernelPass(weights.Kernels, KernelSet.Best, 2, SteppedLogits.Blocks, SteppedLogits.BlockSize, NoAdapter);
         int[] text = model.Prompt(Tokens, 3);
         var sequence = new Sequence(

@@ -29,7 +29,8 @@ public sealed class KernelPassTests : IDisposable
         using var weights = DecoderWeights.Load(model.Path, ScalarType.Float32, CPU);
         using var adapter = model.Adapter("a", 3, 5);
         using var tensors = new TorchPass(weights, Blocks, BlockSize, _ => adapter);
-        using var kernels = Kernels(weights.Kernels, bits, threads: 2, _ => adapter);
+        using var host = HostWeights.Load(model.Path, WeightFormat.Float32, threads: 2);
+        using var kernels = Kernels(host.Kernels, bits, threads: 2, _ => adapter);
 
         var (expected, actual) = (Run(tensors), Run(kernels));
 
@@ -40,7 +41,7 @@ public sealed class KernelPassTests : IDisposable
     [Fact]
     public void Logits_of_8_bit_weights_equal_the_tensor_pass_on_the_restored_weights()
     {
-        using var quantized = QuantizedWeights.Load(model.Path);
+        using var quantized = HostWeights.Load(model.Path, WeightFormat.Q8);
         using var dense = RestoredWeights.Load(model.Path, quantized);
         using var adapter = model.Adapter("a", 3, 5);
         using var tensors = new TorchPass(dense, Blocks, BlockSize, _ => adapter);
@@ -54,7 +55,7 @@ public sealed class KernelPassTests : IDisposable
     [Fact]
     public void A_step_without_finetuning_allocates_nothing()
     {
-        using var weights = DecoderWeights.Load(model.Path, ScalarType.Float32, CPU);
+        using var weights = HostWeights.Load(model.Path, WeightFormat.Float32);
         using var kernels = Kernels(weights.Kernels, KernelSet.Best.Bits, threads: 2, _ => throw new InvalidOperationException());
         var pool = new BlockPool(Blocks);
         var batch = new Batch();

@@ -25,8 +25,8 @@ public sealed class QuantizationTests(ITestOutputHelper output)
         var tokenizer = HuggingFaceTokenizer.Load(folder);
         int[][] texts = [.. File.ReadLines(DemoModel.JargonEval).Take(Texts)
             .Select(line => tokenizer.Encode(JsonSerializer.Deserialize<JsonElement>(line).GetProperty("text").GetString()!))]; // every line has a text
-        using var dense = DecoderWeights.Load(folder, ScalarType.Float32, CPU);
-        using var quantized = QuantizedWeights.Load(folder);
+        using var dense = HostWeights.Load(folder, WeightFormat.Float32);
+        using var quantized = HostWeights.Load(folder, WeightFormat.Q8);
 
         double full = Perplexity(dense.Kernels, texts), eight = Perplexity(quantized.Kernels, texts);
 

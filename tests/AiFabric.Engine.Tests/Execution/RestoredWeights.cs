@@ -10,7 +10,7 @@ namespace AiFabric.Engine.Tests.Execution;
 /// <summary>8-bit weights as the Float32 weights that they stand for.</summary>
 internal static class RestoredWeights
 {
-    public static DecoderWeights Load(string folder, QuantizedWeights quantized)
+    public static DecoderWeights Load(string folder, HostWeights quantized)
     {
         var dense = DecoderWeights.Load(folder, ScalarType.Float32, CPU);
         using var _ = no_grad();
@@ -30,7 +30,7 @@ internal static class RestoredWeights
         return dense;
     }
 
-    private static unsafe void CopyEmbedding(QuantizedWeights from, DecoderWeights to)
+    private static unsafe void CopyEmbedding(HostWeights from, DecoderWeights to)
     {
         using var row = empty(from.Config.HiddenSize, ScalarType.Float32);
         for (int token = 0; token < from.Config.VocabularySize; token++)

@@ -1,3 +1,4 @@
+using AiFabric.Engine.Kernels;
 using AiFabric.Engine.Models;
 using AiFabric.Engine.Tests.Execution;
 using AiFabric.Engine.Tests.LlamaCpp;
@@ -101,7 +102,7 @@ public sealed class GgufFuzzTests : IDisposable
             using var weights = DecoderWeights.Load(folder.Path, ScalarType.Float32, CPU);
             Assert.InRange(weights.ParameterCount * sizeof(float), 1, content.Length);
         });
-        Refused(() => QuantizedWeights.Load(folder.Path).Dispose());
+        Refused(() => HostWeights.Load(folder.Path, WeightFormat.Q8).Dispose());
     }
 
     // Eight or four bytes somewhere in the header become a number that lies.

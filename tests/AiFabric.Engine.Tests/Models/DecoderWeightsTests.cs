@@ -1,4 +1,5 @@
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Kernels;
 using AiFabric.Engine.Models;
 using AiFabric.Engine.Tests.Execution;
 using AiFabric.Engine.Weights;
@@ -108,7 +109,7 @@ public sealed class DecoderWeightsTests : IDisposable
 
         Assert.Contains("takes no part", refused, StringComparison.Ordinal);
         Assert.Contains(named, refused, StringComparison.Ordinal);
-        Assert.Throws<CheckpointException>(() => QuantizedWeights.Load(biased.Path));
+        Assert.Throws<CheckpointException>(() => HostWeights.Load(biased.Path, WeightFormat.Q8));
         Assert.Equal(before, Tensor.TotalCount);
     }
 

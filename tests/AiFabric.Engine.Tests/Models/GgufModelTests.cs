@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Kernels;
 using AiFabric.Engine.Models;
 using AiFabric.Engine.Tests.Execution;
 using AiFabric.Engine.Tests.LlamaCpp;
@@ -68,7 +69,7 @@ public sealed class GgufModelTests : IDisposable
     {
         Convert(GgufType.Q8).Dispose();
         using var exact = DecoderWeights.Load(folder.Path, ScalarType.Float32, CPU);
-        using var quantized = QuantizedWeights.Load(folder.Path);
+        using var quantized = HostWeights.Load(folder.Path, WeightFormat.Q8);
 
         using var scope = NewDisposeScope();
         using var _ = no_grad();

@@ -16,11 +16,11 @@ internal sealed class BertWeights : EncoderWeights
 
     /// <exception cref="Engine.Weights.CheckpointException">A tensor is missing or of another shape.</exception>
     public BertWeights(EncoderConfig config, CheckpointReader reader)
-        : base(config, reader.Digest().Value)
+        : base(config, reader.Files.Digest().Value)
     {
         // With a head on top, as a masked language model has one, the encoder is a part of the whole.
         this.config = config;
-        tensors = new EncoderTensors(reader, reader.Has("bert.embeddings.word_embeddings.weight") ? "bert." : "");
+        tensors = new EncoderTensors(reader, reader.Files.Has("bert.embeddings.word_embeddings.weight") ? "bert." : "");
         words = tensors.Take("embeddings.word_embeddings.weight", config.VocabularySize, config.HiddenSize);
         places = tensors.Take("embeddings.position_embeddings.weight", config.MaximumPositions, config.HiddenSize);
         segments = tensors.Take("embeddings.token_type_embeddings.weight", config.SegmentTypes, config.HiddenSize);
