@@ -47,9 +47,10 @@ internal sealed class GroupSession(StageRequest request, string input, Func<IRea
     /// <summary>Delivers until the group is closed and answered.</summary>
     /// <param name="taken">Told of each item that a replica took, for the first time or again.</param>
     /// <param name="answer">Given the pieces of the answer; a second answer begins again at 0.</param>
+    /// <param name="clock">Runs for each item and for the answer anew.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="CallException">No replica could do it.</exception>
-    public async Task RunAsync(Action<ItemPath> taken, Func<IAsyncEnumerable<string>, Task> answer, CancellationToken cancellationToken)
+    public async Task RunAsync(Action<ItemPath> taken, Func<IAsyncEnumerable<string>, Task> answer, StageClock clock, CancellationToken cancellationToken)
     {
         var lost = new HashSet<string>(StringComparer.Ordinal);
         for (int attempt = 1; ; attempt++)
@@ -58,7 +59,7 @@ internal sealed class GroupSession(StageRequest request, string input, Func<IRea
                 ?? throw new CallException(lost.Count > 0 ? "every replica of the function failed" : "the function has no ready replica", mayRetry: false);
             try
             {
-                await DeliverAsync(replica, taken, cancellationToken);
+                await DeliverAsync(replica, taken, clock, cancellationToken);
                 await answer(caller.PostAsync(replica, request with { Closed = _closed }, cancellationToken));
                 return;
             }
@@ -70,7 +71,7 @@ internal sealed class GroupSession(StageRequest request, string input, Func<IRea
     }
 
     /// <summary>Sends the whole log, and what is added meanwhile, to one replica; ends when the group is closed.</summary>
-    private async Task DeliverAsync(FunctionReplica replica, Action<ItemPath> taken, CancellationToken cancellationToken)
+    private async Task DeliverAsync(FunctionReplica replica, Action<ItemPath> taken, StageClock clock, CancellationToken cancellationToken)
     {
         for (int next = 0; ;)
         {
@@ -90,13 +91,16 @@ internal sealed class GroupSession(StageRequest request, string input, Func<IRea
             }
             if (entry is not { } item)
             {
+                clock.Pause(); // How long a group lives is up to those before it.
                 await news.WaitAsync(cancellationToken);
+                clock.Resume();
                 continue;
             }
             StageRequest body = request with { Item = item.Item.ToString(), Inputs = new Dictionary<string, string> { [input] = item.Text }, Duplicate = duplicate };
             await foreach (string _ in caller.PostAsync(replica, body, cancellationToken))
                 throw new CallException("a function with aggregation answers the request that closes the group, not its items", mayRetry: false);
             taken(item.Item);
+            clock.Resume();
             next++;
         }
     }

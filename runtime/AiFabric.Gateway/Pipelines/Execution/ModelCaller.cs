@@ -96,10 +96,15 @@ public sealed class ModelCaller(HttpClient http, RouteKeeper routes, WaitingRoom
 
     private async IAsyncEnumerable<string> ReadAsync(Stream stream, RunContext context, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await using IAsyncEnumerator<string> events = SseReader.ReadAsync(stream, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        using var idle = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        await using IAsyncEnumerator<string> events = SseReader.ReadAsync(stream, idle.Token).GetAsyncEnumerator(idle.Token);
         while (true)
         {
-            if (await NextAsync(events) is not { } data)
+            // While its caller has no room nothing is read, and the worker may be silent.
+            idle.CancelAfter(TimeSpan.FromSeconds(options.Value.IdleTimeoutSeconds));
+            string? data = await NextAsync(events, cancellationToken);
+            idle.CancelAfter(Timeout.InfiniteTimeSpan);
+            if (data is null)
                 throw new CallException("the worker was lost in the middle of its answer", mayRetry: true);
             if (data == SseFrame.Done)
                 yield break;
@@ -110,13 +115,14 @@ public sealed class ModelCaller(HttpClient http, RouteKeeper routes, WaitingRoom
         }
     }
 
-    private async Task<string?> NextAsync(IAsyncEnumerator<string> events)
+    private async Task<string?> NextAsync(IAsyncEnumerator<string> events, CancellationToken cancellationToken)
     {
         try
         {
-            return await events.MoveNextAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(options.Value.IdleTimeoutSeconds)) ? events.Current : null;
+            return await events.MoveNextAsync() ? events.Current : null;
         }
-        catch (Exception e) when (e is IOException or HttpRequestException or InvalidDataException or TimeoutException)
+        catch (Exception e) when (e is IOException or HttpRequestException or InvalidDataException
+            || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             routes.Wake();
             return null;

@@ -42,19 +42,8 @@ internal sealed class StageCall(
     }
 
     /// <summary>Does a group.</summary>
-    public async Task FoldAsync(GroupSession session, CancellationToken cancellationToken)
-    {
-        // How long a group lives is up to those before it; its clock runs for the answer.
-        _clock.Pause();
-        await session.RunAsync(
-            item => execution.Feed(new RunEvent.Taken(work, item)),
-            answer =>
-            {
-                _clock.Resume();
-                return AnswerAsync(answer, cancellationToken);
-            },
-            cancellationToken);
-    }
+    public Task FoldAsync(GroupSession session, CancellationToken cancellationToken) => session.RunAsync(
+        item => execution.Feed(new RunEvent.Taken(work, item)), answer => AnswerAsync(answer, cancellationToken), _clock, cancellationToken);
 
     public void Dispose()
     {
