@@ -26,7 +26,7 @@ public sealed class PipelineSpec
 
     [Required]
     [Description("The stage whose text is the answer. It must have one text for each request.")]
-    public OutputSpec Output { get; set; } = new();
+    public PipelineOutput Output { get; set; } = new();
 
     [Description("Streaming: each part flows on as soon as it is there. Barrier: a stage begins when those before it are done with everything.")]
     [Default(nameof(PipelineExecution.Streaming))]

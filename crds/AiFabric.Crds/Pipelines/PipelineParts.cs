@@ -71,7 +71,7 @@ public enum AggregationPolicy
 }
 
 /// <summary>The stage whose text is the answer.</summary>
-public sealed class OutputSpec
+public sealed class PipelineOutput
 {
     [Required]
     [Length(1, 40)]

@@ -53,7 +53,7 @@ internal static class FactCheck
             },
             Model("summary", new InputSpec { From = "verdict", Join = JoinPolicy.All }),
         ],
-        Output = new OutputSpec { From = "summary" },
+        Output = new PipelineOutput { From = "summary" },
     };
 
     /// <summary>The pieces in which a stage's text comes, each with the tokens that are made by then.</summary>

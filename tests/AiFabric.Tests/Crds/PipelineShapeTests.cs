@@ -63,7 +63,7 @@ public sealed class PipelineShapeTests
         Assert.Equal(0, PipelineShape.Of(Spec([.. nested, Fold("report", "request", new InputSpec { From = "queries" })])).DepthOf("report"));
     }
 
-    private static PipelineSpec Spec(params StageSpec[] stages) => new() { Stages = stages, Output = new OutputSpec { From = "report" } };
+    private static PipelineSpec Spec(params StageSpec[] stages) => new() { Stages = stages, Output = new PipelineOutput { From = "report" } };
 
     private static StageSpec Model(string name, params InputSpec[] inputs) =>
         new() { Name = name, ModelRef = new ModelStageSpec { Name = "demo" }, Inputs = inputs.Length > 0 ? inputs : null };

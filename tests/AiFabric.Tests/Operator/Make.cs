@@ -61,7 +61,7 @@ internal static class Make
     public static Pipeline Pipeline(params StageSpec[] stages) => new()
     {
         Metadata = new V1ObjectMeta { Name = "facts", NamespaceProperty = Space, Uid = "pipeline-uid", Generation = 5 },
-        Spec = new PipelineSpec { Stages = [.. stages], Output = new OutputSpec { From = stages[^1].Name } },
+        Spec = new PipelineSpec { Stages = [.. stages], Output = new PipelineOutput { From = stages[^1].Name } },
     };
 
     public static FinetuneJob Job(Action<FinetuneJobSpec>? change = null, string name = "job")

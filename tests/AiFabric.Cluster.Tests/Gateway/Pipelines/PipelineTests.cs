@@ -89,7 +89,7 @@ public sealed class PipelineTests(GatewayBench bench, ITestOutputHelper output)
                     Inputs = [new InputSpec { From = "list", Emit = EmitBy.Delimiter, Delimiter = ";" }],
                 },
             ],
-            Output = new OutputSpec { From = "sorted" },
+            Output = new PipelineOutput { From = "sorted" },
         });
         await using FakeFunction one = await FakeFunction.StartAsync(), two = await FakeFunction.StartAsync();
         await bench.DeclareFunctionAsync("sorter-1", "pipe-fold", "sorted", one.Port);
@@ -165,7 +165,7 @@ public sealed class PipelineTests(GatewayBench bench, ITestOutputHelper output)
             new StageSpec { Name = "check", ModelRef = new ModelStageSpec { Name = checker }, Inputs = [new InputSpec { From = "answer", Emit = EmitBy.Sentence }] },
             new StageSpec { Name = "report", Join = new JoinSpec(), Inputs = [new InputSpec { From = "check" }] },
         ],
-        Output = new OutputSpec { From = "report" },
+        Output = new PipelineOutput { From = "report" },
     };
 
     private static async IAsyncEnumerable<string> SlowlyAsync(Task rest, [EnumeratorCancellation] CancellationToken token)
