@@ -57,6 +57,12 @@ internal static partial class Log
     [LoggerMessage(1128, LogLevel.Error, "The gateways' finetuning orders could not be taken; trying again")]
     public static partial void OrdersNotTaken(ILogger logger, Exception exception);
 
+    [LoggerMessage(1140, LogLevel.Information, "Applied the Deployment {Deployment} of a function of pipeline {Pipeline}")]
+    public static partial void FunctionApplied(ILogger logger, NamespacedName pipeline, string deployment);
+
+    [LoggerMessage(1141, LogLevel.Information, "Deleting Deployment {Deployment}: pipeline {Pipeline} has no such stage any more")]
+    public static partial void StrayFunction(ILogger logger, NamespacedName pipeline, string deployment);
+
     [LoggerMessage(1124, LogLevel.Error, "The gateways' routes could not be compared")]
     public static partial void RoutesNotRead(ILogger logger, Exception exception);
 

@@ -1,6 +1,7 @@
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Crds.Pipelines;
 using AiFabric.Kube;
 using AiFabric.Operator.Adapters;
 using AiFabric.Operator.Conditions;
@@ -9,6 +10,7 @@ using AiFabric.Operator.Finetuning.Orders;
 using AiFabric.Operator.Gateways;
 using AiFabric.Operator.Models;
 using AiFabric.Operator.Objects;
+using AiFabric.Operator.Pipelines;
 using AiFabric.Operator.Workers;
 using k8s.Models;
 using Microsoft.Extensions.Options;
@@ -61,6 +63,7 @@ internal static class OperatorRegistration
         services.AddSingleton<ScaleBook>().AddSingleton<ModelObserver>().AddSingleton<ModelExecutor>().AddSingleton<BudgetExecutor>();
         services.AddSingleton<AdapterObserver>().AddSingleton<AdapterExecutor>();
         services.AddSingleton<FinetuneObserver>().AddSingleton<FinetuneExecutor>();
+        services.AddSingleton<PipelineObserver>().AddSingleton<PipelineExecutor>();
     }
 
     private static void AddControllers(IOperatorBuilder builder, int workers) => builder
@@ -75,6 +78,10 @@ internal static class OperatorRegistration
             .Watches<V1Pod>((pod, jobs) => WorkerPods.ModelOf(pod) is { } model ? Keys(jobs.OfModel(model)) : [])
             .Watches<CoServedModel>((model, jobs) => Keys(jobs.OfModel(NamespacedName.Of(model))))
             .Watches<Adapter>((adapter, jobs) => Keys(jobs.Making(NamespacedName.Of(adapter)))).WokenBy<OrderTaker>())
+        .AddController<PipelineController, Pipeline>(controller => controller.WithWorkers(workers).Owns<V1Deployment>()
+            .Watches<V1Pod>((pod, _) => PipelineObserver.PipelineOf(pod) is { } pipeline ? [pipeline] : [])
+            .Watches<CoServedModel>((model, pipelines) => Keys(pipelines.Asking(NamespacedName.Of(model))))
+            .Watches<Adapter>((adapter, pipelines) => Keys(pipelines.Asking(new NamespacedName(adapter.Metadata.NamespaceProperty, adapter.Spec.ModelRef.Name)))))
         .AddFinalizer<AdapterFinalizer, Adapter>(AdapterFinalizer.Name)
         .AddFinalizer<FinetuneFinalizer, FinetuneJob>(FinetuneFinalizer.Name);
 

@@ -7,6 +7,7 @@ using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Finetuning;
 using AiFabric.Gateway.Holding;
 using AiFabric.Gateway.Http;
+using AiFabric.Gateway.Pipelines;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
 using AiFabric.Gateway.Streaming;
@@ -54,9 +55,10 @@ public static class GatewayHost
     private static void AddServices(IServiceCollection services, GatewayOptions options)
     {
         services.AddKubernetesClient();
-        services.AddInformer<V1Pod>(options.Namespace, Labels.Model);
+        services.AddInformer<V1Pod>(options.Namespace, Labels.Revision); // Workers and functions alike.
         services.AddInformer<CoServedModel>(options.Namespace);
         services.AddInformer<Adapter>(options.Namespace);
+        services.AddPipelines(options);
         if (options.RequireApiKeys)
             services.AddInformer<V1Secret>(options.ApiKeysNamespace ?? options.Namespace, ApiKeyRing.Selector);
         if (options.FilesFolder is not null)

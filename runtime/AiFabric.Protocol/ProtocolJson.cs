@@ -31,6 +31,7 @@ namespace AiFabric.Protocol;
 [JsonSerializable(typeof(FineTuningEvent))]
 [JsonSerializable(typeof(FineTuningEventPage))]
 [JsonSerializable(typeof(ErrorResponse))]
+[JsonSerializable(typeof(IntermediateResult))]
 public sealed partial class OpenAIJson : JsonSerializerContext;
 
 /// <summary>Control and route bodies: camelCase, an unknown field is an error, and so is null where a value is needed.</summary>
@@ -48,6 +49,8 @@ public sealed partial class OpenAIJson : JsonSerializerContext;
 [JsonSerializable(typeof(AdapterList))]
 [JsonSerializable(typeof(LoadReport))]
 [JsonSerializable(typeof(RouteReport))]
+[JsonSerializable(typeof(StageRequest))]
+[JsonSerializable(typeof(StageLine))]
 [JsonSerializable(typeof(DemandReport))]
 [JsonSerializable(typeof(FinetuneOrders))]
 [JsonSerializable(typeof(OrderRefusal))]

@@ -3,7 +3,7 @@
 {{- define "aifabric.operatorRules" -}}
 # Caches.
 - apiGroups: [aifabric.io]
-  resources: [coservedmodels, adapters, finetunejobs]
+  resources: [coservedmodels, adapters, finetunejobs, pipelines]
   verbs: [list, watch]
 - apiGroups: [""]
   resources: [pods]
@@ -25,16 +25,16 @@
   resources: [finetunejobs]
   verbs: [{{ if .Values.gateway.files.claimName }}create, {{ end }}delete]
 - apiGroups: [aifabric.io]
-  resources: [coservedmodels/status, adapters/status, finetunejobs/status]
+  resources: [coservedmodels/status, adapters/status, finetunejobs/status, pipelines/status]
   verbs: [patch]
 # Owner references that block deletion ask for it where OwnerReferencesPermissionEnforcement is on (OpenShift).
 - apiGroups: [aifabric.io]
-  resources: [coservedmodels/finalizers]
+  resources: [coservedmodels/finalizers, pipelines/finalizers]
   verbs: [update]
 # Server-side apply: patch, and create for what is not there yet.
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [list, watch, create, patch]
+  verbs: [list, watch, create, patch, delete] # Deleted when a pipeline has the stage no more.
 - apiGroups: [""]
   resources: [services]
   verbs: [list, watch, create, patch]
@@ -60,7 +60,7 @@
 
 {{- define "aifabric.gatewayRules" -}}
 - apiGroups: [aifabric.io]
-  resources: [coservedmodels, adapters{{ if .Values.gateway.files.claimName }}, finetunejobs{{ end }}]
+  resources: [coservedmodels, adapters, pipelines{{ if .Values.gateway.files.claimName }}, finetunejobs{{ end }}]
   verbs: [list, watch]
 - apiGroups: [""]
   resources: [pods]

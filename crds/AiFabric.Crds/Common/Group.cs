@@ -21,6 +21,12 @@ public static class Labels
     /// <summary>Name of the FinetuneJob that made an Adapter.</summary>
     public const string FinetuneJob = "aifabric.io/finetune-job";
 
+    /// <summary>Name of the Pipeline that a function's pod belongs to.</summary>
+    public const string Pipeline = "aifabric.io/pipeline";
+
+    /// <summary>Name of the stage that it runs.</summary>
+    public const string Stage = "aifabric.io/stage";
+
     public const string AppName = "app.kubernetes.io/name";
     public const string AppInstance = "app.kubernetes.io/instance";
     public const string AppComponent = "app.kubernetes.io/component";
@@ -41,4 +47,7 @@ public static class Ports
     public const string Control = "control";
     public const int ServingNumber = 8000;
     public const int ControlNumber = 8001;
+
+    /// <summary>Where a function stage listens unless its spec says otherwise.</summary>
+    public const int FunctionNumber = 8080;
 }

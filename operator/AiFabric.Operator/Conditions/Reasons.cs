@@ -66,6 +66,8 @@ internal static class Reasons
     public const string DeadlineExceeded = "DeadlineExceeded";
     public const string Finished = "Finished";
 
+    public const string StageNotReady = "StageNotReady";
+
     private static readonly HashSet<string> Warnings =
     [
         InvalidSpec, NameTaken, PodsRefused, ModelLoadFailed, DownloadFailed, CrashLoopBackOff, ImagePullBackOff, Unschedulable, OutOfMemory, NoGateway, GatewayUnreachable,

@@ -1,3 +1,4 @@
+using AiFabric.Crds.Pipelines;
 using AiFabric.Operator.Conditions;
 using AiFabric.Operator.Workers;
 using AiFabric.Protocol.Gateway;
@@ -18,6 +19,10 @@ internal sealed record GatewayReplica(string Name, RouteReport? Report, string? 
     /// <summary>Its routes to a model's pods; none when it did not answer.</summary>
     public IEnumerable<RouteEntry> RoutesTo(string @namespace, string model) =>
         _models.Value[(@namespace, model)];
+
+    /// <summary>How it serves this pipeline in the generation it has now; null when it does not.</summary>
+    public PipelineEntry? Find(Pipeline pipeline) => (Report?.Pipelines ?? []).FirstOrDefault(
+        entry => entry.Namespace == pipeline.Metadata.NamespaceProperty && entry.Name == pipeline.Metadata.Name && entry.Generation == pipeline.Metadata.Generation);
 }
 
 /// <summary>What all gateway replicas route to.</summary>
@@ -31,6 +36,13 @@ internal sealed record GatewayView(IReadOnlyList<GatewayReplica> Replicas)
     /// <summary>Whether every replica routes this adapter's requests to this pod.</summary>
     public bool RoutesAdapter(WorkerPod pod, string adapter) =>
         Replicas.Count > 0 && Replicas.All(replica => replica.Find(pod)?.Adapters.Contains(adapter) == true);
+
+    /// <summary>Whether every replica serves this pipeline in the generation it has now.</summary>
+    public bool Serves(Pipeline pipeline) => Replicas.Count > 0 && Replicas.All(replica => replica.Find(pipeline) is not null);
+
+    /// <summary>Whether every replica calls this pod for a stage of the pipeline.</summary>
+    public bool CallsFunction(Pipeline pipeline, string podUid) =>
+        Replicas.Count > 0 && Replicas.All(replica => replica.Find(pipeline)?.Functions.Contains(podUid) == true);
 
     /// <summary>Whether the gateways are there and answer, so that what they say is all there is.</summary>
     public Check Answering()

@@ -1,5 +1,6 @@
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Crds.Pipelines;
 using AiFabric.Kube;
 using AiFabric.Operator.Finetuning;
 using k8s.Models;
@@ -22,6 +23,8 @@ internal static class References
         .AddInformerIndex<Adapter>(ByJob, adapter => Value(adapter.Metadata, adapter.Spec.Source?.FinetuneJobRef?.Name))
         .AddInformerIndex<FinetuneJob>(ByModel, job => Value(job.Metadata, job.Spec.ModelRef?.Name))
         .AddInformerIndex<FinetuneJob>(ByAdapter, job => Value(job.Metadata, job.Spec.Output?.AdapterName))
+        .AddInformerIndex<Pipeline>(ByModel, pipeline => pipeline.Spec.Stages.Select(stage => stage.ModelRef?.Name).OfType<string>().Distinct()
+            .SelectMany(name => Value(pipeline.Metadata, name)))
         .AddInformerIndex<FinetuneJob>(IsActive, job => FinetunePlanner.IsTerminal(job) ? [] : [IsActive]);
 
     /// <summary>The Adapters of a model.</summary>
@@ -36,6 +39,9 @@ internal static class References
     /// <summary>The FinetuneJobs that make, or made, the Adapter of this name.</summary>
     public static IReadOnlyList<FinetuneJob> Making(this IStore<FinetuneJob> jobs, NamespacedName adapter) =>
         jobs.ByIndex(ByAdapter, adapter.ToString());
+
+    /// <summary>The Pipelines with a stage that asks a model.</summary>
+    public static IReadOnlyList<Pipeline> Asking(this IStore<Pipeline> pipelines, NamespacedName model) => pipelines.ByIndex(ByModel, model.ToString());
 
     /// <summary>How many FinetuneJobs have not ended.</summary>
     public static int CountActive(this IStore<FinetuneJob> jobs) => jobs.CountByIndex(IsActive, IsActive);

@@ -1,19 +1,24 @@
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Crds.Pipelines;
 using AiFabric.Operator.Conditions;
 using AiFabric.Operator.Finetuning;
 using AiFabric.Operator.Models;
+using AiFabric.Operator.Pipelines;
 
 namespace AiFabric.Operator.Validation;
 
 /// <summary>The objects of one namespace, as far as they are known.</summary>
 internal sealed record Surroundings(
-    IReadOnlyList<CoServedModel> Models, IReadOnlyList<Adapter> Adapters, IReadOnlyList<FinetuneJob> Jobs);
+    IReadOnlyList<CoServedModel> Models, IReadOnlyList<Adapter> Adapters, IReadOnlyList<FinetuneJob> Jobs)
+{
+    public IReadOnlyList<Pipeline> Pipelines { get; init; } = [];
+}
 
 /// <summary>
 /// Checks that need other objects, for which a schema's rules are blind. Pure. References lead from an Adapter to a FinetuneJob and from both to a
-/// CoServedModel, never back, so that no cycle can come up.
+/// CoServedModel, never back; Pipelines name each other, and a circle of them is refused.
 /// </summary>
 internal static class ReferenceRules
 {
@@ -59,6 +64,21 @@ internal static class ReferenceRules
                 entry => entry.Check.Reason is Reasons.RankTooLarge or Reasons.AdapterNameTaken,
                 entry => new Violation(entry.Check.Reason == Reasons.RankTooLarge ? "spec.lora.rank" : entry.Field, entry.Check.Message));
         return new([.. failed[true]], [.. failed[false]]);
+    }
+
+    public static Findings Of(Pipeline pipeline, Surroundings around)
+    {
+        Dictionary<string, Pipeline> known = around.Pipelines.ToDictionary(other => other.Metadata.Name);
+        if (PipelinePlanner.Circle(pipeline, known) is { } circle)
+            return new([new("spec.stages.pipelineRef", $"pipelines call each other in a circle: {circle}")], []);
+        IEnumerable<Violation> models = pipeline.Spec.Stages.Select(stage => stage.ModelRef?.Name).OfType<string>().Distinct()
+            .Where(name => around.Models.All(model => model.Metadata.Name != name))
+            .Select(name => new Violation("spec.stages.modelRef.name", $"CoServedModel {name} does not exist yet"));
+        IEnumerable<Violation> pipelines = pipeline.Spec.Stages.Select(stage => stage.PipelineRef?.Name).OfType<string>().Distinct()
+            .Where(name => !known.ContainsKey(name)).Select(name => new Violation("spec.stages.pipelineRef.name", $"Pipeline {name} does not exist yet"));
+        IEnumerable<Violation> hidden = around.Models.Where(model => PodTemplateBuilder.ServedName(model) == pipeline.Metadata.Name)
+            .Select(model => new Violation("metadata.name", $"CoServedModel {model.Metadata.Name} is served under this name, and clients reach it instead"));
+        return new([], [.. models, .. pipelines, .. hidden]);
     }
 
     /// <summary>The Adapter that the operator makes for a job carries the job's name as a label.</summary>

@@ -1,6 +1,7 @@
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Crds.Pipelines;
 using AiFabric.Kube;
 using AiFabric.Operator.Validation;
 using Microsoft.Extensions.Options;
@@ -9,7 +10,7 @@ namespace AiFabric.Operator.Webhooks;
 
 /// <summary>Answers the API server: <c>POST /validate/{plural}</c> and <c>POST /default/{plural}</c>.</summary>
 internal sealed class WebhookEndpoints(
-    IStore<CoServedModel> models, IStore<Adapter> adapters, IStore<FinetuneJob> jobs, IOptions<OperatorOptions> options, OperatorMetrics metrics,
+    IStore<CoServedModel> models, IStore<Adapter> adapters, IStore<FinetuneJob> jobs, IStore<Pipeline> pipelines, IOptions<OperatorOptions> options, OperatorMetrics metrics,
     ILogger<WebhookEndpoints> logger)
 {
     /// <summary>Two objects of at most 1.5 MiB each (etcd's bound), with room for what JSON escapes.</summary>
@@ -60,8 +61,8 @@ internal sealed class WebhookEndpoints(
     }
 
     /// <summary>Null until the caches are filled, for before that "not there" means nothing.</summary>
-    private Surroundings? Around(string? space) => models.HasSynced && adapters.HasSynced && jobs.HasSynced
-        ? new Surroundings(models.List(space), adapters.List(space), jobs.List(space))
+    private Surroundings? Around(string? space) => models.HasSynced && adapters.HasSynced && jobs.HasSynced && pipelines.HasSynced
+        ? new Surroundings(models.List(space), adapters.List(space), jobs.List(space)) { Pipelines = pipelines.List(space) }
         : null;
 
     private static async Task<bool> ReadAsync(HttpRequest request, MemoryStream body)

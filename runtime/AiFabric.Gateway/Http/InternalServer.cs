@@ -2,6 +2,8 @@ using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Finetuning;
 using AiFabric.Gateway.Finetuning.Files;
 using AiFabric.Gateway.Finetuning.Orders;
+using AiFabric.Gateway.Pipelines;
+using AiFabric.Gateway.Pipelines.Execution;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
 using AiFabric.Protocol;
@@ -16,8 +18,8 @@ namespace AiFabric.Gateway.Http;
 /// header. It starts before the public port and stops after it, so that a replica can be asked while its last streams run out.
 /// </summary>
 public sealed class InternalServer(
-    RouteKeeper routes, DemandBook demand, Readiness readiness, Drain drain, IOptions<GatewayOptions> options, ILoggerFactory loggers,
-    FileStore? files = null, OrderKeeper? orders = null) : IHostedService, IAsyncDisposable
+    RouteKeeper routes, PipelineCatalog pipelines, FunctionReplicas functions, DemandBook demand, Readiness readiness, Drain drain, IOptions<GatewayOptions> options,
+    ILoggerFactory loggers, FileStore? files = null, OrderKeeper? orders = null) : IHostedService, IAsyncDisposable
 {
     private WebApplication? _app;
 
@@ -53,7 +55,7 @@ public sealed class InternalServer(
 
     public ValueTask DisposeAsync() => _app?.DisposeAsync() ?? ValueTask.CompletedTask;
 
-    private static RouteReport Report(RoutingTable table) => new()
+    private RouteReport Report(RoutingTable table) => new()
     {
         Routes = [.. table.Workers.Select(w => new RouteEntry
         {
@@ -64,6 +66,14 @@ public sealed class InternalServer(
             ServedName = w.Pod.ServedName,
             Revision = w.Pod.Revision,
             Adapters = w.Adapters,
+        })],
+        Pipelines = [.. pipelines.All.OrderBy(p => p.Key.Namespace, StringComparer.Ordinal).ThenBy(p => p.Key.Name, StringComparer.Ordinal).Select(p => new PipelineEntry
+        {
+            Namespace = p.Key.Namespace,
+            Name = p.Key.Name,
+            Generation = p.Generation,
+            Functions = [.. p.Compiled.Spec.Stages.Where(stage => stage.FunctionRef is not null)
+                .SelectMany(stage => functions.Of(p.Key, stage.Name)).Select(replica => replica.Uid).Order(StringComparer.Ordinal)],
         })],
     };
 }

@@ -3,6 +3,7 @@ using System.Globalization;
 using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Holding;
 using AiFabric.Gateway.Http;
+using AiFabric.Gateway.Pipelines;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
 using Microsoft.Extensions.Options;
@@ -15,7 +16,7 @@ namespace AiFabric.Gateway.Streaming;
 /// (4) before the first byte, a failed worker is replaced by another; after it, the stream ends with an error event.
 /// </summary>
 public sealed class CompletionForwarder(
-    IHttpForwarder forwarder, RouteKeeper routes, WaitingRoom waiting, DemandBook demand, Drain drain, IOptions<GatewayOptions> options, TimeProvider time,
+    IHttpForwarder forwarder, RouteKeeper routes, WaitingRoom waiting, DemandBook demand, PipelineCatalog pipelines, PipelineEndpoint pipelineEndpoint, Drain drain, IOptions<GatewayOptions> options, TimeProvider time,
     ILogger<CompletionForwarder> log) : IDisposable
 {
     private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler
@@ -68,6 +69,12 @@ public sealed class CompletionForwarder(
     private async Task<(string Model, OpenAIError? Error)> RouteAsync(HttpContext context, RequestBody body)
     {
         ModelName name = ModelName.Parse(body.Model);
+        if (routes.Table.Find(name) is RouteChoice.UnknownModel && pipelines.Find(name) is { Count: > 0 } named)
+        {
+            return named.Count == 1
+                ? (name.Name, await pipelineEndpoint.AnswerAsync(context, body, named[0]))
+                : ("unknown", Ambiguous(name, named.Select(pipeline => $"{pipeline.Key.Namespace}/{pipeline.Key.Name}")));
+        }
         using IDisposable? counted = routes.Table.Find(name).Wanted is { } key ? demand.Count(key) : null;
         (RouteChoice? choice, OpenAIError? refusal) = await waiting.AdmitAsync(name, body.Length, context.RequestAborted);
         switch (choice)
@@ -80,12 +87,14 @@ public sealed class CompletionForwarder(
                 return ("unknown", OpenAIError.NotFound(
                     $"The model '{name.Name}' has no adapter '{unknown.Adapter}'. GET /v1/models lists those it has.", "model_not_found", "model"));
             case RouteChoice.Ambiguous ambiguous:
-                return ("unknown", OpenAIError.Invalid(
-                    $"Several models are served as '{name.Name}'; ask for one of {string.Join(", ", ambiguous.Candidates)}.", "model", "model_ambiguous"));
+                return ("unknown", Ambiguous(name, ambiguous.Candidates));
             default:
                 return refusal is null ? ("unknown", OpenAIError.ModelNotFound(body.Model)) : (name.Name, refusal);
         }
     }
+
+    private static OpenAIError Ambiguous(ModelName name, IEnumerable<string> candidates) => OpenAIError.Invalid(
+        $"Several models are served as '{name.Name}'; ask for one of {string.Join(", ", candidates)}.", "model", "model_ambiguous");
 
     private async Task<OpenAIError?> SendAsync(HttpContext context, RequestBody body, ModelName name, IReadOnlyList<WorkerEndpoint> workers)
     {

@@ -4,6 +4,9 @@ namespace AiFabric.Protocol.Gateway;
 public sealed record RouteReport
 {
     public required IReadOnlyList<RouteEntry> Routes { get; init; }
+
+    /// <summary>Pipelines that it serves.</summary>
+    public IReadOnlyList<PipelineEntry> Pipelines { get; set; } = [];
 }
 
 /// <summary>One worker pod in the routing table.</summary>
@@ -25,4 +28,18 @@ public sealed record RouteEntry
 
     /// <summary>Adapters the worker itself listed.</summary>
     public required IReadOnlyList<string> Adapters { get; init; }
+}
+
+/// <summary>A pipeline that the gateway serves.</summary>
+public sealed record PipelineEntry
+{
+    public required string Namespace { get; init; }
+
+    public required string Name { get; init; }
+
+    /// <summary>Generation of the resource by which it runs.</summary>
+    public required long Generation { get; init; }
+
+    /// <summary>Uids of the pods that it calls for function stages, sorted.</summary>
+    public IReadOnlyList<string> Functions { get; set; } = [];
 }

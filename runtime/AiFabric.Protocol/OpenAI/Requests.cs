@@ -73,6 +73,9 @@ public abstract record GenerationRequestBody
 public sealed record StreamOptions
 {
     public bool? IncludeUsage { get; init; }
+
+    /// <summary>For pipelines: what the stages make comes as events named <c>aifabric.stage</c> beside the answer.</summary>
+    public bool? IncludeIntermediate { get; init; }
 }
 
 /// <summary>Body of <c>POST /v1/chat/completions</c>.</summary>

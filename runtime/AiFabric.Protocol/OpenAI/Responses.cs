@@ -51,6 +51,9 @@ public sealed record ChatCompletion
     public required IReadOnlyList<ChatChoice> Choices { get; init; }
 
     public required Usage Usage { get; init; }
+
+    /// <summary>Of a pipeline: soft stages that failed, so that the answer rests on what they had made.</summary>
+    public IReadOnlyList<string>? PartialStages { get; init; }
 }
 
 public sealed record ChatChoice
@@ -84,6 +87,9 @@ public sealed record ChatCompletionChunk
     public required IReadOnlyList<ChatChunkChoice> Choices { get; init; }
 
     public Usage? Usage { get; init; }
+
+    /// <summary>Of a pipeline, in the last chunk: soft stages that failed, so that the answer rests on what they had made.</summary>
+    public IReadOnlyList<string>? PartialStages { get; init; }
 }
 
 public sealed record ChatChunkChoice
@@ -166,6 +172,17 @@ public sealed record ModelCard
 
     /// <summary>Context length in tokens.</summary>
     public int? MaxModelLen { get; init; }
+}
+
+/// <summary>Data of an event <c>aifabric.stage</c>: a whole text that a pipeline's stage made.</summary>
+public sealed record IntermediateResult
+{
+    public required string Stage { get; init; }
+
+    /// <summary>The item's ancestry: its index in each split that it went through.</summary>
+    public required string Item { get; init; }
+
+    public required string Text { get; init; }
 }
 
 /// <summary>OpenAI's error envelope.</summary>

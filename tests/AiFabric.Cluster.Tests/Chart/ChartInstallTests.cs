@@ -16,7 +16,7 @@ public sealed class ChartInstallTests(ChartCluster cluster) : IAsyncLifetime
     // Of nothing that webhooks would do is anything tested here, and nobody answers them without nodes.
     private const string Values = "webhooks.failurePolicy=Ignore,webhooks.timeoutSeconds=1,gateway.httpRoute.enabled=auto";
 
-    private static readonly string[] Definitions = ["adapters.aifabric.io", "coservedmodels.aifabric.io", "finetunejobs.aifabric.io"];
+    private static readonly string[] Definitions = ["adapters.aifabric.io", "coservedmodels.aifabric.io", "finetunejobs.aifabric.io", "pipelines.aifabric.io"];
 
     // The 1.20 core's OpenAPI document does not know x-kubernetes-validations, which the 1.36 custom-resource server behind it does.
     private static readonly string[] Common =

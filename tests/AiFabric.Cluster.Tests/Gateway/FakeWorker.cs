@@ -19,6 +19,9 @@ public sealed record ReceivedRequest(string Path, IReadOnlyDictionary<string, st
 /// <summary>A fake of the worker: a real server on loopback that knows no model; it lists names and answers completions by script.</summary>
 public sealed class FakeWorker : IAsyncDisposable
 {
+    /// <summary>Under this key of a request's items scripts find its body.</summary>
+    public const string BodyItem = "body";
+
     private readonly WebApplication _app;
     private readonly ConcurrentQueue<ReceivedRequest> _received = [];
 
@@ -73,6 +76,7 @@ public sealed class FakeWorker : IAsyncDisposable
         string body = await reader.ReadToEndAsync(context.RequestAborted);
         _received.Enqueue(new ReceivedRequest(
             context.Request.Path, context.Request.Headers.ToDictionary(h => h.Key.ToLowerInvariant(), h => h.Value.ToString()), body));
+        context.Items[BodyItem] = body;
         await Script(context);
     }
 

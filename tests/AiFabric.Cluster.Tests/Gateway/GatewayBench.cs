@@ -2,6 +2,7 @@ using System.Net.Http.Json;
 using AiFabric.Cluster.Tests.Operator;
 using AiFabric.Crds.Common;
 using AiFabric.Crds.CoServedModels;
+using AiFabric.Crds.Pipelines;
 using AiFabric.Crds.Schema;
 using AiFabric.Gateway;
 using AiFabric.Gateway.Http;
@@ -87,6 +88,34 @@ public sealed class GatewayBench : IAsyncLifetime
         Spec = new CoServedModelSpec { Model = new ModelSource { Uri = "file:///models/demo", Name = servedName } },
     });
 
+    /// <summary>Declares a pipeline, and waits until the gateway serves it.</summary>
+    public async Task DeclarePipelineAsync(string name, PipelineSpec spec)
+    {
+        await Client.CreateAsync(new Pipeline { Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = Space }, Spec = spec });
+        await WaitAsync(async () => (await ReportAsync()).Pipelines.Any(p => p.Name == name), () => $"the gateway to serve pipeline {name}");
+    }
+
+    /// <summary>Declares a ready pod of a pipeline's function, which listens on <paramref name="port"/> here, and waits until the gateway calls it.</summary>
+    public async Task<V1Pod> DeclareFunctionAsync(string pod, string pipeline, string stage, int port)
+    {
+        V1Pod made = await Client.CreateAsync(new V1Pod
+        {
+            ApiVersion = "v1",
+            Kind = "Pod",
+            Metadata = new V1ObjectMeta
+            {
+                Name = pod,
+                NamespaceProperty = Space,
+                Labels = new Dictionary<string, string> { [Labels.Pipeline] = pipeline, [Labels.Stage] = stage, [Labels.Revision] = "r1" },
+            },
+            Spec = new V1PodSpec { Containers = [new V1Container { Name = "function", Image = "function", Ports = [new V1ContainerPort { ContainerPort = port }] }] },
+        });
+        await SetReadyAsync(made, ready: true);
+        await WaitAsync(
+            async () => (await ReportAsync()).Pipelines.Any(p => p.Name == pipeline && p.Functions.Contains(made.Metadata.Uid)), () => $"the gateway to call {pod}");
+        return made;
+    }
+
     /// <summary>Declares a ready pod of a model, whose serving port is <paramref name="port"/> here.</summary>
     public async Task DeclarePodAsync(string pod, string model, int port, string space = Space, string? servedName = null)
     {
@@ -132,8 +161,11 @@ public sealed class GatewayBench : IAsyncLifetime
     }
 
     /// <summary>What the gateway says that it routes to.</summary>
-    public async Task<IReadOnlyList<RouteEntry>> RoutesAsync() =>
-        (await Http.GetFromJsonAsync(new Uri(InternalUrl, "/internal/routes"), ControlJson.Default.RouteReport))!.Routes; // never the JSON null
+    public async Task<IReadOnlyList<RouteEntry>> RoutesAsync() => (await ReportAsync()).Routes;
+
+    /// <summary>All that the gateway says of its routes.</summary>
+    public async Task<RouteReport> ReportAsync() =>
+        (await Http.GetFromJsonAsync(new Uri(InternalUrl, "/internal/routes"), ControlJson.Default.RouteReport))!; // never the JSON null
 
     /// <summary>Polls until the condition holds; fails after a deadline.</summary>
     public static Task WaitAsync(Func<Task<bool>> condition, Func<string> what) => Fabric.WaitAsync(condition, what);

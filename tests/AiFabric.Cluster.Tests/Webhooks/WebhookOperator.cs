@@ -165,7 +165,7 @@ internal sealed class WebhookOperator : IAsyncDisposable
         return seen?.GetCertHashString() == served.GetCertHashString();
     }
 
-    private static readonly string[] Plurals = ["coservedmodels", "adapters", "finetunejobs"];
+    private static readonly string[] Plurals = ["coservedmodels", "adapters", "finetunejobs", "pipelines"];
 
     private async Task<bool> IsReadyAsync()
     {

@@ -61,7 +61,7 @@ public sealed class WebhookTests(RealClusterFixture fixture)
         [
             ("validate/adapters", "{\"kind\":", HttpStatusCode.BadRequest, "the body is no AdmissionReview: "),
             ("default/finetunejobs", "", HttpStatusCode.BadRequest, "the body is empty"),
-            ("validate/pods", "{}", HttpStatusCode.NotFound, "no reviews of 'pods': known are coservedmodels, adapters, finetunejobs"),
+            ("validate/pods", "{}", HttpStatusCode.NotFound, "no reviews of 'pods': known are coservedmodels, adapters, finetunejobs, pipelines"),
             ("validate/adapters", new string(' ', 9_000_000), HttpStatusCode.RequestEntityTooLarge, "the body has more than 8388608 bytes"),
             ("metrics", "", HttpStatusCode.NotFound, ""),
         ];

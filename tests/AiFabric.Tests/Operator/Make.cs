@@ -2,6 +2,7 @@ using AiFabric.Crds.Adapters;
 using AiFabric.Crds.Common;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Crds.Pipelines;
 using AiFabric.Operator.Finetuning;
 using AiFabric.Operator.Gateways;
 using AiFabric.Operator.Models;
@@ -56,6 +57,12 @@ internal static class Make
         change?.Invoke(adapter);
         return adapter;
     }
+
+    public static Pipeline Pipeline(params StageSpec[] stages) => new()
+    {
+        Metadata = new V1ObjectMeta { Name = "facts", NamespaceProperty = Space, Uid = "pipeline-uid", Generation = 5 },
+        Spec = new PipelineSpec { Stages = [.. stages], Output = new PipelineOutput { From = stages[^1].Name } },
+    };
 
     public static FinetuneJob Job(Action<FinetuneJobSpec>? change = null, string name = "job")
     {

@@ -3,6 +3,7 @@ using AiFabric.Crds.Abstractions;
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Crds.Pipelines;
 using AiFabric.Operator.Validation;
 using k8s.Models;
 using Xunit;
@@ -61,12 +62,33 @@ public sealed class ValidationTests
         ("spec.hyperparameters.maxGradientNorm", job => job.Spec.Hyperparameters = new() { MaxGradientNorm = "0.0" }),
     ];
 
+    private static readonly (string Field, Action<Pipeline> Break)[] BrokenPipelines =
+    [
+        ("metadata.name", pipeline => pipeline.Metadata.Name = "9lives"),
+        ("spec.stages.name", pipeline => Add(pipeline, new StageSpec { Name = new string('a', 60), FunctionRef = new FunctionSpec { Image = "f" } })),
+        ("spec.stages.name", pipeline => pipeline.Spec.Stages.Add(new StageSpec { Name = "request", ModelRef = new ModelStageSpec { Name = "demo" } })),
+        ("spec.stages", pipeline => Add(pipeline, new StageSpec { Name = "nothing" })),
+        ("spec.stages.prompt", pipeline => Add(pipeline, new StageSpec { Name = "f", FunctionRef = new FunctionSpec { Image = "f" }, Prompt = "Hello" })),
+        ("spec.stages.aggregation", pipeline => Add(pipeline, new StageSpec { Name = "m", ModelRef = new ModelStageSpec { Name = "demo" }, Aggregation = new AggregationSpec() })),
+        ("spec.stages.split", pipeline => Add(pipeline, new StageSpec { Name = "s", Split = new SplitSpec { By = CutBy.Sentence, Delimiter = ";" } })),
+        ("spec.stages.join", pipeline => Add(pipeline, new StageSpec { Name = "j", Join = new JoinSpec { Count = 2 }, Inputs = [new InputSpec { From = "request", Emit = EmitBy.Sentence }] })),
+        ("spec.stages.filter", pipeline => Add(pipeline, new StageSpec { Name = "f", Filter = new FilterSpec() })),
+        ("spec.stages.inputs.delimiter", pipeline =>
+            Add(pipeline, new StageSpec { Name = "m", ModelRef = new ModelStageSpec { Name = "demo" }, Inputs = [new InputSpec { From = "request", Delimiter = ";" }] })),
+        ("spec.stages.inputs.join", pipeline => Add(pipeline, new StageSpec
+        {
+            Name = "m", ModelRef = new ModelStageSpec { Name = "demo" }, Inputs = [new InputSpec { From = "request", Emit = EmitBy.Sentence, Join = JoinPolicy.Count }],
+        })),
+        ("spec", pipeline => pipeline.Spec.Output.From = "nobody"),
+    ];
+
     [Fact]
     public void Every_broken_field_is_named_and_nothing_else()
     {
         Check(ModelRules.All, BrokenModels, () => Make.Model());
         Check(AdapterRules.All, BrokenAdapters, () => Make.Adapter());
         Check(FinetuneRules.All, BrokenJobs, () => Make.Job());
+        Check(PipelineRules.All, BrokenPipelines, () => Make.Pipeline(new StageSpec { Name = "answer", ModelRef = new ModelStageSpec { Name = "demo" } }));
     }
 
     [Fact]
@@ -89,7 +111,7 @@ public sealed class ValidationTests
     {
         string[] mirrored =
         [
-            .. Messages(ModelRules.All), .. Messages(AdapterRules.All), .. Messages(FinetuneRules.All),
+            .. Messages(ModelRules.All), .. Messages(AdapterRules.All), .. Messages(FinetuneRules.All), .. Messages(PipelineRules.All),
         ];
         Type[] types = typeof(CoServedModel).Assembly.GetTypes();
         IEnumerable<string> declared = types.SelectMany(type => type.GetCustomAttributes<ValidationRuleAttribute>())
@@ -130,6 +152,8 @@ public sealed class ValidationTests
         (job.Spec.Suspend, job.Spec.BackoffLimit, job.Spec.Checkpoint) = (true, 1, new() { IntervalSteps = 3 });
         Assert.Empty(AcceptedSpec.Changes(FinetuneRules.All, job));
     }
+
+    private static void Add(Pipeline pipeline, StageSpec stage) => pipeline.Spec.Stages.Add(stage);
 
     private static void Note<T>(RuleSet<T> rules, T entity)
         where T : k8s.IKubernetesObject<V1ObjectMeta> =>

@@ -1,0 +1,183 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using AiFabric.Crds.Pipelines;
+using AiFabric.Gateway.Demand;
+using AiFabric.Gateway.Holding;
+using AiFabric.Gateway.Http;
+using AiFabric.Gateway.Routing;
+using AiFabric.Protocol;
+using AiFabric.Protocol.OpenAI;
+using AiFabric.Protocol.Sse;
+using Microsoft.Extensions.Options;
+
+namespace AiFabric.Gateway.Pipelines.Execution;
+
+/// <summary>Asks a model for a stage, and reads its tokens as they come: no faster than its caller takes them.</summary>
+public sealed class ModelCaller(HttpClient http, RouteKeeper routes, WaitingRoom waiting, DemandBook demand, IOptions<GatewayOptions> options)
+{
+    private uint _turn;
+
+    /// <summary>The answer's pieces, from one worker. A caller that asks again after a failure names those that failed.</summary>
+    /// <param name="space">The pipeline's namespace.</param>
+    /// <param name="stage">A stage with <c>modelRef</c>.</param>
+    /// <param name="inputs">Its inputs' texts.</param>
+    /// <param name="context">Whose run it is.</param>
+    /// <param name="tried">Uids of the workers that failed; the one that is asked now is added.</param>
+    /// <param name="cancellationToken">Ends the request, which frees its slot in the worker.</param>
+    /// <exception cref="CallException">No worker, or it refused or was lost.</exception>
+    public async IAsyncEnumerable<string> AskAsync(
+        string space, StageSpec stage, IReadOnlyList<string> inputs, RunContext context, HashSet<string> tried, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        ModelStageSpec model = stage.ModelRef!; // As the caller promises.
+        var key = new ModelKey(space, model.Name);
+        using IDisposable counted = demand.Count(key);
+        WorkerEndpoint worker = await PickAsync(key, model.Adapter, tried, cancellationToken);
+        tried.Add(worker.Pod.Uid);
+        string served = model.Adapter is null ? worker.Pod.ServedName : $"{worker.Pod.ServedName}:{model.Adapter}";
+        worker.InFlight.Begin();
+        try
+        {
+            using HttpResponseMessage answer = await SendAsync(worker, Body(stage, served, inputs), context, cancellationToken);
+            await using Stream stream = await answer.Content.ReadAsStreamAsync(cancellationToken);
+            await foreach (string piece in ReadAsync(stream, context, cancellationToken))
+                yield return piece;
+        }
+        finally
+        {
+            worker.InFlight.End();
+        }
+    }
+
+    private async Task<WorkerEndpoint> PickAsync(ModelKey key, string? adapter, HashSet<string> tried, CancellationToken cancellationToken)
+    {
+        if (!routes.Table.Models.Contains(key))
+            throw new CallException($"the model '{key.Name}' does not exist", mayRetry: false);
+        string name = $"{key.Namespace}/{routes.Table.ServedName(key)}{(adapter is null ? "" : ":" + adapter)}";
+        (RouteChoice? choice, OpenAIError? refusal) = await waiting.AdmitAsync(ModelName.Parse(name), 0, cancellationToken);
+        return choice switch
+        {
+            RouteChoice.To to => RoutingTable.Pick(to.Workers, tried, Interlocked.Increment(ref _turn))
+                ?? throw new CallException($"every replica of the model '{key.Name}' failed", mayRetry: false),
+            RouteChoice.Stopped => throw new CallException($"the model '{key.Name}' is switched off", mayRetry: false),
+            RouteChoice.UnknownAdapter => throw new CallException($"the model '{key.Name}' has no adapter '{adapter}'", mayRetry: false),
+            _ => throw new CallException(refusal?.Message ?? $"the model '{key.Name}' cannot be reached", mayRetry: false),
+        };
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(WorkerEndpoint worker, byte[] body, RunContext context, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(worker.Pod.Address, "/v1/chat/completions"))
+        {
+            Content = new ByteArrayContent(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
+        };
+        if (context.Tenant is { } tenant)
+            request.Headers.Add(WorkerHeaders.Tenant, tenant);
+        HttpResponseMessage answer;
+        try
+        {
+            answer = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        }
+        catch (HttpRequestException e)
+        {
+            routes.Wake();
+            throw new CallException($"the worker {worker.Pod.Name} cannot be reached", mayRetry: true, e);
+        }
+        if (answer.IsSuccessStatusCode)
+            return answer;
+        using (answer)
+        {
+            string text = await answer.Content.ReadAsStringAsync(cancellationToken);
+            throw new CallException($"the model refused ({(int)answer.StatusCode}): {MessageOf(text)}", answer.StatusCode >= HttpStatusCode.InternalServerError || answer.StatusCode == HttpStatusCode.TooManyRequests);
+        }
+    }
+
+    private async IAsyncEnumerable<string> ReadAsync(Stream stream, RunContext context, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var idle = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        await using IAsyncEnumerator<string> events = SseReader.ReadAsync(stream, idle.Token).GetAsyncEnumerator(idle.Token);
+        while (true)
+        {
+            // While its caller has no room nothing is read, and the worker may be silent.
+            idle.CancelAfter(TimeSpan.FromSeconds(options.Value.IdleTimeoutSeconds));
+            string? data = await NextAsync(events, cancellationToken);
+            idle.CancelAfter(Timeout.InfiniteTimeSpan);
+            if (data is null)
+                throw new CallException("the worker was lost in the middle of its answer", mayRetry: true);
+            if (data == SseFrame.Done)
+                yield break;
+            ChatCompletionChunk chunk = Parse(data);
+            context.Count(chunk.Usage);
+            if (chunk.Choices.Count > 0 && chunk.Choices[0].Delta.Content is { Length: > 0 } text)
+                yield return text;
+        }
+    }
+
+    private async Task<string?> NextAsync(IAsyncEnumerator<string> events, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await events.MoveNextAsync() ? events.Current : null;
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException or InvalidDataException
+            || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            routes.Wake();
+            return null;
+        }
+    }
+
+    private static ChatCompletionChunk Parse(string data)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(data, OpenAIJson.Default.ChatCompletionChunk)!; // Never the JSON null.
+        }
+        catch (JsonException e)
+        {
+            throw new CallException($"the worker sent an error: {MessageOf(data)}", mayRetry: true, e);
+        }
+    }
+
+    private static string MessageOf(string json)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(json, OpenAIJson.Default.ErrorResponse)?.Error.Message ?? "";
+        }
+        catch (JsonException)
+        {
+            return json.Length > 200 ? json[..200] : json;
+        }
+    }
+
+    private static byte[] Body(StageSpec stage, string served, IReadOnlyList<string> inputs)
+    {
+        IReadOnlyList<InputSpec> names = PipelineShape.InputsOf(stage);
+        string prompt = stage.Prompt is null
+            ? inputs[0]
+            : PipelineShape.Placeholder().Replace(stage.Prompt, match => inputs[names.Index().First(name => name.Item.From == match.Groups[1].Value).Index]);
+        GenerationParameters? set = stage.Parameters;
+        ChatMessage[] messages = stage.System is { } system ? [Message("system", system), Message("user", prompt)] : [Message("user", prompt)];
+        return JsonSerializer.SerializeToUtf8Bytes(
+            new ChatCompletionRequest
+            {
+                Model = served,
+                Messages = messages,
+                Stream = true,
+                StreamOptions = new StreamOptions { IncludeUsage = true },
+                MaxTokens = set?.MaxTokens,
+                Temperature = Number(set?.Temperature),
+                TopP = Number(set?.TopP),
+                Seed = set?.Seed,
+                Stop = set?.Stop is { } stop ? JsonSerializer.SerializeToElement(stop) : null,
+            },
+            OpenAIJson.Default.ChatCompletionRequest);
+    }
+
+    private static ChatMessage Message(string role, string text) => new() { Role = role, Content = JsonSerializer.SerializeToElement(text) };
+
+    private static double? Number(string? text) => text is null ? null : double.Parse(text, CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,27 @@
+using AiFabric.Protocol.OpenAI;
+
+namespace AiFabric.Gateway.Pipelines.Execution;
+
+/// <summary>What is the same for all calls of a client's request, nested pipelines included.</summary>
+/// <param name="id">Names the run to functions and in traces.</param>
+/// <param name="tenant">Whose request it is; null without API keys.</param>
+public sealed class RunContext(string id, string? tenant)
+{
+    private int _promptTokens;
+    private int _completionTokens;
+
+    public string Id { get; } = id;
+
+    public string? Tenant { get; } = tenant;
+
+    /// <summary>Tokens of all models together.</summary>
+    public Usage Usage => new() { PromptTokens = _promptTokens, CompletionTokens = _completionTokens, TotalTokens = _promptTokens + _completionTokens };
+
+    public void Count(Usage? usage)
+    {
+        if (usage is null)
+            return;
+        Interlocked.Add(ref _promptTokens, usage.PromptTokens);
+        Interlocked.Add(ref _completionTokens, usage.CompletionTokens);
+    }
+}

@@ -1,0 +1,37 @@
+using AiFabric.Crds.Pipelines;
+using AiFabric.Gateway.Demand;
+using AiFabric.Gateway.Holding;
+using AiFabric.Gateway.Pipelines.Execution;
+using AiFabric.Gateway.Routing;
+using AiFabric.Kube;
+using k8s.Models;
+using Microsoft.Extensions.Options;
+
+namespace AiFabric.Gateway.Pipelines;
+
+/// <summary>Registers pipelines.</summary>
+internal static class PipelineRegistration
+{
+    public static void AddPipelines(this IServiceCollection services, GatewayOptions options)
+    {
+        services.AddInformer<Pipeline>(options.Namespace);
+        services.AddSingleton<PipelineCatalog>().AddSingleton<PipelineRunner>().AddSingleton<PipelineEndpoint>();
+        services.AddSingleton(s => new FunctionReplicas(s.GetRequiredService<IStore<V1Pod>>()));
+        services.AddSingleton(_ => new FunctionCaller(Http()));
+        services.AddSingleton(s => new ModelCaller(
+            Http(), s.GetRequiredService<RouteKeeper>(), s.GetRequiredService<WaitingRoom>(), s.GetRequiredService<DemandBook>(),
+            s.GetRequiredService<IOptions<GatewayOptions>>()));
+    }
+
+    /// <summary>Each call bounds itself. A response that is let go closes its connection at once, by which the other side learns of it.</summary>
+    private static HttpClient Http() => new(new SocketsHttpHandler
+    {
+        UseProxy = false,
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        ConnectTimeout = TimeSpan.FromSeconds(5),
+        PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
+        ResponseDrainTimeout = TimeSpan.Zero,
+    })
+    { Timeout = Timeout.InfiniteTimeSpan };
+}
