@@ -159,7 +159,7 @@ internal sealed class EngineLoop
         delivery.Admitted(batch);
         Deliver();
         if (!batch.IsEmpty)
-            Run(batch, batch.TrainingForwardTokens > 0 || batch.TrainingBackwardTokens > 0 ? training : null);
+            Run(batch, batch.HasTraining ? training : null);
         Publish();
         return !batch.IsEmpty || scheduler.HasSequences;
     }

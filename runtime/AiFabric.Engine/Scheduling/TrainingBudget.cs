@@ -31,7 +31,7 @@ public sealed class TrainingBudget(SchedulerOptions options, LatencyModel latenc
         if (demand.Phase == TrainingPhase.Forward)
             batch.TrainingForwardTokens = Math.Max(most, 0);
         else
-            batch.TrainingBackwardTokens = Math.Max(most, 0);
+            batch.Backward = new BackwardSlice(Math.Max(most, 0), demand.LayersLeft, demand.OpenTokens == 0);
     }
 
     private int Beside(Batch batch, TrainingDemand demand, int most)

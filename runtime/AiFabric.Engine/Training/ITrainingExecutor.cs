@@ -18,7 +18,15 @@ public enum TrainingPhase
 /// <summary>Work on offer to the scheduler.</summary>
 /// <param name="Phase">Kind of work.</param>
 /// <param name="TokensLeft">Tokens left in this phase of the running sequence: the largest useful window.</param>
-public readonly record struct TrainingDemand(TrainingPhase Phase, int TokensLeft);
+/// <param name="LayersLeft">Backward: layers left of the window under way, or those of a whole one.</param>
+/// <param name="OpenTokens">Backward: tokens of the window under way, with which the next slice goes on; 0 when it begins one.</param>
+public readonly record struct TrainingDemand(TrainingPhase Phase, int TokensLeft, int LayersLeft = 1, int OpenTokens = 0);
+
+/// <summary>Backward of some layers over one window.</summary>
+/// <param name="Tokens">Tokens of the window; 0 for nothing.</param>
+/// <param name="Layers">Layers at most, from the last one down.</param>
+/// <param name="Begins">Whether the slice begins the window: the loss, with the head's product, comes before its layers, of which there may be none then.</param>
+public readonly record struct BackwardSlice(int Tokens, int Layers, bool Begins);
 
 /// <summary>
 /// Token-level finetuning inside the serving loop (FlexLLM, arXiv 2402.18789): forward windows ride in the inference batch,
@@ -49,11 +57,12 @@ public interface ITrainingExecutor : IDisposable
     void EndWindow(TrainingWindow window, Tensor finalHidden);
 
     /// <summary>
-    /// One slice of backward: all layers of one window of at most <paramref name="maxTokens"/> tokens, last window first; after a
+    /// One slice of backward. Windows run last to first; within a window layers run last to first, and a slice may stop between two of them. After a
     /// batch's last slice also the optimizer step.
     /// </summary>
+    /// <returns>Tokens whose backward is complete with this slice: the window's, or 0 while layers are left.</returns>
     /// <exception cref="InvalidOperationException">The phase is not <see cref="TrainingPhase.Backward"/>.</exception>
-    void BackwardSlice(int maxTokens);
+    int RunBackward(BackwardSlice slice);
 }
 
 /// <summary>Consecutive tokens of one training or held-out sequence on their way through the shared forward pass.</summary>

@@ -105,16 +105,26 @@ internal sealed class TrainingRun : IDisposable
             memory.ClearGradients();
     }
 
-    /// <summary>One window of backward; after the batch's last also the optimizer step.</summary>
-    /// <returns>Tokens that went backward.</returns>
+    /// <summary>Layers left of the window whose backward is under way, or those of a whole one; and its tokens, 0 when none is under way.</summary>
+    public (int Layers, int Tokens) OpenBackward =>
+        backward.LayersLeft > 0 ? (backward.LayersLeft, backward.Window.Count) : (weights.Config.Layers, 0);
+
+    /// <summary>One slice of backward; after the batch's last also the optimizer step.</summary>
+    /// <returns>Tokens that went backward through all layers.</returns>
     /// <exception cref="TrainingException">LossNotFinite; the adapter keeps its values.</exception>
-    public int BackwardSlice(int maxTokens)
+    public int RunBackward(BackwardSlice slice)
     {
         if (Cursor.Activity != TrainingActivity.Backward)
             throw new InvalidOperationException($"No backward slice is due in {Cursor.Activity}.");
-        WindowSpan span = Cursor.Next(maxTokens);
-        long learned = Cursor.Batch.Sum(index => (long)corpus.Train[index].LossTokens);
-        lossSum += backward.Run(Sample, span, 1.0 / learned);
+        if (backward.LayersLeft == 0)
+        {
+            long learned = Cursor.Batch.Sum(index => (long)corpus.Train[index].LossTokens);
+            lossSum += backward.Begin(Sample, Cursor.Next(slice.Tokens), 1.0 / learned);
+        }
+
+        if (!backward.Continue(slice.Layers))
+            return 0;
+        WindowSpan span = backward.Window;
         Tokens += span.Count;
         bool lastOfBatch = span.Start == 0 && Cursor.Sample == Cursor.Batch[^1];
         if (lastOfBatch)
@@ -155,6 +165,7 @@ internal sealed class TrainingRun : IDisposable
 
     public void Dispose()
     {
+        backward.Dispose();
         optimizer.Dispose();
         adapter.Dispose();
         memory.Dispose();

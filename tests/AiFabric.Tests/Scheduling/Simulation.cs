@@ -94,9 +94,9 @@ internal sealed class Simulation
             }
         }
         outcome.TrainingForwardTokens = batch.TrainingForwardTokens;
-        outcome.TrainingBackwardTokens = batch.TrainingBackwardTokens;
+        outcome.TrainingBackwardTokens = batch.Backward.Tokens;
         outcome.ForwardTime = TimeSpan.FromMilliseconds(Milliseconds(batch));
-        outcome.BackwardTime = TimeSpan.FromMilliseconds(batch.TrainingBackwardTokens);
+        outcome.BackwardTime = TimeSpan.FromMilliseconds(batch.Backward.Tokens);
         Scheduler.Commit(batch, outcome);
     }
 

@@ -21,7 +21,7 @@ public sealed class TrainingBudgetTests
 
         var batch = simulation.Plan();
 
-        Assert.Equal((forward, backward), (batch.TrainingForwardTokens, batch.TrainingBackwardTokens));
+        Assert.Equal((forward, backward), (batch.TrainingForwardTokens, batch.Backward.Tokens));
     }
 
     [Theory]
@@ -57,7 +57,7 @@ public sealed class TrainingBudgetTests
 
         var batch = simulation.Plan();
 
-        Assert.Equal(TrainingBudget.SmallestUseful, batch.TrainingForwardTokens + batch.TrainingBackwardTokens);
+        Assert.Equal(TrainingBudget.SmallestUseful, batch.TrainingForwardTokens + batch.Backward.Tokens);
     }
 
     [Theory]
@@ -93,7 +93,7 @@ public sealed class TrainingBudgetTests
         for (int i = 0; i < 20; i++)
             simulation.Step(); // Backward takes one millisecond a token.
 
-        Assert.InRange(simulation.Plan().TrainingBackwardTokens, 30, 40);
+        Assert.InRange(simulation.Plan().Backward.Tokens, 30, 40);
     }
 
     // One sequence that decodes; an iteration takes 10 ms and 0.1 ms per finetuning token.

@@ -7,33 +7,66 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Training.Gradients;
 
 /// <summary>
-/// Backward of one window through all layers, one layer recomputed at a time. Windows run last to first: what a window's keys and
-/// values did to later positions is then complete when the window's turn comes, because attention is causal. The sums over all windows
-/// equal the gradients of the whole sequence.
+/// Backward of one window after the other, one layer recomputed at a time; between two layers it may wait. Windows run last to first: what a window's
+/// keys and values did to later positions is then complete when the window's turn comes, because attention is causal. The sums over all
+/// windows equal the gradients of the whole sequence.
 /// </summary>
-internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, SequenceMemory memory, TrainableAdapter adapter)
+internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, SequenceMemory memory, TrainableAdapter adapter) : IDisposable
 {
-    /// <summary>Adds a window's part to the adapter's gradients.</summary>
+    private Tensor? gradient; // [n, hidden]: the loss by the output of the next layer; null between two windows
+
+    /// <summary>The window under way, or the last one.</summary>
+    public WindowSpan Window { get; private set; }
+
+    /// <summary>Layers that the window under way still needs; 0 between two windows.</summary>
+    public int LayersLeft { get; private set; }
+
+    /// <summary>Begins a window: its loss and the gradient by the last layer's output.</summary>
     /// <param name="sample">The sequence, whose forward windows are all in memory.</param>
     /// <param name="window">The last window that had no backward yet.</param>
     /// <param name="lossScale">Factor on the loss: 1 / learned tokens of the batch.</param>
     /// <returns>The window's loss, scaled.</returns>
-    public double Run(TrainingSample sample, WindowSpan window, double lossScale)
+    public double Begin(TrainingSample sample, WindowSpan window, double lossScale)
     {
         // The engine's thread runs without gradients; both switches are the thread's own.
         using var _ = enable_grad();
         using var scope = NewDisposeScope();
-        var masks = LayerMasks.Causal(weights, window.Start, window.Count);
-        var angles = rotary.Range(window.Start, window.Count);
-        (Tensor gradient, double loss) = LossGradient(sample, window, lossScale);
-        for (int layer = weights.Config.Layers - 1; layer >= 0; layer--)
+        (Tensor found, double loss) = LossGradient(sample, window, lossScale);
+        gradient?.Dispose();
+        gradient = found.DetachFromDisposeScope();
+        (Window, LayersLeft) = (window, weights.Config.Layers);
+        return loss;
+    }
+
+    /// <summary>Adds the part of the window's next layers to the adapter's gradients.</summary>
+    /// <param name="layers">Layers at most.</param>
+    /// <returns>Whether the window is done.</returns>
+    /// <exception cref="InvalidOperationException">No window is under way.</exception>
+    public bool Continue(int layers)
+    {
+        using var _ = enable_grad();
+        using var scope = NewDisposeScope();
+        var masks = LayerMasks.Causal(weights, Window.Start, Window.Count);
+        var angles = rotary.Range(Window.Start, Window.Count);
+        for (int end = Math.Max(0, LayersLeft - layers); LayersLeft > end;)
         {
-            Tensor below = LayerGradients(layer, window, gradient, angles[layer], masks[layer]);
-            gradient.Dispose();
-            gradient = below;
+            int layer = LayersLeft - 1;
+            Tensor above = gradient ?? throw new InvalidOperationException("No window is under way.");
+            gradient = LayerGradients(layer, Window, above, angles[layer], masks[layer]).DetachFromDisposeScope();
+            above.Dispose();
+            LayersLeft = layer;
         }
 
-        return loss;
+        if (LayersLeft > 0)
+            return false;
+        Dispose();
+        return true;
+    }
+
+    public void Dispose()
+    {
+        gradient?.Dispose();
+        gradient = null;
     }
 
     /// <summary>Gradient of the loss by the last layer's output, [n, hidden].</summary>
