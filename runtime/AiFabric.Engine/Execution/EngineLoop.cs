@@ -22,6 +22,7 @@ internal sealed class EngineLoop
     private readonly ModelRunner runner;
     private readonly Delivery delivery;
     private readonly EngineMetrics metrics;
+    private readonly TimeProvider time;
     private readonly ILogger logger;
     private readonly int threads;
     private readonly QueueRoom room;
@@ -34,9 +35,9 @@ internal sealed class EngineLoop
     private long waitingTokens;
     private int freeBlocks;
 
-    public EngineLoop(EngineOptions options, SchedulerOptions bounds, BlockPool pool, ModelRunner runner, Delivery delivery, EngineMetrics metrics, ILogger logger)
+    public EngineLoop(EngineOptions options, SchedulerOptions bounds, BlockPool pool, ModelRunner runner, Delivery delivery, EngineMetrics metrics, TimeProvider time, ILogger logger)
     {
-        (this.pool, this.runner, this.delivery, this.metrics, this.logger) = (pool, runner, delivery, metrics, logger);
+        (this.pool, this.runner, this.delivery, this.metrics, this.time, this.logger) = (pool, runner, delivery, metrics, time, logger);
         scheduler = new Scheduler(bounds, pool);
         submissions = Channel.CreateBounded<RequestStream>(new BoundedChannelOptions(options.MaxQueuedRequests) { SingleReader = true });
         threads = options.Threads;
@@ -153,7 +154,7 @@ internal sealed class EngineLoop
             Publish();
             return false;
         }
-        var batch = scheduler.Next(demand);
+        var batch = scheduler.Next(demand, time.GetElapsedTime(0));
         foreach (var sequence in batch.Newcomers)
             room.Leave(sequence.Request.Tenant);
         delivery.Admitted(batch);
@@ -181,6 +182,8 @@ internal sealed class EngineLoop
         if (suspect is { } guilty)
             Evict(guilty.Session, guilty.Failure);
         scheduler.Commit(batch, outcome);
+        if (training is not null)
+            Training.Charge(training, batch.TrainingWork);
         delivery.Tokens(batch, outcome);
         Count(batch, outcome);
         Deliver();

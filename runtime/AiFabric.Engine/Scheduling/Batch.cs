@@ -37,6 +37,15 @@ public sealed class Batch(int sequences = 0)
     /// <summary>Finetuning tokens that may ride in the forward pass.</summary>
     public int TrainingForwardTokens { get; internal set; }
 
+    /// <summary>Pairs of a query and a key that the inference rows attend to.</summary>
+    public double Pairs { get; internal set; }
+
+    /// <summary>The finetuning work in tokens of a forward pass, by which jobs share.</summary>
+    public double TrainingWork { get; internal set; }
+
+    /// <summary>Where in its sequence the finetuning work is: <see cref="TrainingDemand.Position"/>.</summary>
+    public int TrainingPosition { get; internal set; }
+
     /// <summary>The slice of backward that may follow the forward pass.</summary>
     public BackwardSlice Backward { get; internal set; }
 
@@ -69,7 +78,7 @@ public sealed class Batch(int sequences = 0)
         PromptChunks.Clear();
         Newcomers.Clear();
         DraftRows = DraftTokens = PromptTokens = TrainingForwardTokens = Preempted = PrefixHitTokens = PrefixQueryTokens = 0;
-        Backward = default;
+        (Pairs, TrainingWork, TrainingPosition, Backward) = (0, 0, 0, default);
     }
 }
 

@@ -18,15 +18,29 @@ public enum TrainingPhase
 /// <summary>Work on offer to the scheduler.</summary>
 /// <param name="Phase">Kind of work.</param>
 /// <param name="TokensLeft">Tokens left in this phase of the running sequence: the largest useful window.</param>
-/// <param name="LayersLeft">Backward: layers left of the window under way, or those of a whole one.</param>
-/// <param name="OpenTokens">Backward: tokens of the window under way, with which the next slice goes on; 0 when it begins one.</param>
-public readonly record struct TrainingDemand(TrainingPhase Phase, int TokensLeft, int LayersLeft = 1, int OpenTokens = 0);
+public readonly record struct TrainingDemand(TrainingPhase Phase, int TokensLeft)
+{
+    /// <summary>Tokens of the sequence before the next window; in backward those before its end.</summary>
+    public int Position { get; init; }
 
-/// <summary>Backward of some layers over one window.</summary>
+    /// <summary>Layers that backward of a window passes.</summary>
+    public int Layers { get; init; } = 1;
+
+    /// <summary>Tokens of the window whose backward is under way, with which the next slice goes on; 0 when the next slice begins one.</summary>
+    public int OpenTokens { get; init; }
+
+    /// <summary>Tokens of the window under way whose loss is still due.</summary>
+    public int LossLeft { get; init; }
+
+    /// <summary>Layers that the window under way still needs.</summary>
+    public int LayersLeft { get; init; }
+}
+
+/// <summary>A part of backward of one window: first the loss of its tokens, then layers from the last one down.</summary>
 /// <param name="Tokens">Tokens of the window; 0 for nothing.</param>
-/// <param name="Layers">Layers at most, from the last one down.</param>
-/// <param name="Begins">Whether the slice begins the window: the loss, with the head's product, comes before its layers, of which there may be none then.</param>
-public readonly record struct BackwardSlice(int Tokens, int Layers, bool Begins);
+/// <param name="LossTokens">Tokens at most whose loss, and its gradient, is computed.</param>
+/// <param name="Layers">Layers at most. None before the loss of all tokens is computed.</param>
+public readonly record struct BackwardSlice(int Tokens, int LossTokens, int Layers);
 
 /// <summary>
 /// Token-level finetuning inside the serving loop (FlexLLM, arXiv 2402.18789): forward windows ride in the inference batch,
@@ -57,10 +71,10 @@ public interface ITrainingExecutor : IDisposable
     void EndWindow(TrainingWindow window, Tensor finalHidden);
 
     /// <summary>
-    /// One slice of backward. Windows run last to first; within a window layers run last to first, and a slice may stop between two of them. After a
-    /// batch's last slice also the optimizer step.
+    /// One slice of backward: goes on with the window under way, or begins the next one, last window first. After a batch's last slice also the
+    /// optimizer step.
     /// </summary>
-    /// <returns>Tokens whose backward is complete with this slice: the window's, or 0 while layers are left.</returns>
+    /// <returns>Tokens whose backward is complete with this slice: the window's, or 0 while something of it is left.</returns>
     /// <exception cref="InvalidOperationException">The phase is not <see cref="TrainingPhase.Backward"/>.</exception>
     int RunBackward(BackwardSlice slice);
 }

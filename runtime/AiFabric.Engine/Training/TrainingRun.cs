@@ -105,9 +105,17 @@ internal sealed class TrainingRun : IDisposable
             memory.ClearGradients();
     }
 
-    /// <summary>Layers left of the window whose backward is under way, or those of a whole one; and its tokens, 0 when none is under way.</summary>
-    public (int Layers, int Tokens) OpenBackward =>
-        backward.LayersLeft > 0 ? (backward.LayersLeft, backward.Window.Count) : (weights.Config.Layers, 0);
+    /// <summary>The work that comes next. Only while the cursor is in a phase of windows.</summary>
+    public TrainingDemand Demand => Cursor.Activity == TrainingActivity.Backward
+        ? new TrainingDemand(TrainingPhase.Backward, Cursor.TokensLeft)
+        {
+            Position = Cursor.TokensLeft,
+            Layers = weights.Config.Layers,
+            OpenTokens = backward.LayersLeft > 0 ? backward.Window.Count : 0,
+            LossLeft = backward.LossLeft,
+            LayersLeft = backward.LayersLeft,
+        }
+        : new TrainingDemand(TrainingPhase.Forward, Cursor.TokensLeft) { Position = Cursor.Next(1).Start };
 
     /// <summary>One slice of backward; after the batch's last also the optimizer step.</summary>
     /// <returns>Tokens that went backward through all layers.</returns>
@@ -119,10 +127,11 @@ internal sealed class TrainingRun : IDisposable
         if (backward.LayersLeft == 0)
         {
             long learned = Cursor.Batch.Sum(index => (long)corpus.Train[index].LossTokens);
-            lossSum += backward.Begin(Sample, Cursor.Next(slice.Tokens), 1.0 / learned);
+            backward.Begin(Sample, Cursor.Next(slice.Tokens), 1.0 / learned);
         }
 
-        if (!backward.Continue(slice.Layers))
+        lossSum += backward.Continue(slice.LossTokens, slice.Layers);
+        if (backward.LayersLeft > 0)
             return 0;
         WindowSpan span = backward.Window;
         Tokens += span.Count;

@@ -156,9 +156,7 @@ public sealed class TrainingSession : ITrainingExecutor
             return Pause();
         if (snapshot.State != TrainingState.Running)
             Enter(TrainingState.Running);
-        TrainingPhase phase = run.Cursor.Activity == TrainingActivity.Backward ? TrainingPhase.Backward : TrainingPhase.Forward;
-        (int layers, int open) = run.OpenBackward;
-        return new TrainingDemand(phase, run.Cursor.TokensLeft, layers, open);
+        return run.Demand;
     }
 
     private void Accept(Outcome outcome)

@@ -45,7 +45,7 @@ internal sealed class SessionHarness : IDisposable
                         Session.EndWindow(window, hidden);
                     break;
                 case TrainingPhase.Backward:
-                    Session.RunBackward(new BackwardSlice(backwardTokens, backwardLayers, demand.OpenTokens == 0));
+                    Session.RunBackward(new BackwardSlice(backwardTokens, backwardTokens, backwardLayers));
                     break;
                 default:
                     wake.Wait(TimeSpan.FromMilliseconds(100));

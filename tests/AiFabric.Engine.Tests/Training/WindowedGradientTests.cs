@@ -118,9 +118,9 @@ public sealed class WindowedGradientTests(ITestOutputHelper output)
             for (int end = sample.Count; end > 0; end -= backward)
             {
                 int start = Math.Max(0, end - backward);
-                loss += pass.Begin(sample, new WindowSpan(start, end - start), scale);
-                while (!pass.Continue(cuts.NextInt(weights.Config.Layers + 1))) // slices that end anywhere, even before the first layer
-                    continue;
+                pass.Begin(sample, new WindowSpan(start, end - start), scale);
+                while (pass.LayersLeft > 0) // Slices end anywhere.
+                    loss += pass.Continue(1 + cuts.NextInt(end - start), cuts.NextInt(weights.Config.Layers + 1));
             }
         }
 

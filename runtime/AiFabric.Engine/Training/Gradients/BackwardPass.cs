@@ -14,53 +14,45 @@ namespace AiFabric.Engine.Training.Gradients;
 internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, SequenceMemory memory, TrainableAdapter adapter) : IDisposable
 {
     private Tensor? gradient; // [n, hidden]: the loss by the output of the next layer; null between two windows
+    private TrainingSample? sample;
+    private double scale;
 
     /// <summary>The window under way, or the last one.</summary>
     public WindowSpan Window { get; private set; }
 
+    /// <summary>Tokens of the window under way whose loss is still due.</summary>
+    public int LossLeft { get; private set; }
+
     /// <summary>Layers that the window under way still needs; 0 between two windows.</summary>
     public int LayersLeft { get; private set; }
 
-    /// <summary>Begins a window: its loss and the gradient by the last layer's output.</summary>
-    /// <param name="sample">The sequence, whose forward windows are all in memory.</param>
+    /// <summary>Begins a window.</summary>
+    /// <param name="sequence">The sequence, whose forward windows are all in memory.</param>
     /// <param name="window">The last window that had no backward yet.</param>
     /// <param name="lossScale">Factor on the loss: 1 / learned tokens of the batch.</param>
-    /// <returns>The window's loss, scaled.</returns>
-    public double Begin(TrainingSample sample, WindowSpan window, double lossScale)
+    public void Begin(TrainingSample sequence, WindowSpan window, double lossScale)
+    {
+        using var _ = no_grad();
+        using var scope = NewDisposeScope();
+        gradient?.Dispose();
+        gradient = zeros_like(memory.Input(weights.Config.Layers, window.Start, window.Count)).DetachFromDisposeScope();
+        (sample, scale, Window, LossLeft, LayersLeft) = (sequence, lossScale, window, window.Count, weights.Config.Layers);
+    }
+
+    /// <summary>Goes on with the window under way.</summary>
+    /// <param name="lossTokens">Tokens at most whose loss is computed: the head's product is as large as several layers'.</param>
+    /// <param name="layers">Layers at most whose part is added to the adapter's gradients, when all losses are there.</param>
+    /// <returns>The loss of those tokens, scaled. The window is done when <see cref="LayersLeft"/> is 0.</returns>
+    /// <exception cref="InvalidOperationException">No window is under way.</exception>
+    public double Continue(int lossTokens, int layers)
     {
         // The engine's thread runs without gradients; both switches are the thread's own.
         using var _ = enable_grad();
         using var scope = NewDisposeScope();
-        (Tensor found, double loss) = LossGradient(sample, window, lossScale);
-        gradient?.Dispose();
-        gradient = found.DetachFromDisposeScope();
-        (Window, LayersLeft) = (window, weights.Config.Layers);
+        double loss = Loss(Math.Min(lossTokens, LossLeft));
+        if (LossLeft == 0)
+            Descend(Math.Min(layers, LayersLeft));
         return loss;
-    }
-
-    /// <summary>Adds the part of the window's next layers to the adapter's gradients.</summary>
-    /// <param name="layers">Layers at most.</param>
-    /// <returns>Whether the window is done.</returns>
-    /// <exception cref="InvalidOperationException">No window is under way.</exception>
-    public bool Continue(int layers)
-    {
-        using var _ = enable_grad();
-        using var scope = NewDisposeScope();
-        var masks = LayerMasks.Causal(weights, Window.Start, Window.Count);
-        var angles = rotary.Range(Window.Start, Window.Count);
-        for (int end = Math.Max(0, LayersLeft - layers); LayersLeft > end;)
-        {
-            int layer = LayersLeft - 1;
-            Tensor above = gradient ?? throw new InvalidOperationException("No window is under way.");
-            gradient = LayerGradients(layer, Window, above, angles[layer], masks[layer]).DetachFromDisposeScope();
-            above.Dispose();
-            LayersLeft = layer;
-        }
-
-        if (LayersLeft > 0)
-            return false;
-        Dispose();
-        return true;
     }
 
     public void Dispose()
@@ -69,16 +61,39 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
         gradient = null;
     }
 
-    /// <summary>Gradient of the loss by the last layer's output, [n, hidden].</summary>
-    private (Tensor Gradient, double Loss) LossGradient(TrainingSample sample, WindowSpan window, double lossScale)
+    private Tensor Gradient => gradient ?? throw new InvalidOperationException("No window is under way.");
+
+    /// <summary>Loss of the next tokens, and its gradient by the last layer's output.</summary>
+    private double Loss(int tokens)
     {
-        using var scope = NewDisposeScope();
-        Tensor hidden = memory.Input(weights.Config.Layers, window.Start, window.Count).detach().requires_grad_();
-        if (TrainingLoss.Sum(weights, hidden, sample, window.Start) is not { } sum)
-            return (zeros_like(hidden).MoveToOuterDisposeScope(), 0);
-        Tensor loss = sum * lossScale;
-        Tensor gradient = autograd.grad([loss], [hidden])[0];
-        return (gradient.detach().MoveToOuterDisposeScope(), loss.detach().to(ScalarType.Float64).item<double>());
+        if (tokens == 0 || sample is null)
+            return 0;
+        int first = Window.Count - LossLeft;
+        LossLeft -= tokens;
+        Tensor hidden = memory.Input(weights.Config.Layers, Window.Start + first, tokens).detach().requires_grad_();
+        if (TrainingLoss.Sum(weights, hidden, sample, Window.Start + first) is not { } sum)
+            return 0;
+        Tensor loss = sum * scale;
+        using (no_grad())
+            Gradient.narrow(0, first, tokens).copy_(autograd.grad([loss], [hidden])[0]);
+        return loss.detach().to(ScalarType.Float64).item<double>();
+    }
+
+    private void Descend(int layers)
+    {
+        if (layers == 0)
+            return;
+        var masks = LayerMasks.Causal(weights, Window.Start, Window.Count);
+        var angles = rotary.Range(Window.Start, Window.Count);
+        for (int end = LayersLeft - layers; LayersLeft > end; LayersLeft--)
+        {
+            Tensor above = Gradient;
+            gradient = LayerGradients(LayersLeft - 1, Window, above, angles[LayersLeft - 1], masks[LayersLeft - 1]).DetachFromDisposeScope();
+            above.Dispose();
+        }
+
+        if (LayersLeft == 0)
+            Dispose();
     }
 
     /// <summary>Adds one layer's gradients to the sums and returns the gradient by its input, [n, hidden].</summary>
