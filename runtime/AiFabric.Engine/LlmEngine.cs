@@ -234,6 +234,12 @@ public sealed class LlmEngine : IAsyncDisposable
         }
     }
 
+    internal double Margin => loop.Latency.Margin;
+
+    /// <summary>What iterations cost, as far as it is known; null before there is enough.</summary>
+    /// <exception cref="ObjectDisposedException">The engine stopped.</exception>
+    public Task<LatencyProfile?> ReadLatencyAsync(CancellationToken cancellationToken) => loop.PostAsync(() => loop.Latency.Snapshot(), cancellationToken);
+
     /// <summary>Runs work between two iterations, alone with the model: snapshots of weights in training, for example.</summary>
     /// <exception cref="ObjectDisposedException">The engine stopped before it ran.</exception>
     public Task<T> RunOnEngineThreadAsync<T>(Func<T> work, CancellationToken cancellationToken) => loop.PostAsync(work, cancellationToken);

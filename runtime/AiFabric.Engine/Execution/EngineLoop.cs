@@ -50,6 +50,9 @@ internal sealed class EngineLoop
     /// <summary>Only for work given to <see cref="PostAsync{T}"/>.</summary>
     public TrainingRotation Training { get; }
 
+    /// <summary>Only for work given to <see cref="PostAsync{T}"/>.</summary>
+    public LatencyModel Latency => scheduler.Latency;
+
     public EngineLoad Load(double? attainment) => new(
         Volatile.Read(ref running), Volatile.Read(ref waiting) + submissions.Reader.Count, Volatile.Read(ref waitingTokens), pool.Total,
         Volatile.Read(ref freeBlocks), attainment);

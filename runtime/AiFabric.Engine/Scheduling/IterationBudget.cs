@@ -18,6 +18,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     private const double IdleShare = 0.1;
 
     private const double LateShare = 0.5;
+    private const double LayerShare = 0.75;
 
     private double decodes;
     private double promptsLeft;
@@ -82,8 +83,12 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
             : left;
     }
 
-    /// <summary>Milliseconds that backward of one layer may take of an iteration, whatever else is in it.</summary>
-    public double LayerOfWindow(double milliseconds) => Math.Min(milliseconds, Limit / 2);
+    /// <summary>Milliseconds that finetuning may be owed: no iteration exceeds the objective by more.</summary>
+    public double MostSaved => LayerShare * Limit;
+
+    /// <summary>Milliseconds that backward of one layer may take, so that a window begun in an idle hour still ends in a busy one.</summary>
+    /// <param name="milliseconds">For finetuning in this iteration.</param>
+    public double LayerOfWindow(double milliseconds) => Math.Min(LayerShare * Limit, Math.Max(milliseconds, Limit / 2));
 
     private void Divide(Batch batch, long promptTokens, TimeSpan waited)
     {

@@ -11,9 +11,12 @@ public sealed record LatencyProfile(IReadOnlyList<double> Forward, IReadOnlyList
 
 /// <summary>
 /// Milliseconds of an iteration, learned online. A forward pass: a + b · decode rows (drafts among them) + c · prompt tokens + d · finetuning tokens
-/// + e · pairs of a query and a key. A slice of backward: f + g · tokens of the loss + h · layers + i · layers · tokens + j · layers · pairs.
+/// + e · pairs of a query and a key. A slice of backward: f, and g for a loss in it, + h · tokens of the loss + i · layers + j · layers · tokens
+/// + k · layers · pairs.
 /// </summary>
-/// <remarks>The weights' memory traffic is in a and h, so that a window beside decode rows costs less than alone, and a wide slice less than narrow ones.</remarks>
+/// <remarks>
+/// The weights' memory traffic is in a, g and i, so that a window beside decode rows costs less than alone, and a wide slice less than narrow ones.
+/// </remarks>
 public sealed class LatencyModel
 {
     private const int ObservationsToTrust = 3;
@@ -28,7 +31,7 @@ public sealed class LatencyModel
     // One in ten iterations may take longer than planned: what a request gets is a mean over many.
     private readonly UpperQuantile error = new(quantile: 0.9, start: 1.1, least: 1, most: 3);
     private readonly LinearFit forward = new(1, 16, 256, 256, 65_536);
-    private readonly LinearFit backward = new(1, 64, 4, 1_024, 262_144);
+    private readonly LinearFit backward = new(1, 1, 64, 4, 1_024, 262_144);
     private int passes;
     private int windows;
     private int slices;
@@ -59,8 +62,11 @@ public sealed class LatencyModel
     /// <summary>Milliseconds of a slice before it has done anything.</summary>
     public double SliceStart => backward[0];
 
-    /// <summary>Milliseconds of one token's loss and its gradient.</summary>
-    public double PerLossToken => backward[1];
+    /// <summary>Milliseconds of the loss of so many tokens and its gradient.</summary>
+    public double Loss(int tokens) => tokens == 0 ? 0 : backward[1] + (backward[2] * tokens);
+
+    /// <summary>The most tokens whose loss fits.</summary>
+    public int LossTokens(double milliseconds) => Fit(milliseconds - backward[1], backward[2], 0, 0);
 
     /// <summary>Milliseconds of a forward pass without finetuning.</summary>
     public double Inference(int decodeRows, int promptTokens, double pairs) => forward.Predict([1, decodeRows, promptTokens, 0, pairs]);
@@ -73,14 +79,14 @@ public sealed class LatencyModel
     /// <summary>Milliseconds of backward of one layer over a window.</summary>
     /// <param name="tokens">Of the window.</param>
     /// <param name="end">Position behind its last token.</param>
-    public double Layer(int tokens, int end) => backward[2] + (backward[3] * tokens) + (backward[4] * Pairs(end - tokens, tokens));
+    public double Layer(int tokens, int end) => backward[3] + (backward[4] * tokens) + (backward[5] * Pairs(end - tokens, tokens));
 
     /// <summary>The most tokens of a window whose backward of one layer fits.</summary>
     public int TokensOfLayer(double milliseconds, int end) =>
-        Fit(milliseconds - backward[2], backward[3] + (backward[4] * end), 0, 0);
+        Fit(milliseconds - backward[3], backward[4] + (backward[5] * end), 0, 0);
 
     /// <summary>Milliseconds of a slice of backward.</summary>
-    public double Backward(BackwardSlice slice, int end) => SliceStart + (PerLossToken * slice.LossTokens) + (slice.Layers * Layer(slice.Tokens, end));
+    public double Backward(BackwardSlice slice, int end) => SliceStart + Loss(slice.LossTokens) + (slice.Layers * Layer(slice.Tokens, end));
 
     /// <summary>The most prompt tokens that fit.</summary>
     /// <param name="milliseconds">For them.</param>
@@ -120,7 +126,7 @@ public sealed class LatencyModel
             expected += Backward(slice, batch.TrainingPosition);
             double tokens = (double)slice.Layers * slice.Tokens;
             double attended = slice.Layers * Pairs(batch.TrainingPosition - slice.Tokens, slice.Tokens);
-            backward.Observe([1, slice.LossTokens, slice.Layers, tokens, attended], backwardMilliseconds);
+            backward.Observe([1, slice.LossTokens > 0 ? 1 : 0, slice.LossTokens, slice.Layers, tokens, attended], backwardMilliseconds);
             (slices, largestSlice) = (slices + 1, Math.Max(largestSlice, (long)slice.Layers * slice.Tokens));
         }
         // Where nobody waits for a token nobody minds the error.

@@ -24,10 +24,14 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
             return;
         batch.TrainingPosition = demand.Position;
         double milliseconds = time.Training(batch);
+        // Layers are not divided: what one iteration leaves, the next one has, so that on the mean they take what there is and a wide window gets its turn.
+        if (batch.HasInference && milliseconds > 0)
+            milliseconds += saved;
         if (demand.Phase == TrainingPhase.Forward)
             FillForward(batch, demand, milliseconds);
         else
             FillBackward(batch, demand, milliseconds);
+        saved = batch.HasInference && double.IsFinite(milliseconds) ? Math.Clamp(milliseconds - Planned(batch), 0, time.MostSaved) : 0;
     }
 
     private void FillForward(Batch batch, TrainingDemand demand, double milliseconds)
@@ -51,15 +55,14 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
             return;
         var whole = new BackwardSlice(tokens, begins ? tokens : demand.LossLeft, begins ? demand.Layers : demand.LayersLeft);
         var slice = double.IsFinite(milliseconds) || batch.HasInference ? Part(whole, batch, demand, milliseconds) : whole;
-        // A window that was begun while there was more time must still end: what iterations leave is saved until its next piece is paid.
-        if (slice.Tokens == 0 && batch.HasInference && milliseconds > 0 && !begins)
-            slice = Paid(whole, demand, milliseconds);
         if (slice.Tokens == 0)
             return;
-        saved = 0;
         batch.Backward = slice;
         batch.TrainingWork = BackwardWork * slice.Tokens * slice.Layers / demand.Layers;
     }
+
+    private double Planned(Batch batch) =>
+        latency.Window(batch.TrainingForwardTokens, batch.TrainingPosition) + (batch.Backward.Tokens > 0 ? latency.Backward(batch.Backward, batch.TrainingPosition) : 0);
 
     // Wide enough to be worth a layer's fixed cost, and not so wide that one layer would not fit beside the inference of a busier hour.
     private int WindowOf(Batch batch, TrainingDemand demand, double milliseconds)
@@ -77,13 +80,12 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
     private BackwardSlice Part(BackwardSlice whole, Batch batch, TrainingDemand demand, double milliseconds)
     {
         double left = milliseconds - latency.SliceStart;
-        double tokens = latency.PerLossToken > 0 ? Math.Max(0, left / latency.PerLossToken) : double.PositiveInfinity;
-        int loss = (int)Math.Min(whole.LossTokens, tokens);
+        int loss = Math.Min(whole.LossTokens, latency.LossTokens(left));
         if (!batch.HasInference)
             loss = Math.Max(loss, Math.Min(SmallestUseful, whole.LossTokens));
         if (!IsUseful(loss, whole.LossTokens))
             loss = 0;
-        int layers = loss < whole.LossTokens ? 0 : Layers(whole, batch, demand, left - (loss * latency.PerLossToken));
+        int layers = loss < whole.LossTokens ? 0 : Layers(whole, batch, demand, left - latency.Loss(loss));
         return loss == 0 && layers == 0 ? default : new BackwardSlice(whole.Tokens, loss, layers);
     }
 
@@ -96,15 +98,6 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
         else if (whole.LossTokens == 0)
             most = Math.Max(most, 1);
         return (int)Math.Min(whole.Layers, most);
-    }
-
-    private BackwardSlice Paid(BackwardSlice whole, TrainingDemand demand, double milliseconds)
-    {
-        saved += milliseconds;
-        var piece = whole.LossTokens > 0
-            ? new BackwardSlice(whole.Tokens, Math.Min(SmallestUseful, whole.LossTokens), 0)
-            : new BackwardSlice(whole.Tokens, 0, 1);
-        return saved >= latency.Backward(piece, demand.Position) ? piece : default;
     }
 
     private static bool IsUseful(int tokens, int left) => tokens > 0 && tokens >= Math.Min(SmallestUseful, left);

@@ -36,7 +36,7 @@ public sealed class LatencyModelTests
 
         Assert.Equal(Machine.Backward(new(100, 0, 3)), model.Backward(new(100, 0, 3), 100), 1.0);
         Assert.Equal(Machine.Backward(new(100, 50, 0)), model.Backward(new(100, 50, 0), 100), 1.0);
-        Assert.Equal(Machine.PerLossToken, model.PerLossToken, 0.01);
+        Assert.Equal(Machine.PerLossToken, model.Loss(41) - model.Loss(40), 0.01);
     }
 
     [Fact]
@@ -120,7 +120,7 @@ public sealed class LatencyModelTests
         Assert.Equal(model.Backward(new(64, 16, 4), 200), next.Backward(new(64, 16, 4), 200));
         Assert.Equal((model.MostWindow, model.MostSlice), (next.MostWindow, next.MostSlice));
         Assert.Throws<ArgumentException>(() => next.Restore(kept! with { Forward = [1, 2] }));
-        Assert.Throws<ArgumentException>(() => next.Restore(kept! with { Backward = [1, 2, 3, 4, double.NaN] }));
+        Assert.Throws<ArgumentException>(() => next.Restore(kept! with { Backward = [1, 2, 3, 4, 5, double.NaN] }));
     }
 
     [Theory]
@@ -160,6 +160,6 @@ public sealed class LatencyModelTests
             4 + (0.5 * batch.DecodeTokens) + (0.05 * batch.PromptTokens) + (PerWindowToken * window)
             + (PerPair * (batch.Pairs + LatencyModel.Pairs(batch.TrainingPosition, window)));
 
-        public static double Backward(BackwardSlice slice) => 1 + (PerLossToken * slice.LossTokens) + (slice.Layers * (2 + (0.1 * slice.Tokens)));
+        public static double Backward(BackwardSlice slice) => 1 + (slice.LossTokens > 0 ? 5 : 0) + (PerLossToken * slice.LossTokens) + (slice.Layers * (2 + (0.1 * slice.Tokens)));
     }
 }

@@ -119,7 +119,7 @@ public sealed class TrainingBudgetTests
         List<int> layers = [.. Enumerable.Range(0, 12).Select(_ => simulation.Step().Backward.Layers)];
 
         Assert.All(layers, count => Assert.InRange(count, 0, 1));
-        Assert.InRange(layers.Sum(), 3, 7);
+        Assert.InRange(layers.Sum(), 2, 7);
     }
 
     [Fact]
