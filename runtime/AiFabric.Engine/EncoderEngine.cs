@@ -35,7 +35,7 @@ public sealed class EncoderEngine : IAsyncDisposable
         runner = new ModelRunner(weights.VocabularySize, new EncoderPass(weights, torch.device(options.Device)), time);
         var delivery = new Delivery(adapters, Metrics, new SlidingAttainment(time), null, time);
         var bounds = SchedulerOptions.From(options) with { WholePrompts = true, MaxFinetuneTokens = 0 };
-        loop = new EngineLoop(options, bounds, new BlockPool(options.KvBlocks), runner, delivery, Metrics, logger);
+        loop = new EngineLoop(options, bounds, new BlockPool(options.KvBlocks), runner, delivery, Metrics, time, logger);
         loop.Start();
     }
 
@@ -88,7 +88,7 @@ public sealed class EncoderEngine : IAsyncDisposable
             throw new EngineRejectedException(RejectionCodes.AdapterNotFound, "Encoders take no adapters.", "model");
         var states = new StatePool(EmbeddingSize);
         var id = new SequenceId(Interlocked.Increment(ref lastSequence));
-        var sequence = new Sequence(id, request.AsPrompt(), maxTokens: 0, seed: 0, adapterLoad: 0, options.BlockSize, states);
+        var sequence = new Sequence(id, request.AsPrompt(), maxTokens: 0, seed: 0, adapterLoad: 0, options.BlockSize, states) { Arrived = time.GetElapsedTime(0) };
         var stream = new RequestStream(sequence, time.GetTimestamp());
         loop.Submit(stream);
         return new Embedding(new Generation(id, stream.Reader, _ => loop.Cancel(sequence)), states);

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using AiFabric.Engine.Scheduling;
 using TorchSharp;
 
 namespace AiFabric.Engine;
@@ -105,6 +106,12 @@ public sealed record EngineOptions
     /// <summary>Time per output token to hold; null sets no bound, so that finetuning fills every iteration.</summary>
     public TimeSpan? TpotObjective { get; init; }
 
+    /// <summary>Time from a request's arrival to its first token to hold; null sets no bound.</summary>
+    public TimeSpan? TtftObjective { get; init; }
+
+    /// <summary>Turns of inference and finetuning instead of co-serving, for comparisons with engines that have nothing better.</summary>
+    internal TemporalSharing? Temporal { get; init; }
+
     /// <summary>Adapters in memory at the same time; a further one takes the place of the one that nobody used for longest.</summary>
     [Range(0, 4096)]
     public int MaxAdapters { get; init; } = 16;
@@ -127,6 +134,8 @@ public sealed record EngineOptions
             throw new ValidationException($"PromptLookupMin is {PromptLookupMin}; it must not exceed PromptLookupMax, {PromptLookupMax}.");
         if (TpotObjective is { } tpot && tpot <= TimeSpan.Zero)
             throw new ValidationException($"TpotObjective is {tpot}; it must be positive.");
+        if (TtftObjective is { } ttft && ttft <= TimeSpan.Zero)
+            throw new ValidationException($"TtftObjective is {ttft}; it must be positive.");
         if (MaxBatchTokens < MaxRunningRequests)
             throw new ValidationException($"MaxBatchTokens ({MaxBatchTokens}) must be at least MaxRunningRequests ({MaxRunningRequests}), so that every running request can decode in one iteration.");
     }

@@ -39,7 +39,7 @@ public sealed class LlmEngine : IAsyncDisposable
         attainment = new SlidingAttainment(time);
         runner = new ModelRunner(weights.Config.VocabularySize, ForwardPasses.Create(weights, options, adapters.Held), time);
         var delivery = new Delivery(adapters, Metrics, attainment, options.TpotObjective, time);
-        loop = new EngineLoop(options, SchedulerOptions.From(options), new BlockPool(options.KvBlocks), runner, delivery, Metrics, logger);
+        loop = new EngineLoop(options, SchedulerOptions.From(options), new BlockPool(options.KvBlocks), runner, delivery, Metrics, time, logger);
         loop.Start();
     }
 
@@ -135,7 +135,7 @@ public sealed class LlmEngine : IAsyncDisposable
         try
         {
             var id = new SequenceId(Interlocked.Increment(ref lastSequence));
-            var sequence = new Sequence(id, request, maxTokens, SeedOf(request, id), load, options.BlockSize, states);
+            var sequence = new Sequence(id, request, maxTokens, SeedOf(request, id), load, options.BlockSize, states) { Arrived = time.GetElapsedTime(0) };
             var stream = new RequestStream(sequence, time.GetTimestamp());
             loop.Submit(stream);
             return new Generation(id, stream.Reader, _ => loop.Cancel(sequence));
@@ -200,17 +200,19 @@ public sealed class LlmEngine : IAsyncDisposable
         return Task.FromResult(removed);
     }
 
-    /// <summary>Lets a training session take part in iterations. Several take turns.</summary>
+    /// <summary>Lets a training session take part in iterations. Several share by their weights.</summary>
     /// <param name="executor">The session; not owned. Its <see cref="ITrainingExecutor.WorkAvailable"/> wakes the engine.</param>
     /// <param name="faulted">Told, on the engine's thread, when an iteration with the training session failed; it is detached then.</param>
+    /// <param name="weight">A session of weight 2 gets twice the work of one of weight 1.</param>
     /// <exception cref="ObjectDisposedException">The engine stopped.</exception>
-    public void AttachTraining(ITrainingExecutor executor, Action<Exception>? faulted = null)
+    public void AttachTraining(ITrainingExecutor executor, Action<Exception>? faulted = null, double weight = 1)
     {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(weight);
         var attached = RunOnEngineThreadAsync(
             () =>
             {
                 torch.set_num_threads(options.Threads);
-                loop.Training.Attach(executor, faulted);
+                loop.Training.Attach(executor, faulted, weight);
                 return true;
             },
             CancellationToken.None);
@@ -230,6 +232,12 @@ public sealed class LlmEngine : IAsyncDisposable
             await loop.StopAsync().ConfigureAwait(false); // The thread has ended or is about to: wait for it.
         }
     }
+
+    internal double Margin => loop.Latency.Margin;
+
+    /// <summary>What iterations cost, as far as it is known; null before there is enough.</summary>
+    /// <exception cref="ObjectDisposedException">The engine stopped.</exception>
+    public Task<LatencyProfile?> ReadLatencyAsync(CancellationToken cancellationToken) => loop.PostAsync(() => loop.Latency.Snapshot(), cancellationToken);
 
     /// <summary>Runs work between two iterations, alone with the model: snapshots of weights in training, for example.</summary>
     /// <exception cref="ObjectDisposedException">The engine stopped before it ran.</exception>

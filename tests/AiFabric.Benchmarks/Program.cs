@@ -2,7 +2,10 @@ using System.CommandLine;
 using AiFabric.Benchmarks;
 using AiFabric.Benchmarks.Verbs;
 
-var root = new RootCommand("Measures AiFabric's parts at a size.") { OperatorVerb.Create(), EngineVerb.Create(), PeerVerb.Create(), SchedulerVerb.Create(), GpuVerb.Create(), PipelineVerb.Create() };
+var root = new RootCommand("Measures AiFabric's parts at a size.")
+{
+    OperatorVerb.Create(), EngineVerb.Create(), PeerVerb.Create(), SchedulerVerb.Create(), GpuVerb.Create(), PipelineVerb.Create(), CoServeVerb.Create(), CoServeEngineVerb.Create(),
+};
 try
 {
     return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });

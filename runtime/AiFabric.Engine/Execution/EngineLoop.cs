@@ -23,6 +23,7 @@ internal sealed class EngineLoop
     private readonly ModelRunner runner;
     private readonly Delivery delivery;
     private readonly EngineMetrics metrics;
+    private readonly TimeProvider time;
     private readonly ILogger logger;
     private readonly int threads;
     private readonly QueueRoom room;
@@ -35,9 +36,9 @@ internal sealed class EngineLoop
     private long waitingTokens;
     private int freeBlocks;
 
-    public EngineLoop(EngineOptions options, SchedulerOptions bounds, BlockPool pool, ModelRunner runner, Delivery delivery, EngineMetrics metrics, ILogger logger)
+    public EngineLoop(EngineOptions options, SchedulerOptions bounds, BlockPool pool, ModelRunner runner, Delivery delivery, EngineMetrics metrics, TimeProvider time, ILogger logger)
     {
-        (this.pool, this.runner, this.delivery, this.metrics, this.logger) = (pool, runner, delivery, metrics, logger);
+        (this.pool, this.runner, this.delivery, this.metrics, this.time, this.logger) = (pool, runner, delivery, metrics, time, logger);
         scheduler = new Scheduler(bounds, pool);
         submissions = Channel.CreateBounded<RequestStream>(new BoundedChannelOptions(options.MaxQueuedRequests) { SingleReader = true });
         threads = options.Threads;
@@ -49,6 +50,9 @@ internal sealed class EngineLoop
 
     /// <summary>Only for work given to <see cref="PostAsync{T}"/>.</summary>
     public TrainingRotation Training { get; }
+
+    /// <summary>Only for work given to <see cref="PostAsync{T}"/>.</summary>
+    public LatencyModel Latency => scheduler.Latency;
 
     public EngineLoad Load(double? attainment) => new(
         Volatile.Read(ref running), Volatile.Read(ref waiting) + submissions.Reader.Count, Volatile.Read(ref waitingTokens), pool.Total,
@@ -155,13 +159,13 @@ internal sealed class EngineLoop
             Publish();
             return false;
         }
-        var batch = scheduler.Next(demand);
+        var batch = scheduler.Next(demand, time.GetElapsedTime(0));
         foreach (var sequence in batch.Newcomers)
             room.Leave(sequence.Request.Tenant);
         delivery.Admitted(batch);
         Deliver();
         if (!batch.IsEmpty)
-            Run(batch, batch.TrainingForwardTokens > 0 || batch.TrainingBackwardTokens > 0 ? training : null);
+            Run(batch, batch.HasTraining ? training : null);
         Publish();
         return !batch.IsEmpty || scheduler.HasSequences;
     }
@@ -183,6 +187,8 @@ internal sealed class EngineLoop
         if (suspect is { } guilty)
             Evict(guilty.Session, guilty.Failure);
         scheduler.Commit(batch, outcome);
+        if (training is not null)
+            Training.Charge(training, batch.TrainingWork);
         delivery.Tokens(batch, outcome);
         Count(batch, outcome);
         Deliver();

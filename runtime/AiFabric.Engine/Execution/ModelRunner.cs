@@ -40,8 +40,8 @@ internal sealed class ModelRunner : IDisposable
             training.EndWindow(window, pass.WindowOutput(window));
         }
         outcome.ForwardTime = time.GetElapsedTime(start);
-        if (batch.TrainingBackwardTokens > 0 && training is not null)
-            Backward(batch.TrainingBackwardTokens, training);
+        if (batch.Backward.Tokens > 0 && training is not null)
+            Backward(batch.Backward, training);
         return outcome;
     }
 
@@ -92,11 +92,10 @@ internal sealed class ModelRunner : IDisposable
         public ReadOnlySpan<int> MostLikely { get; init; }
     }
 
-    private void Backward(int tokens, ITrainingExecutor training)
+    private void Backward(BackwardSlice slice, ITrainingExecutor training)
     {
         long start = time.GetTimestamp();
-        training.BackwardSlice(tokens);
+        outcome.TrainingBackwardTokens = training.RunBackward(slice);
         outcome.BackwardTime = time.GetElapsedTime(start);
-        outcome.TrainingBackwardTokens = tokens;
     }
 }

@@ -1,19 +1,20 @@
+using AiFabric.Engine.Scheduling;
 using AiFabric.Engine.Training;
 
 namespace AiFabric.Engine.Execution;
 
-/// <summary>The attached training sessions, asked in turn. For the engine's thread only.</summary>
+/// <summary>The attached training sessions, which share the finetuning work by their weights. For the engine's thread only.</summary>
 /// <param name="wake">Called, on any thread, when a session has work again.</param>
 internal sealed class TrainingRotation(Action wake)
 {
-    private readonly List<(ITrainingExecutor Executor, Action<Exception>? Faulted)> sessions = [];
-    private int turn;
+    private readonly List<Session> sessions = [];
+    private double level;
 
-    public void Attach(ITrainingExecutor executor, Action<Exception>? faulted)
+    public void Attach(ITrainingExecutor executor, Action<Exception>? faulted, double weight)
     {
         if (sessions.Exists(session => ReferenceEquals(session.Executor, executor)))
             throw new InvalidOperationException("This training session is attached already.");
-        sessions.Add((executor, faulted));
+        sessions.Add(new Session(executor, faulted, new WorkShare(weight)));
         executor.WorkAvailable += wake;
     }
 
@@ -31,21 +32,33 @@ internal sealed class TrainingRotation(Action wake)
     /// <summary>The session asked last.</summary>
     public ITrainingExecutor? Asked { get; private set; }
 
-    /// <summary>The next session that has work, starting after the one whose turn was last.</summary>
+    /// <summary>Of the sessions that have work the one that got the least, by weight.</summary>
     public ITrainingExecutor? Next(out TrainingDemand demand)
     {
-        for (int i = 0; i < sessions.Count; i++)
-        {
-            int candidate = (turn + i) % sessions.Count;
-            Asked = sessions[candidate].Executor;
-            demand = Asked.Demand;
-            if (demand.Phase == TrainingPhase.Idle || demand.TokensLeft <= 0)
-                continue;
-            turn = (candidate + 1) % sessions.Count;
-            return sessions[candidate].Executor;
-        }
         demand = default;
-        return null;
+        Session? next = null;
+        foreach (var session in sessions)
+        {
+            Asked = session.Executor;
+            var offered = Asked.Demand;
+            if (offered.Phase == TrainingPhase.Idle || offered.TokensLeft <= 0)
+                continue;
+            session.Share.CatchUp(level);
+            if (next is null || session.Share.Level < next.Share.Level)
+                (next, demand) = (session, offered);
+        }
+        level = next?.Share.Level ?? level;
+        return next?.Executor;
+    }
+
+    /// <summary>Notes what a session got.</summary>
+    public void Charge(ITrainingExecutor executor, double work)
+    {
+        foreach (var session in sessions)
+        {
+            if (ReferenceEquals(session.Executor, executor))
+                session.Share.Charge(work);
+        }
     }
 
     private bool Remove(ITrainingExecutor executor, out Action<Exception>? faulted)
@@ -56,7 +69,8 @@ internal sealed class TrainingRotation(Action wake)
             return false;
         executor.WorkAvailable -= wake;
         sessions.RemoveAt(index);
-        turn = 0;
         return true;
     }
+
+    private sealed record Session(ITrainingExecutor Executor, Action<Exception>? Faulted, WorkShare Share);
 }

@@ -1,4 +1,5 @@
 using AiFabric.Engine.Requests;
+using AiFabric.Engine.Training;
 
 namespace AiFabric.Engine.Scheduling;
 
@@ -36,8 +37,17 @@ public sealed class Batch(int sequences = 0)
     /// <summary>Finetuning tokens that may ride in the forward pass.</summary>
     public int TrainingForwardTokens { get; internal set; }
 
-    /// <summary>Tokens of the slice of backward that may follow the forward pass.</summary>
-    public int TrainingBackwardTokens { get; internal set; }
+    /// <summary>Pairs of a query and a key that the inference rows attend to.</summary>
+    public double Pairs { get; internal set; }
+
+    /// <summary>The finetuning work in tokens of a forward pass, by which jobs share.</summary>
+    public double TrainingWork { get; internal set; }
+
+    /// <summary>Where in its sequence the finetuning work is: <see cref="TrainingDemand.Position"/>.</summary>
+    public int TrainingPosition { get; internal set; }
+
+    /// <summary>The slice of backward that may follow the forward pass.</summary>
+    public BackwardSlice Backward { get; internal set; }
 
     /// <summary>Sequences sent back to the queue to make room.</summary>
     public int Preempted { get; internal set; }
@@ -58,14 +68,17 @@ public sealed class Batch(int sequences = 0)
 
     public bool HasInference => DecodeRows.Count > 0 || PromptChunks.Count > 0;
 
-    public bool IsEmpty => !HasInference && TrainingForwardTokens == 0 && TrainingBackwardTokens == 0;
+    public bool HasTraining => TrainingForwardTokens > 0 || Backward.Tokens > 0;
+
+    public bool IsEmpty => !HasInference && !HasTraining;
 
     internal void Clear()
     {
         DecodeRows.Clear();
         PromptChunks.Clear();
         Newcomers.Clear();
-        DraftRows = DraftTokens = PromptTokens = TrainingForwardTokens = TrainingBackwardTokens = Preempted = PrefixHitTokens = PrefixQueryTokens = 0;
+        DraftRows = DraftTokens = PromptTokens = TrainingForwardTokens = Preempted = PrefixHitTokens = PrefixQueryTokens = 0;
+        (Pairs, TrainingWork, TrainingPosition, Backward) = (0, 0, 0, default);
     }
 }
 
@@ -92,7 +105,7 @@ public sealed class BatchOutcome
     /// <summary>Finetuning tokens that did ride in the forward pass.</summary>
     public int TrainingForwardTokens { get; set; }
 
-    /// <summary>Finetuning tokens whose backward ran.</summary>
+    /// <summary>Finetuning tokens whose backward ended; 0 for a slice that leaves layers of its window.</summary>
     public int TrainingBackwardTokens { get; set; }
 
     /// <summary>Duration of the forward pass, sampling included.</summary>

@@ -1,113 +1,163 @@
+using AiFabric.Engine.Training;
+
 namespace AiFabric.Engine.Scheduling;
 
+/// <summary>What a <see cref="LatencyModel"/> knows, to be kept from one start to the next.</summary>
+/// <param name="Forward">Weights of a forward pass's terms.</param>
+/// <param name="Backward">Weights of a backward slice's terms.</param>
+/// <param name="LargestWindow">Tokens of the largest window seen.</param>
+/// <param name="LargestSlice">Tokens times layers of the largest slice seen.</param>
+public sealed record LatencyProfile(IReadOnlyList<double> Forward, IReadOnlyList<double> Backward, int LargestWindow, int LargestSlice);
+
 /// <summary>
-/// Milliseconds of a forward pass as a + b · decode rows (drafts among them) + c · prompt tokens + d · finetuning tokens, and of backward as e · tokens,
-/// learned online: least squares over the last hundreds of iterations (older ones fade), held near the last estimate where the
-/// iterations seen do not tell the terms apart.
+/// Milliseconds of an iteration, learned online. A forward pass: a + b · decode rows (drafts among them) + c · prompt tokens + d · finetuning tokens
+/// + e · pairs of a query and a key. A slice of backward: f, and g for a loss in it, + h · tokens of the loss + i · layers + j · layers · tokens
+/// + k · layers · pairs.
 /// </summary>
+/// <remarks>
+/// The weights' memory traffic is in a, g and i, so that a window beside decode rows costs less than alone, and a wide slice less than narrow ones.
+/// </remarks>
 public sealed class LatencyModel
 {
-    private const int Terms = 4;
-
-    // A weight of 0.995 halves an iteration's influence after 138 further ones.
-    private const double Fade = 0.995;
-    private const double Ridge = 1e-3;
-    private const double BackwardBlend = 0.1;
     private const int ObservationsToTrust = 3;
 
-    // The first passes pay for memory and threads that later ones find ready; a pass during which the machine did something else
-    // tells nothing, yet a lasting change must get through, so an outlier is cut and not dropped.
+    // The first passes pay for memory and threads that later ones find ready.
     private const int ColdPasses = 2;
-    private const double Outlier = 4;
 
-    // Features are scaled to about one, so that one ridge fits all.
-    private const double DecodeUnit = 16, TokenUnit = 256;
+    // A line is believed up to twice what was seen.
+    private const int Reach = 2;
+    private const int FirstWindow = 16;
 
-    private readonly double[] squares = new double[Terms * Terms];
-    private readonly double[] products = new double[Terms];
-    private readonly double[] weights = new double[Terms];
-    private double backwardPerToken;
+    // One in ten iterations may take longer than planned: what a request gets is a mean over many.
+    private readonly UpperQuantile error = new(quantile: 0.9, start: 1.1, least: 1, most: 3);
+    private readonly LinearFit forward = new(1, 16, 256, 256, 65_536);
+    private readonly LinearFit backward = new(1, 1, 64, 4, 1_024, 262_144);
     private int passes;
-    private int forwardObservations;
-    private int backwardObservations;
+    private int windows;
+    private int slices;
+    private int largestWindow;
+    private long largestSlice;
 
-    /// <summary>Whether enough windows were timed to trust <see cref="ForwardPerToken"/>.</summary>
-    public bool KnowsForward => forwardObservations >= ObservationsToTrust;
+    /// <summary>Whether passes were seen that say what inference takes.</summary>
+    public bool KnowsInference => forward.Count > ObservationsToTrust;
 
-    /// <summary>Whether enough slices were timed to trust <see cref="BackwardPerToken"/>.</summary>
-    public bool KnowsBackward => backwardObservations >= ObservationsToTrust;
+    /// <summary>The factor by which one in ten iterations exceeds its prediction: what is planned leaves room for it.</summary>
+    public double Margin => error.Value;
 
-    /// <summary>Milliseconds that one more finetuning token adds to a forward pass.</summary>
-    public double ForwardPerToken => Math.Max(weights[3], 0) / TokenUnit;
+    /// <summary>The largest window whose time can be told.</summary>
+    public int MostWindow => windows >= ObservationsToTrust ? Math.Max(FirstWindow, Reach * largestWindow) : FirstWindow;
 
-    /// <summary>Milliseconds of backward per token.</summary>
-    public double BackwardPerToken => backwardPerToken;
+    /// <summary>The most tokens times layers of backward whose time can be told.</summary>
+    public long MostSlice => slices >= ObservationsToTrust ? Math.Max(FirstWindow, Reach * largestSlice) : FirstWindow;
+
+    /// <summary>Milliseconds that one more prompt token adds, before what it attends to.</summary>
+    public double PerPromptToken => forward[2];
+
+    /// <summary>Milliseconds that one more finetuning token adds to a forward pass, before what it attends to.</summary>
+    public double PerWindowToken => forward[3];
+
+    /// <summary>Milliseconds of a query beside one key, through all layers.</summary>
+    public double PerPair => forward[4];
+
+    /// <summary>Milliseconds of a slice before it has done anything.</summary>
+    public double SliceStart => backward[0];
+
+    /// <summary>Milliseconds of the loss of so many tokens and its gradient.</summary>
+    public double Loss(int tokens) => tokens == 0 ? 0 : backward[1] + (backward[2] * tokens);
+
+    /// <summary>The most tokens whose loss fits.</summary>
+    public int LossTokens(double milliseconds) => Fit(milliseconds - backward[1], backward[2], 0, 0);
 
     /// <summary>Milliseconds of a forward pass without finetuning.</summary>
-    public double Inference(int decodeRows, int promptTokens) =>
-        Math.Max(0, weights[0]) + (Math.Max(0, weights[1]) * decodeRows / DecodeUnit) + (Math.Max(0, weights[2]) * promptTokens / TokenUnit);
+    public double Inference(int decodeRows, int promptTokens, double pairs) => forward.Predict([1, decodeRows, promptTokens, 0, pairs]);
+
+    /// <summary>Milliseconds of a window's tokens in a pass.</summary>
+    /// <param name="tokens">Of the window.</param>
+    /// <param name="start">Tokens of its sequence before it.</param>
+    public double Window(int tokens, int start) => (PerWindowToken * tokens) + (PerPair * Pairs(start, tokens));
+
+    /// <summary>Milliseconds of backward of one layer over a window.</summary>
+    /// <param name="tokens">Of the window.</param>
+    /// <param name="end">Position behind its last token.</param>
+    public double Layer(int tokens, int end) => backward[3] + (backward[4] * tokens) + (backward[5] * Pairs(end - tokens, tokens));
+
+    /// <summary>The most tokens of a window whose backward of one layer fits.</summary>
+    public int TokensOfLayer(double milliseconds, int end) =>
+        Fit(milliseconds - backward[3], backward[4] + (backward[5] * end), 0, 0);
+
+    /// <summary>Milliseconds of a slice of backward.</summary>
+    public double Backward(BackwardSlice slice, int end) => SliceStart + Loss(slice.LossTokens) + (slice.Layers * Layer(slice.Tokens, end));
+
+    /// <summary>The most prompt tokens that fit.</summary>
+    /// <param name="milliseconds">For them.</param>
+    /// <param name="start">Tokens of their sequence before them.</param>
+    public int PromptTokens(double milliseconds, int start) => Fit(milliseconds, PerPromptToken, PerPair, start);
+
+    /// <summary>The most tokens of a window that fit.</summary>
+    public int WindowTokens(double milliseconds, int start) => Fit(milliseconds, PerWindowToken, PerPair, start);
 
     /// <summary>Which share of a forward pass's time its decode rows add; 0 before anything is known.</summary>
-    public double DecodeShare(int decodeRows, int promptTokens)
+    public double DecodeShare(int decodeRows, int promptTokens, double pairs)
     {
-        double all = Inference(decodeRows, promptTokens);
-        return all <= 0 ? 0 : Math.Max(0, weights[1]) * decodeRows / DecodeUnit / all;
+        double all = Inference(decodeRows, promptTokens, pairs);
+        return all <= 0 ? 0 : forward[1] * decodeRows / all;
     }
 
-    /// <summary>Learns from a forward pass.</summary>
-    public void ObserveForward(int decodeRows, int promptTokens, int finetuneTokens, double milliseconds)
+    /// <summary>Pairs of a query and a key of consecutive tokens.</summary>
+    public static double Pairs(int start, int tokens) => tokens * (start + (0.5 * (tokens + 1)));
+
+    /// <summary>Learns from an iteration.</summary>
+    /// <param name="batch">As planned.</param>
+    /// <param name="windowTokens">Finetuning tokens that did ride in the pass.</param>
+    /// <param name="forwardMilliseconds">Of the pass; 0 when there was none.</param>
+    /// <param name="backwardMilliseconds">Of the slice of backward; 0 when there was none.</param>
+    public void Observe(Batch batch, int windowTokens, double forwardMilliseconds, double backwardMilliseconds)
     {
-        if (++passes <= ColdPasses)
-            return;
-        if (finetuneTokens > 0)
-            forwardObservations++;
-        double expected = Inference(decodeRows, promptTokens) + (ForwardPerToken * finetuneTokens);
-        if (passes > ColdPasses + Terms && expected > 0)
-            milliseconds = Math.Min(milliseconds, expected * Outlier);
-        ReadOnlySpan<double> features = [1, decodeRows / DecodeUnit, promptTokens / TokenUnit, finetuneTokens / TokenUnit];
-        for (int row = 0; row < Terms; row++)
+        double pairs = batch.Pairs + Pairs(batch.TrainingPosition, windowTokens);
+        double expected = forward.Predict([1, batch.DecodeTokens, batch.PromptTokens, windowTokens, pairs]);
+        if (forwardMilliseconds > 0 && ++passes > ColdPasses)
         {
-            products[row] = (products[row] * Fade) + (features[row] * milliseconds);
-            for (int column = 0; column < Terms; column++)
-                squares[(row * Terms) + column] = (squares[(row * Terms) + column] * Fade) + (features[row] * features[column]);
+            forward.Observe([1, batch.DecodeTokens, batch.PromptTokens, windowTokens, pairs], forwardMilliseconds);
+            (windows, largestWindow) = windowTokens == 0 ? (windows, largestWindow) : (windows + 1, Math.Max(largestWindow, windowTokens));
         }
-        Solve();
+        var slice = batch.Backward;
+        if (slice.Tokens > 0 && backwardMilliseconds > 0)
+        {
+            expected += Backward(slice, batch.TrainingPosition);
+            double tokens = (double)slice.Layers * slice.Tokens;
+            double attended = slice.Layers * Pairs(batch.TrainingPosition - slice.Tokens, slice.Tokens);
+            backward.Observe([1, slice.LossTokens > 0 ? 1 : 0, slice.LossTokens, slice.Layers, tokens, attended], backwardMilliseconds);
+            (slices, largestSlice) = (slices + 1, Math.Max(largestSlice, (long)slice.Layers * slice.Tokens));
+        }
+        // Where nobody waits for a token nobody minds the error.
+        if (batch.DecodeRows.Count > 0 && passes > ColdPasses + ObservationsToTrust && expected > 0)
+            error.Observe((forwardMilliseconds + backwardMilliseconds) / expected);
     }
 
-    /// <summary>Learns from a slice of backward.</summary>
-    public void ObserveBackward(int tokens, double milliseconds)
+    /// <summary>What is known; null before there is enough.</summary>
+    public LatencyProfile? Snapshot() => windows < ObservationsToTrust || slices < ObservationsToTrust
+        ? null
+        : new LatencyProfile(forward.Snapshot(), backward.Snapshot(), largestWindow, (int)largestSlice);
+
+    /// <summary>Goes on with what was known before.</summary>
+    /// <exception cref="ArgumentException">The profile is another model's.</exception>
+    public void Restore(LatencyProfile profile)
     {
-        double perToken = milliseconds / tokens;
-        backwardPerToken = backwardObservations++ == 0 ? perToken : backwardPerToken + (BackwardBlend * (perToken - backwardPerToken));
+        forward.Restore(profile.Forward);
+        backward.Restore(profile.Backward);
+        (windows, slices, passes) = (ObservationsToTrust, ObservationsToTrust, 0);
+        (largestWindow, largestSlice) = (profile.LargestWindow, profile.LargestSlice);
     }
 
-    // Gaussian elimination on (squares + ridge) · weights = products + ridge · old weights; positive definite, so no pivoting.
-    private void Solve()
+    // The largest n with n · each + perPair · (n · start + n² / 2) ≤ milliseconds.
+    private static int Fit(double milliseconds, double each, double perPair, int start)
     {
-        Span<double> matrix = stackalloc double[Terms * Terms];
-        squares.CopyTo(matrix);
-        Span<double> right = stackalloc double[Terms];
-        for (int i = 0; i < Terms; i++)
-        {
-            matrix[(i * Terms) + i] += Ridge;
-            right[i] = products[i] + (Ridge * weights[i]);
-        }
-        for (int pivot = 0; pivot < Terms; pivot++)
-        {
-            for (int row = pivot + 1; row < Terms; row++)
-            {
-                double factor = matrix[(row * Terms) + pivot] / matrix[(pivot * Terms) + pivot];
-                for (int column = pivot; column < Terms; column++)
-                    matrix[(row * Terms) + column] -= factor * matrix[(pivot * Terms) + column];
-                right[row] -= factor * right[pivot];
-            }
-        }
-        for (int row = Terms - 1; row >= 0; row--)
-        {
-            double sum = right[row];
-            for (int column = row + 1; column < Terms; column++)
-                sum -= matrix[(row * Terms) + column] * weights[column];
-            weights[row] = sum / matrix[(row * Terms) + row];
-        }
+        if (milliseconds <= 0)
+            return 0;
+        if (double.IsPositiveInfinity(milliseconds))
+            return int.MaxValue / 2;
+        double linear = Math.Max(each + (perPair * start), 1e-9);
+        double tokens = 2 * milliseconds / (linear + Math.Sqrt((linear * linear) + (2 * perPair * milliseconds)));
+        return (int)Math.Min(tokens, int.MaxValue / 2);
     }
 }

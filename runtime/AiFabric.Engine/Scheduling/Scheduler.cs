@@ -8,24 +8,37 @@ namespace AiFabric.Engine.Scheduling;
 /// Decides what each iteration computes: continuous batching with chunked prefill over a paged cache, fair between tenants, and
 /// finetuning in what is left. Pure: no tensor, clock or I/O. Not thread safe. Steps allocate nothing once its lists have grown.
 /// </summary>
-/// <param name="options">Bounds.</param>
-/// <param name="pool">Blocks of the cache.</param>
-public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
+public sealed class Scheduler
 {
-    private readonly List<Sequence> running = new(options.MaxRunning);
-    private readonly FairQueue waiting = new();
-    private readonly SequenceQueue preempted = new();
+    private readonly SchedulerOptions options;
+    private readonly BlockPool pool;
+    private readonly List<Sequence> running;
+    private readonly WaitingLines waiting = new();
     private readonly List<Sequence> ended = [];
-    private readonly Batch batch = new(options.MaxRunning);
-    private readonly LatencyModel latency = new();
-    private TrainingBudget? budget;
-    private Speculation? speculation;
+    private readonly Batch batch;
+    private readonly IterationBudget time;
+    private readonly TrainingBudget training;
+    private readonly TemporalTurns? turns;
+    private readonly Speculation speculation;
 
-    private Speculation Speculation => speculation ??= new Speculation(options, pool, latency);
+    /// <param name="options">Bounds.</param>
+    /// <param name="pool">Blocks of the cache.</param>
+    public Scheduler(SchedulerOptions options, BlockPool pool)
+    {
+        (this.options, this.pool) = (options, pool);
+        (running, batch) = (new List<Sequence>(options.MaxRunning), new Batch(options.MaxRunning));
+        time = new IterationBudget(options, Latency);
+        training = new TrainingBudget(options, Latency, time);
+        speculation = new Speculation(options, pool, Latency);
+        turns = options.Temporal is { } sharing ? new TemporalTurns(sharing, options.TpotMilliseconds) : null;
+    }
+
+    /// <summary>What iterations cost, learned from those committed.</summary>
+    public LatencyModel Latency { get; } = new();
 
     public int RunningCount => running.Count;
 
-    public int WaitingCount => waiting.Count + preempted.Count;
+    public int WaitingCount => waiting.Count;
 
     /// <summary>Whether any sequence waits or runs.</summary>
     public bool HasSequences => running.Count + WaitingCount > 0;
@@ -34,16 +47,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
     public List<Sequence> Ended => ended;
 
     /// <summary>Tokens of the waiting sequences.</summary>
-    public long WaitingTokens
-    {
-        get
-        {
-            long sum = waiting.Tokens;
-            for (var sequence = preempted.First; sequence is not null; sequence = sequence.Next)
-                sum += sequence.Tokens.Length;
-            return sum;
-        }
-    }
+    public long WaitingTokens => waiting.Tokens;
 
     /// <summary>Queues a sequence. Its tokens, those still to come included, must fit the whole pool.</summary>
     /// <exception cref="ArgumentException">They do not, so that it could never end.</exception>
@@ -51,24 +55,22 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
     {
         if (sequence.Blocks.BlocksFor(sequence.PromptCount + sequence.MaxTokens) > pool.Total)
             throw new ArgumentException($"A sequence of {sequence.PromptCount} + {sequence.MaxTokens} tokens does not fit {pool.Total} blocks.", nameof(sequence));
-        Speculation.Add(sequence);
+        speculation.Add(sequence);
         waiting.Add(sequence);
     }
 
     /// <summary>Plans the next iteration.</summary>
     /// <param name="demand">Finetuning work on offer.</param>
+    /// <param name="now">On the clock of <see cref="Sequence.Arrived"/>.</param>
     /// <returns>The plan, valid until the next call; empty when there is nothing to do.</returns>
-    public Batch Next(TrainingDemand demand)
+    public Batch Next(TrainingDemand demand, TimeSpan now)
     {
         batch.Clear();
         DropCancelled();
-        ScheduleDecodes();
-        ScheduleChunks();
-        // Who was just sent away must not come back for the blocks it made room with.
-        if (batch.Preempted == 0)
-            Admit();
-        Speculation.Fill(batch, running.Count);
-        (budget ??= new TrainingBudget(options, latency)).Fill(batch, demand);
+        if (turns is null || !turns.IsFinetuning(demand, HasSequences))
+            ScheduleInference(now);
+        if (turns is null || !batch.HasInference)
+            training.Fill(batch, demand);
         return batch;
     }
 
@@ -82,10 +84,8 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
         if (sampled != outcome.Sampled.Count)
             throw new ArgumentException($"{outcome.Sampled.Count} tokens where the sampling rows ask for {sampled}.", nameof(outcome));
         RemoveEnded();
-        if (done.HasInference || outcome.TrainingForwardTokens > 0)
-            latency.ObserveForward(done.DecodeTokens, done.PromptTokens, outcome.TrainingForwardTokens, outcome.ForwardTime.TotalMilliseconds);
-        if (outcome.TrainingBackwardTokens > 0)
-            latency.ObserveBackward(outcome.TrainingBackwardTokens, outcome.BackwardTime.TotalMilliseconds);
+        turns?.Observe((outcome.ForwardTime + outcome.BackwardTime).TotalMilliseconds, done.HasTraining);
+        Latency.Observe(done, outcome.TrainingForwardTokens, outcome.ForwardTime.TotalMilliseconds, outcome.BackwardTime.TotalMilliseconds);
     }
 
     /// <summary>Ends the sequences of an iteration that failed.</summary>
@@ -101,7 +101,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
     /// <summary>Ends every sequence: the engine stops.</summary>
     public void CancelAll()
     {
-        while ((preempted.First ?? waiting.First) is { } sequence)
+        while (waiting.First is { } sequence)
             EndWaiting(sequence);
         foreach (var sequence in running)
             End(sequence, FinishReason.Cancelled);
@@ -110,13 +110,6 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
 
     private void DropCancelled()
     {
-        for (var sequence = preempted.First; sequence is not null;)
-        {
-            var next = sequence.Next;
-            if (sequence.CancelRequested)
-                EndWaiting(sequence);
-            sequence = next;
-        }
         for (var sequence = waiting.First; sequence is not null;)
         {
             var next = waiting.After(sequence);
@@ -136,6 +129,17 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
             RemoveEnded();
     }
 
+    private void ScheduleInference(TimeSpan now)
+    {
+        ScheduleDecodes();
+        time.Open(batch, waiting, running, now);
+        ScheduleChunks();
+        // Who was just sent away must not come back for the blocks it made room with.
+        if (batch.Preempted == 0)
+            Admit();
+        speculation.Fill(batch, running.Count);
+    }
+
     // Oldest first; the newest give way. The oldest therefore always advances, so every sequence ends.
     private void ScheduleDecodes()
     {
@@ -148,9 +152,14 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
             while (!(grown = sequence.Blocks.TryGrow(pool, sequence.Tokens.Length)) && running.Count - 1 > i)
                 Preempt(running.Count - 1);
             if (grown)
+            {
                 batch.DecodeRows.Add(new BatchRows(sequence, sequence.Computed, 1, Samples: true));
+                batch.Pairs += LatencyModel.Pairs(sequence.Computed, 1);
+            }
             else
+            {
                 Preempt(i);
+            }
         }
     }
 
@@ -166,17 +175,17 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
 
     private void AddChunk(Sequence sequence)
     {
-        int count = Math.Min(sequence.Remaining, options.MaxBatchTokens - batch.InferenceTokens);
-        if (count <= 0)
+        if (!time.HasPromptRoom(batch))
             return;
+        int count = time.TakeChunk(batch, sequence.Remaining, sequence.Computed);
+        batch.Pairs += LatencyModel.Pairs(sequence.Computed, count);
         batch.PromptChunks.Add(new BatchRows(sequence, sequence.Computed, count, Samples: count == sequence.Remaining && sequence.States is null));
         batch.PromptTokens += count;
     }
 
     private void Admit()
     {
-        // Who was preempted was admitted before all that wait.
-        while (running.Count < options.MaxRunning && batch.InferenceTokens < options.MaxBatchTokens && (preempted.First ?? waiting.Peek()) is { } sequence)
+        while (running.Count < options.MaxRunning && time.HasPromptRoom(batch) && waiting.Peek() is { } sequence)
         {
             if (options.WholePrompts && sequence.Tokens.Length > options.MaxBatchTokens - batch.InferenceTokens)
                 return;
@@ -186,7 +195,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
             // One block for each running sequence stays free, or the newcomer would soon be sent back.
             if (needed + running.Count > pool.Free)
                 return;
-            RemoveWaiting(sequence);
+            waiting.Remove(sequence);
             Start(sequence);
         }
     }
@@ -217,7 +226,7 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
         sequence.Blocks.Release(pool);
         sequence.States?.Clear();
         (sequence.Computed, sequence.State) = (0, SequenceState.Waiting);
-        preempted.AddFirst(sequence);
+        waiting.SendBack(sequence);
         batch.Preempted++;
     }
 
@@ -281,16 +290,8 @@ public sealed class Scheduler(SchedulerOptions options, BlockPool pool)
 
     private void EndWaiting(Sequence sequence)
     {
-        RemoveWaiting(sequence);
+        waiting.Remove(sequence);
         End(sequence, FinishReason.Cancelled);
-    }
-
-    private void RemoveWaiting(Sequence sequence)
-    {
-        if (sequence.WasAdmitted)
-            preempted.Remove(sequence);
-        else
-            waiting.Remove(sequence);
     }
 
     private void RemoveEnded() => running.RemoveAll(static sequence => sequence.State == SequenceState.Ended);

@@ -17,6 +17,12 @@ public sealed record SchedulerOptions
     /// <summary>Null without an objective.</summary>
     public double? TpotMilliseconds { get; init; }
 
+    /// <summary>Null without an objective.</summary>
+    public double? TtftMilliseconds { get; init; }
+
+    /// <summary>Turns instead of co-serving, for comparisons; null for co-serving.</summary>
+    public TemporalSharing? Temporal { get; init; }
+
     public bool PrefixCaching { get; init; } = true;
 
     /// <summary>Tokens guessed ahead of a sequence at most; 0 guesses none.</summary>
@@ -37,6 +43,8 @@ public sealed record SchedulerOptions
         Policy = options.Policy,
         TrainingShare = options.TrainingShare,
         TpotMilliseconds = options.TpotObjective?.TotalMilliseconds,
+        TtftMilliseconds = options.TtftObjective?.TotalMilliseconds,
+        Temporal = options.Temporal,
         PrefixCaching = options.PrefixCaching,
         SpeculativeTokens = options.SpeculativeMethod == SpeculativeMethod.None ? 0 : options.SpeculativeTokens,
         PromptLookupMin = options.PromptLookupMin,

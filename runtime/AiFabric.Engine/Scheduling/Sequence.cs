@@ -54,6 +54,9 @@ public sealed class Sequence
 
     public long AdapterLoad { get; }
 
+    /// <summary>When it arrived, on the clock by which the scheduler is told the time.</summary>
+    public TimeSpan Arrived { get; init; }
+
     public BlockTable Blocks { get; }
 
     /// <summary>Where its hidden states go; null for a sequence that generates.</summary>

@@ -68,7 +68,7 @@ internal sealed class Speculation(SchedulerOptions options, BlockPool pool, Late
     {
         double likely = acceptance;
         int worth = 0;
-        while (worth < most && likely > latency.DecodeShare(batch.DecodeTokens + worth, batch.PromptTokens))
+        while (worth < most && likely > latency.DecodeShare(batch.DecodeTokens + worth, batch.PromptTokens, batch.Pairs))
             (worth, likely) = (worth + 1, likely * acceptance);
         return worth;
     }

@@ -2,54 +2,103 @@ using AiFabric.Engine.Training;
 
 namespace AiFabric.Engine.Scheduling;
 
-/// <summary>
-/// How much finetuning an iteration carries: everything when nobody waits for tokens, else as many tokens as the latency model says fit
-/// below the TPOT objective.
-/// </summary>
+/// <summary>Finetuning of an iteration: the largest window, or the largest slice of backward, that the time left carries.</summary>
 /// <param name="options">The bounds.</param>
-/// <param name="latency">The model, shared with the scheduler that feeds it.</param>
-public sealed class TrainingBudget(SchedulerOptions options, LatencyModel latency)
+/// <param name="latency">What things cost.</param>
+/// <param name="time">The iteration's time.</param>
+internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel latency, IterationBudget time)
 {
-    // Below this a window or slice costs mostly its fixed part.
-    internal const int SmallestUseful = 16;
+    private const int SmallestUseful = IterationBudget.SmallestUseful;
 
-    // The model's error and the machine's jitter stay below the objective.
-    private const double Headroom = 0.9;
+    // Backward of a token costs about twice its forward.
+    private const double BackwardWork = 2;
 
-    /// <summary>Sets the batch's finetuning tokens; its inference rows are final.</summary>
+    private double saved;
+
+    /// <summary>Sets the batch's finetuning; its inference rows are final.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="demand">Work on offer.</param>
     public void Fill(Batch batch, TrainingDemand demand)
     {
         if (options.MaxFinetuneTokens == 0 || demand.Phase == TrainingPhase.Idle || demand.TokensLeft <= 0)
             return;
-        // Without inference a slice of backward may fill the iteration as well.
-        int room = options.MaxBatchTokens - (demand.Phase == TrainingPhase.Forward ? batch.InferenceTokens : 0);
-        int most = Math.Min(room, demand.TokensLeft);
-        if (batch.HasInference)
-            most = Math.Min(most, Beside(batch, demand, Math.Min(most, options.MaxFinetuneTokens)));
+        batch.TrainingPosition = demand.Position;
+        double milliseconds = time.Training(batch);
+        // Layers are not divided: what one iteration leaves, the next one has, so that on the mean they take what there is and a wide window gets its turn.
+        if (batch.HasInference && milliseconds > 0)
+            milliseconds += saved;
         if (demand.Phase == TrainingPhase.Forward)
-            batch.TrainingForwardTokens = Math.Max(most, 0);
+            FillForward(batch, demand, milliseconds);
         else
-            batch.TrainingBackwardTokens = Math.Max(most, 0);
+            FillBackward(batch, demand, milliseconds);
+        saved = batch.HasInference && double.IsFinite(milliseconds) ? Math.Clamp(milliseconds - Planned(batch), 0, time.MostSaved) : 0;
     }
 
-    private int Beside(Batch batch, TrainingDemand demand, int most)
+    private void FillForward(Batch batch, TrainingDemand demand, double milliseconds)
     {
-        if (options.TpotMilliseconds is not { } objective)
-            return most;
-        bool forward = demand.Phase == TrainingPhase.Forward;
-        double inference = latency.Inference(batch.DecodeTokens, batch.PromptTokens);
-        double spare = (objective * Headroom) - inference;
-        if (options.Policy == CoServingPolicy.WeightedFair)
-            spare = Math.Max(spare, inference * options.TrainingShare / (1 - options.TrainingShare));
-        if (spare <= 0)
-            return 0;
-        // Small windows first, to learn what a token costs.
-        if (!(forward ? latency.KnowsForward : latency.KnowsBackward))
-            return Math.Min(most, SmallestUseful);
-        double perToken = Math.Max(forward ? latency.ForwardPerToken : latency.BackwardPerToken, 1e-6);
-        int fits = (int)Math.Min(spare / perToken, most);
-        return fits < Math.Min(SmallestUseful, demand.TokensLeft) ? 0 : fits;
+        int most = Math.Min(demand.TokensLeft, options.MaxBatchTokens - batch.InferenceTokens);
+        if (batch.HasInference)
+            most = Math.Min(most, options.MaxFinetuneTokens);
+        if (double.IsFinite(milliseconds))
+            most = Math.Min(most, Math.Min(latency.MostWindow, latency.WindowTokens(milliseconds, demand.Position)));
+        if (!batch.HasInference)
+            most = Math.Max(most, Math.Min(SmallestUseful, demand.TokensLeft));
+        batch.TrainingForwardTokens = IsUseful(most, Math.Min(demand.TokensLeft, options.MaxFinetuneTokens)) ? most : 0;
+        batch.TrainingWork = batch.TrainingForwardTokens;
     }
+
+    private void FillBackward(Batch batch, TrainingDemand demand, double milliseconds)
+    {
+        bool begins = demand.OpenTokens == 0;
+        int tokens = begins ? WindowOf(batch, demand, milliseconds) : demand.OpenTokens;
+        if (!IsUseful(tokens, demand.TokensLeft) && begins)
+            return;
+        var whole = new BackwardSlice(tokens, begins ? tokens : demand.LossLeft, begins ? demand.Layers : demand.LayersLeft);
+        var slice = double.IsFinite(milliseconds) || batch.HasInference ? Part(whole, batch, demand, milliseconds) : whole;
+        if (slice.Tokens == 0)
+            return;
+        batch.Backward = slice;
+        batch.TrainingWork = BackwardWork * slice.Tokens * slice.Layers / demand.Layers;
+    }
+
+    private double Planned(Batch batch) =>
+        latency.Window(batch.TrainingForwardTokens, batch.TrainingPosition) + (batch.Backward.Tokens > 0 ? latency.Backward(batch.Backward, batch.TrainingPosition) : 0);
+
+    // Wide enough to be worth a layer's fixed cost, and not so wide that one layer would not fit beside the inference of a busier hour.
+    private int WindowOf(Batch batch, TrainingDemand demand, double milliseconds)
+    {
+        int most = Math.Min(demand.TokensLeft, options.MaxBatchTokens);
+        if (batch.HasInference)
+            most = Math.Min(most, options.MaxFinetuneTokens);
+        if (!double.IsFinite(milliseconds))
+            return most;
+        most = (int)Math.Min(most, latency.MostSlice);
+        int fits = latency.TokensOfLayer(time.LayerOfWindow(milliseconds - latency.SliceStart), demand.Position);
+        return Math.Min(most, batch.HasInference ? fits : Math.Max(fits, SmallestUseful));
+    }
+
+    private BackwardSlice Part(BackwardSlice whole, Batch batch, TrainingDemand demand, double milliseconds)
+    {
+        double left = milliseconds - latency.SliceStart;
+        int loss = Math.Min(whole.LossTokens, latency.LossTokens(left));
+        if (!batch.HasInference)
+            loss = Math.Max(loss, Math.Min(SmallestUseful, whole.LossTokens));
+        if (!IsUseful(loss, whole.LossTokens))
+            loss = 0;
+        int layers = loss < whole.LossTokens ? 0 : Layers(whole, batch, demand, left - latency.Loss(loss));
+        return loss == 0 && layers == 0 ? default : new BackwardSlice(whole.Tokens, loss, layers);
+    }
+
+    private int Layers(BackwardSlice whole, Batch batch, TrainingDemand demand, double milliseconds)
+    {
+        double each = latency.Layer(whole.Tokens, demand.Position);
+        double most = Math.Min(each > 0 ? Math.Max(0, milliseconds / each) : double.PositiveInfinity, Math.Max(1, latency.MostSlice / whole.Tokens));
+        if (batch.HasInference)
+            most = Math.Min(most, Math.Max(1, (long)options.MaxFinetuneTokens * demand.Layers / whole.Tokens));
+        else if (whole.LossTokens == 0)
+            most = Math.Max(most, 1);
+        return (int)Math.Min(whole.Layers, most);
+    }
+
+    private static bool IsUseful(int tokens, int left) => tokens > 0 && tokens >= Math.Min(SmallestUseful, left);
 }

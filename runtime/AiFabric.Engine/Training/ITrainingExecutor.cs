@@ -18,7 +18,29 @@ public enum TrainingPhase
 /// <summary>Work on offer to the scheduler.</summary>
 /// <param name="Phase">Kind of work.</param>
 /// <param name="TokensLeft">Tokens left in this phase of the running sequence: the largest useful window.</param>
-public readonly record struct TrainingDemand(TrainingPhase Phase, int TokensLeft);
+public readonly record struct TrainingDemand(TrainingPhase Phase, int TokensLeft)
+{
+    /// <summary>Tokens of the sequence before the next window; in backward those before its end.</summary>
+    public int Position { get; init; }
+
+    /// <summary>Layers that backward of a window passes.</summary>
+    public int Layers { get; init; } = 1;
+
+    /// <summary>Tokens of the window whose backward is under way, with which the next slice goes on; 0 when the next slice begins one.</summary>
+    public int OpenTokens { get; init; }
+
+    /// <summary>Tokens of the window under way whose loss is still due.</summary>
+    public int LossLeft { get; init; }
+
+    /// <summary>Layers that the window under way still needs.</summary>
+    public int LayersLeft { get; init; }
+}
+
+/// <summary>A part of backward of one window: first the loss of its tokens, then layers from the last one down.</summary>
+/// <param name="Tokens">Tokens of the window; 0 for nothing.</param>
+/// <param name="LossTokens">Tokens at most whose loss, and its gradient, is computed.</param>
+/// <param name="Layers">Layers at most. None before the loss of all tokens is computed.</param>
+public readonly record struct BackwardSlice(int Tokens, int LossTokens, int Layers);
 
 /// <summary>
 /// Token-level finetuning inside the serving loop (FlexLLM, arXiv 2402.18789): forward windows ride in the inference batch,
@@ -49,11 +71,12 @@ public interface ITrainingExecutor : IDisposable
     void EndWindow(TrainingWindow window, Tensor finalHidden);
 
     /// <summary>
-    /// One slice of backward: all layers of one window of at most <paramref name="maxTokens"/> tokens, last window first; after a
-    /// batch's last slice also the optimizer step.
+    /// One slice of backward: goes on with the window under way, or begins the next one, last window first. After a batch's last slice also the
+    /// optimizer step.
     /// </summary>
+    /// <returns>Tokens whose backward is complete with this slice: the window's, or 0 while something of it is left.</returns>
     /// <exception cref="InvalidOperationException">The phase is not <see cref="TrainingPhase.Backward"/>.</exception>
-    void BackwardSlice(int maxTokens);
+    int RunBackward(BackwardSlice slice);
 }
 
 /// <summary>Consecutive tokens of one training or held-out sequence on their way through the shared forward pass.</summary>

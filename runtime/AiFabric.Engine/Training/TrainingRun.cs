@@ -105,16 +105,35 @@ internal sealed class TrainingRun : IDisposable
             memory.ClearGradients();
     }
 
-    /// <summary>One window of backward; after the batch's last also the optimizer step.</summary>
-    /// <returns>Tokens that went backward.</returns>
+    /// <summary>The work that comes next. Only while the cursor is in a phase of windows.</summary>
+    public TrainingDemand Demand => Cursor.Activity == TrainingActivity.Backward
+        ? new TrainingDemand(TrainingPhase.Backward, Cursor.TokensLeft)
+        {
+            Position = Cursor.TokensLeft,
+            Layers = weights.Config.Layers,
+            OpenTokens = backward.LayersLeft > 0 ? backward.Window.Count : 0,
+            LossLeft = backward.LossLeft,
+            LayersLeft = backward.LayersLeft,
+        }
+        : new TrainingDemand(TrainingPhase.Forward, Cursor.TokensLeft) { Position = Cursor.Next(1).Start };
+
+    /// <summary>One slice of backward; after the batch's last also the optimizer step.</summary>
+    /// <returns>Tokens that went backward through all layers.</returns>
     /// <exception cref="TrainingException">LossNotFinite; the adapter keeps its values.</exception>
-    public int BackwardSlice(int maxTokens)
+    public int RunBackward(BackwardSlice slice)
     {
         if (Cursor.Activity != TrainingActivity.Backward)
             throw new InvalidOperationException($"No backward slice is due in {Cursor.Activity}.");
-        WindowSpan span = Cursor.Next(maxTokens);
-        long learned = Cursor.Batch.Sum(index => (long)corpus.Train[index].LossTokens);
-        lossSum += backward.Run(Sample, span, 1.0 / learned);
+        if (backward.LayersLeft == 0)
+        {
+            long learned = Cursor.Batch.Sum(index => (long)corpus.Train[index].LossTokens);
+            backward.Begin(Sample, Cursor.Next(slice.Tokens), 1.0 / learned);
+        }
+
+        lossSum += backward.Continue(slice.LossTokens, slice.Layers);
+        if (backward.LayersLeft > 0)
+            return 0;
+        WindowSpan span = backward.Window;
         Tokens += span.Count;
         bool lastOfBatch = span.Start == 0 && Cursor.Sample == Cursor.Batch[^1];
         if (lastOfBatch)
@@ -155,6 +174,7 @@ internal sealed class TrainingRun : IDisposable
 
     public void Dispose()
     {
+        backward.Dispose();
         optimizer.Dispose();
         adapter.Dispose();
         memory.Dispose();

@@ -108,16 +108,19 @@ public sealed class TrainingSession : ITrainingExecutor
     });
 
     /// <inheritdoc/>
-    public void BackwardSlice(int maxTokens)
+    public int RunBackward(BackwardSlice slice)
     {
         if (run is not { } active)
-            return; // Cancelled since the iteration was planned.
+            return 0; // Cancelled since the iteration was planned.
+        int done = 0;
         _ = Guard(() =>
         {
-            rate.Add(active.BackwardSlice(maxTokens));
+            done = active.RunBackward(slice);
+            rate.Add(done);
             Publish(snapshot.State);
             return default;
         });
+        return done;
     }
 
     public void Dispose()
@@ -153,8 +156,7 @@ public sealed class TrainingSession : ITrainingExecutor
             return Pause();
         if (snapshot.State != TrainingState.Running)
             Enter(TrainingState.Running);
-        TrainingPhase phase = run.Cursor.Activity == TrainingActivity.Backward ? TrainingPhase.Backward : TrainingPhase.Forward;
-        return new TrainingDemand(phase, run.Cursor.TokensLeft);
+        return run.Demand;
     }
 
     private void Accept(Outcome outcome)

@@ -132,6 +132,7 @@ internal sealed class EngineBackend : IModelBackend
         MaxFinetuneTokensPerIteration = options.MaxFinetuneTokens,
         Policy = options.Policy,
         TpotObjective = options.TpotObjective,
+        TtftObjective = options.TtftObjective,
         MaxAdapters = options.MaxAdapters,
         MaxLoraRank = options.MaxLoraRank,
     };

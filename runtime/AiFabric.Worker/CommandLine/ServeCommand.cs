@@ -32,7 +32,7 @@ internal static class ServeCommand
         ("--max-finetune-tokens", "Finetuning tokens of one iteration; 0 keeps finetuning out. Default 256."),
         ("--policy", "InferenceFirst or WeightedFair. Default InferenceFirst."),
         ("--tpot-ms", "Objective: milliseconds per output token, which finetuning must leave intact. Default: none."),
-        ("--ttft-ms", "Objective: milliseconds to the first token, reported by metrics. Default: none."),
+        ("--ttft-ms", "Objective: milliseconds to the first token; finetuning yields to the queue that would miss it. Default: none."),
         ("--max-adapters", "Adapters loaded at the same time. Default 16."),
         ("--max-lora-rank", "Largest rank of an adapter. Default 64."),
         ("--linger-seconds", "How long new requests are still taken after SIGTERM, while /ready says no already. Default 5."),

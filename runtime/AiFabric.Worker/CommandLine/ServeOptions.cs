@@ -75,7 +75,7 @@ internal sealed record ServeOptions
     /// <summary>Time per output token to hold.</summary>
     public TimeSpan? TpotObjective { get; init; }
 
-    /// <summary>Time to the first token to hold; reported by metrics.</summary>
+    /// <summary>Time to the first token to hold.</summary>
     public TimeSpan? TtftObjective { get; init; }
 
     public int MaxAdapters { get; init; } = 16;

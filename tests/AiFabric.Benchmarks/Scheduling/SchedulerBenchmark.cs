@@ -62,7 +62,7 @@ public class SchedulerBenchmark
             if (next % 5 == 0)
                 requests[next - (next % 20)].RequestCancel();
         }
-        var batch = scheduler.Next(default);
+        var batch = scheduler.Next(default, default);
         model.Run(batch, outcome);
         scheduler.Commit(batch, outcome);
     }

@@ -51,16 +51,18 @@ internal sealed class ScriptedTraining(DecoderConfig config, int[] text, LoraAda
         open = null;
     }
 
-    public void BackwardSlice(int maxTokens)
+    public int RunBackward(BackwardSlice slice)
     {
-        backward += Math.Min(maxTokens, tokens.Length - backward);
+        int count = Math.Min(slice.Tokens, tokens.Length - backward);
+        backward += count;
         if (backward < tokens.Length)
-            return;
+            return count;
         (forward, backward) = (0, 0);
         if (++round == rounds)
             finished.SetResult();
         else
             Clear();
+        return count;
     }
 
     /// <summary>[tokens, hidden] of the last round.</summary>

@@ -102,7 +102,8 @@ public sealed class WindowedGradientTests(ITestOutputHelper output)
         using var rotary = new RotaryTable(weights.Config, weights.Type, weights.Device);
         using var memory = new SequenceMemory(weights, samples.Max(sample => sample.Count));
         using var engine = new WindowForward(weights);
-        var pass = new BackwardPass(weights, rotary, memory, adapter);
+        using var pass = new BackwardPass(weights, rotary, memory, adapter);
+        var cuts = new SeededRandom(7, 1);
         double loss = 0;
         foreach (TrainingSample sample in samples)
         {
@@ -117,7 +118,9 @@ public sealed class WindowedGradientTests(ITestOutputHelper output)
             for (int end = sample.Count; end > 0; end -= backward)
             {
                 int start = Math.Max(0, end - backward);
-                loss += pass.Run(sample, new WindowSpan(start, end - start), scale);
+                pass.Begin(sample, new WindowSpan(start, end - start), scale);
+                while (pass.LayersLeft > 0) // Slices end anywhere.
+                    loss += pass.Continue(1 + cuts.NextInt(end - start), cuts.NextInt(weights.Config.Layers + 1));
             }
         }
 

@@ -1,4 +1,5 @@
 using AiFabric.Engine.Scheduling;
+using AiFabric.Engine.Training;
 using Xunit;
 
 namespace AiFabric.Tests.Scheduling;
@@ -10,12 +11,32 @@ public sealed class LatencyModelTests
     {
         var model = new LatencyModel();
         var random = new Random(1);
-        for (int i = 0; i < 300; i++)
-            Observe(model, random.Next(0, 16), random.Next(0, 128), random.Next(0, 3) * 64, i);
+        for (int i = 0; i < 600; i++)
+        {
+            var batch = Batch(random.Next(0, 16), random.Next(0, 128), pairs: random.Next(0, 100_000));
+            int window = random.Next(0, 3) * 64;
+            model.Observe(batch, window, Machine.Forward(batch, window) + (i % 2 == 0 ? 0.1 : -0.1), 0);
+        }
 
-        Assert.Equal(4 + (0.5 * 8) + (0.05 * 100), model.Inference(8, 100), 0.1);
-        Assert.Equal(0.2, model.ForwardPerToken, 0.01);
-        Assert.True(model.KnowsForward);
+        Assert.Equal(Machine.Forward(Batch(8, 100, 40_000), 0), model.Inference(8, 100, 40_000), 0.2);
+        Assert.Equal(Machine.PerWindowToken, model.PerWindowToken, 0.01);
+        Assert.Equal(Machine.PerPair * 1000, model.PerPair * 1000, 0.01);
+    }
+
+    [Fact]
+    public void It_learns_what_backward_costs_by_loss_layers_and_tokens()
+    {
+        var model = new LatencyModel();
+        var random = new Random(1);
+        for (int i = 0; i < 600; i++)
+        {
+            var slice = new BackwardSlice(random.Next(16, 128), random.Next(0, 64), random.Next(0, 12));
+            model.Observe(Batch(0, 0, 0, slice), 0, 0, Machine.Backward(slice) + (i % 2 == 0 ? 0.1 : -0.1));
+        }
+
+        Assert.Equal(Machine.Backward(new(100, 0, 3)), model.Backward(new(100, 0, 3), 100), 1.0);
+        Assert.Equal(Machine.Backward(new(100, 50, 0)), model.Backward(new(100, 50, 0), 100), 1.0);
+        Assert.Equal(Machine.PerLossToken, model.Loss(41) - model.Loss(40), 0.01);
     }
 
     [Fact]
@@ -23,11 +44,11 @@ public sealed class LatencyModelTests
     {
         var model = new LatencyModel();
         for (int i = 0; i < 300; i++)
-            model.ObserveForward(4, 0, 0, 5);
+            model.Observe(Batch(4, 0, 0), 0, 5, 0);
         for (int i = 0; i < 1500; i++)
-            model.ObserveForward(4, 0, 0, 50);
+            model.Observe(Batch(4, 0, 0), 0, 50, 0);
 
-        Assert.Equal(50, model.Inference(4, 0), 0.5);
+        Assert.Equal(50, model.Inference(4, 0, 0), 0.5);
     }
 
     [Fact]
@@ -35,36 +56,110 @@ public sealed class LatencyModelTests
     {
         var model = new LatencyModel();
         for (int i = 0; i < 100; i++)
-            model.ObserveForward(4, 0, 0, 5);
-        model.ObserveForward(4, 0, 0, 5000);
+            model.Observe(Batch(4, 0, 0), 0, 5, 0);
+        model.Observe(Batch(4, 0, 0), 0, 5000, 0);
 
-        Assert.InRange(model.Inference(4, 0), 5, 5.5);
+        Assert.InRange(model.Inference(4, 0, 0), 5, 5.5);
     }
 
     [Fact]
     public void The_first_passes_do_not_count()
     {
         var model = new LatencyModel();
-        model.ObserveForward(1, 0, 0, 900);
-        model.ObserveForward(1, 0, 0, 900);
+        model.Observe(Batch(1, 0, 0), 0, 900, 0);
+        model.Observe(Batch(1, 0, 0), 0, 900, 0);
         for (int i = 0; i < 5; i++)
-            model.ObserveForward(1, 0, 0, 3);
+            model.Observe(Batch(1, 0, 0), 0, 3, 0);
 
-        Assert.Equal(3, model.Inference(1, 0), 0.1);
+        Assert.Equal(3, model.Inference(1, 0, 0), 0.1);
+    }
+
+    [Theory]
+    [InlineData(0, 1.0, 1.03)]   // a machine that keeps to the line needs no margin
+    [InlineData(0.5, 1.3, 1.55)] // errors of up to half, evenly: nine in ten are below 1.4
+    public void The_margin_is_what_its_own_errors_ask_for(double noise, double least, double most)
+    {
+        var model = new LatencyModel();
+        var random = new Random(3);
+        for (int i = 0; i < 5_000; i++)
+            model.Observe(Batch(4, 0, 0), 0, 10 * (1 + (noise * ((2 * random.NextDouble()) - 1))), 0);
+
+        Assert.InRange(model.Margin, least, most);
     }
 
     [Fact]
-    public void Backward_is_a_moving_average_per_token()
+    public void Windows_and_slices_grow_no_further_than_twice_what_was_seen()
     {
         var model = new LatencyModel();
-        Assert.False(model.KnowsBackward);
-        for (int i = 0; i < 5; i++)
-            model.ObserveBackward(64, 128);
+        Assert.Equal((16, 16), (model.MostWindow, model.MostSlice));
+        for (int i = 0; i < 6; i++)
+            model.Observe(Batch(1, 0, 0, new BackwardSlice(16, 0, 2)), 16, 5, 5);
 
-        Assert.Equal(2, model.BackwardPerToken, 1e-9);
-        Assert.True(model.KnowsBackward);
+        Assert.Equal((32, 64), (model.MostWindow, model.MostSlice));
     }
 
-    private static void Observe(LatencyModel model, int decode, int prompt, int forward, int i) =>
-        model.ObserveForward(decode, prompt, forward, 4 + (0.5 * decode) + (0.05 * prompt) + (0.2 * forward) + (i % 2 == 0 ? 0.1 : -0.1));
+    [Fact]
+    public void A_kept_profile_predicts_as_the_model_did()
+    {
+        var model = new LatencyModel();
+        var random = new Random(5);
+        Assert.Null(model.Snapshot());
+        for (int i = 0; i < 300; i++)
+        {
+            var slice = new BackwardSlice(random.Next(16, 128), random.Next(0, 64), random.Next(0, 12));
+            var batch = Batch(random.Next(0, 16), random.Next(0, 128), random.Next(0, 10_000), slice);
+            int window = random.Next(16, 64);
+            model.Observe(batch, window, Machine.Forward(batch, window), Machine.Backward(slice));
+        }
+        var kept = model.Snapshot();
+
+        var next = new LatencyModel();
+        next.Restore(kept!); // It saw enough.
+
+        Assert.Equal(model.Inference(7, 33, 1_000), next.Inference(7, 33, 1_000));
+        Assert.Equal(model.Backward(new(64, 16, 4), 200), next.Backward(new(64, 16, 4), 200));
+        Assert.Equal((model.MostWindow, model.MostSlice), (next.MostWindow, next.MostSlice));
+        Assert.Throws<ArgumentException>(() => next.Restore(kept! with { Forward = [1, 2] }));
+        Assert.Throws<ArgumentException>(() => next.Restore(kept! with { Backward = [1, 2, 3, 4, 5, double.NaN] }));
+    }
+
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(9, 100)]
+    [InlineData(50, 0)]
+    [InlineData(50, 2_000)]
+    public void The_tokens_that_fit_are_the_most_that_do(double milliseconds, int start)
+    {
+        var model = new LatencyModel();
+        var random = new Random(1);
+        for (int i = 0; i < 600; i++)
+        {
+            var batch = Batch(random.Next(0, 16), random.Next(0, 128), random.Next(0, 100_000));
+            model.Observe(batch, i % 64, Machine.Forward(batch, i % 64), 0);
+        }
+
+        int tokens = model.WindowTokens(milliseconds, start);
+
+        Assert.True(model.Window(Math.Max(0, tokens - 1), start) <= milliseconds);
+        Assert.True(model.Window(tokens + 2, start) > milliseconds);
+    }
+
+    private static Batch Batch(int decode, int prompt, double pairs, BackwardSlice slice = default)
+    {
+        var batch = new Batch { PromptTokens = prompt, Pairs = pairs, Backward = slice, TrainingPosition = slice.Tokens };
+        for (int i = 0; i < decode; i++)
+            batch.DecodeRows.Add(default);
+        return batch;
+    }
+
+    private static class Machine
+    {
+        public const double PerWindowToken = 0.2, PerPair = 0.0002, PerLossToken = 0.4;
+
+        public static double Forward(Batch batch, int window) =>
+            4 + (0.5 * batch.DecodeTokens) + (0.05 * batch.PromptTokens) + (PerWindowToken * window)
+            + (PerPair * (batch.Pairs + LatencyModel.Pairs(batch.TrainingPosition, window)));
+
+        public static double Backward(BackwardSlice slice) => 1 + (slice.LossTokens > 0 ? 5 : 0) + (PerLossToken * slice.LossTokens) + (slice.Layers * (2 + (0.1 * slice.Tokens)));
+    }
 }

@@ -248,11 +248,11 @@ public sealed class SchedulerTests
         for (int i = 0; i < 10; i++)
             simulation.Step();
         for (int i = 0; i < 60; i++)
-            simulation.Scheduler.Commit(simulation.Scheduler.Next(default), outcome);
+            simulation.Scheduler.Commit(simulation.Scheduler.Next(default, default), outcome);
 
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (int i = 0; i < 20; i++) // From block 20 to 25: the tables grew to 32 before.
-            simulation.Scheduler.Commit(simulation.Scheduler.Next(default), outcome);
+            simulation.Scheduler.Commit(simulation.Scheduler.Next(default, default), outcome);
 
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }

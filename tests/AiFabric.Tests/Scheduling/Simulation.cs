@@ -30,6 +30,12 @@ internal sealed class Simulation
     /// <summary>Work that training offers.</summary>
     public TrainingDemand Demand { get; set; }
 
+    /// <summary>Time since the start, to which iterations add their duration.</summary>
+    public TimeSpan Now { get; set; }
+
+    /// <summary>Duration of backward.</summary>
+    public Func<BackwardSlice, double> BackwardMilliseconds { get; set; } = slice => slice.Tokens * slice.Layers;
+
     /// <summary>The token at a place of the output.</summary>
     public Func<int, int> Draw { get; set; } = _ => SampledToken;
 
@@ -52,7 +58,7 @@ internal sealed class Simulation
             Priority = priority,
             StopTokens = stops ?? [],
         };
-        var sequence = new Sequence(new SequenceId(++lastId), request, output, seed: 0, adapter, BlockSize);
+        var sequence = new Sequence(new SequenceId(++lastId), request, output, seed: 0, adapter, BlockSize) { Arrived = Now };
         Scheduler.Add(sequence);
         return sequence;
     }
@@ -67,7 +73,18 @@ internal sealed class Simulation
     }
 
     /// <summary>Plans without carrying out.</summary>
-    public Batch Plan() => Scheduler.Next(Demand);
+    public Batch Plan() => Scheduler.Next(Demand, Now);
+
+    /// <summary>A sequence that a test wants to remember.</summary>
+    public Sequence Running { get; set; } = null!; // Set by tests that read it.
+
+    /// <summary>Carries out an iteration with other finetuning than the scheduler would choose.</summary>
+    public void Force(Action<Batch> change)
+    {
+        var batch = Scheduler.Next(default, Now);
+        change(batch);
+        Commit(batch);
+    }
 
     /// <summary>Plans and carries out one iteration.</summary>
     public Batch Step()
@@ -94,9 +111,10 @@ internal sealed class Simulation
             }
         }
         outcome.TrainingForwardTokens = batch.TrainingForwardTokens;
-        outcome.TrainingBackwardTokens = batch.TrainingBackwardTokens;
+        outcome.TrainingBackwardTokens = batch.Backward.Tokens;
         outcome.ForwardTime = TimeSpan.FromMilliseconds(Milliseconds(batch));
-        outcome.BackwardTime = TimeSpan.FromMilliseconds(batch.TrainingBackwardTokens);
+        outcome.BackwardTime = TimeSpan.FromMilliseconds(batch.Backward.Tokens == 0 ? 0 : BackwardMilliseconds(batch.Backward));
+        Now += outcome.ForwardTime + outcome.BackwardTime;
         Scheduler.Commit(batch, outcome);
     }
 

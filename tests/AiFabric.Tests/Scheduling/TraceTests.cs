@@ -42,7 +42,7 @@ public sealed class TraceTests(ITestOutputHelper output)
             }
             foreach (var (sequence, _) in alive.Where(entry => entry.CancelAt <= step))
                 sequence.RequestCancel();
-            var batch = scheduler.Next(default);
+            var batch = scheduler.Next(default, default);
             Assert.False(batch.IsEmpty && scheduler.HasSequences, "stuck");
             Assert.All(batch.DecodeRows.Concat(batch.PromptChunks), row => Assert.Equal((false, row.Sequence.Computed), (row.Sequence.CancelRequested, row.Start)));
             model.Run(batch, outcome);
@@ -66,6 +66,8 @@ public sealed class TraceTests(ITestOutputHelper output)
     {
         // Arrivals, admissions, cached prompts, preemptions, cancellations and ends; sequences are made before, as requests come with their own memory.
         var (scheduler, model) = Start(guessed);
+        var job = new ScriptedJob(sequence: 300, layers: 6);
+        var now = TimeSpan.Zero;
         var requests = Sequences();
         foreach (var sequence in requests)
             sequence.Lookup = new PromptLookup(1, 4, sequence.Capacity);
@@ -81,6 +83,7 @@ public sealed class TraceTests(ITestOutputHelper output)
         output.WriteLine($"{allocated} bytes in {steps} iterations with {preempted} preemptions");
         Assert.Equal(0, allocated);
         Assert.True(steps > 2_000 && preempted > 100);
+        Assert.True(job.Trained > 1_000);
 
         void Run(int until)
         {
@@ -92,8 +95,12 @@ public sealed class TraceTests(ITestOutputHelper output)
                     if (next % 5 == 0)
                         requests[next - (next % 20)].RequestCancel();
                 }
-                var batch = scheduler.Next(default);
+                var batch = scheduler.Next(job.Demand, now);
                 model.Run(batch, outcome);
+                (outcome.TrainingForwardTokens, outcome.TrainingBackwardTokens) = (batch.TrainingForwardTokens, job.Run(batch));
+                outcome.ForwardTime = TimeSpan.FromMilliseconds(1 + (0.01 * (batch.InferenceTokens + batch.TrainingForwardTokens)));
+                outcome.BackwardTime = TimeSpan.FromMilliseconds(0.001 * batch.Backward.Tokens * batch.Backward.Layers);
+                now += outcome.ForwardTime + outcome.BackwardTime;
                 preempted += batch.Preempted;
                 scheduler.Commit(batch, outcome);
                 steps++;
@@ -117,7 +124,7 @@ public sealed class TraceTests(ITestOutputHelper output)
 
     // What is guessed must sometimes be right, so the model then draws from few tokens.
     private (Scheduler Scheduler, ScriptedKeyValues Model) Start(int guessed) => (
-        new Scheduler(new SchedulerOptions { MaxBatchTokens = 512, MaxRunning = 64, SpeculativeTokens = guessed, PromptLookupMin = 1 }, pool),
+        new Scheduler(new SchedulerOptions { MaxBatchTokens = 512, MaxRunning = 64, SpeculativeTokens = guessed, PromptLookupMin = 1, MaxFinetuneTokens = 128, TpotMilliseconds = 10 }, pool),
         guessed == 0 ? new ScriptedKeyValues(Blocks, BlockSize) : new ScriptedKeyValues(Blocks, BlockSize, vocabulary: 3));
 
     private static List<Sequence> Sequences()

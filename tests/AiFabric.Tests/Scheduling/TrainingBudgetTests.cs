@@ -7,6 +7,8 @@ namespace AiFabric.Tests.Scheduling;
 
 public sealed class TrainingBudgetTests
 {
+    private const int Layers = 4;
+
     [Theory]
     [InlineData(TrainingPhase.Idle, 100, 0, 0)]
     [InlineData(TrainingPhase.Forward, 100, 32, 0)]
@@ -14,14 +16,14 @@ public sealed class TrainingBudgetTests
     [InlineData(TrainingPhase.Forward, 0, 0, 0)]
     [InlineData(TrainingPhase.Backward, 100, 0, 32)]
     [InlineData(TrainingPhase.Backward, 7, 0, 7)]
-    public void Without_inference_training_takes_the_whole_budget(TrainingPhase phase, int left, int forward, int backward)
+    public void Without_inference_and_objective_training_takes_the_whole_batch(TrainingPhase phase, int left, int forward, int backward)
     {
-        var simulation = new Simulation(batchTokens: 32, change: o => o with { MaxFinetuneTokens = 8, TpotMilliseconds = 1 });
-        simulation.Demand = new TrainingDemand(phase, left);
+        var simulation = new Simulation(batchTokens: 32, change: o => o with { MaxFinetuneTokens = 8 }) { Demand = Demand(phase, left) };
 
         var batch = simulation.Plan();
 
-        Assert.Equal((forward, backward), (batch.TrainingForwardTokens, batch.TrainingBackwardTokens));
+        Assert.Equal((forward, backward), (batch.TrainingForwardTokens, batch.Backward.Tokens));
+        Assert.Equal((backward, backward > 0 ? Layers : 0), (batch.Backward.LossTokens, batch.Backward.Layers));
     }
 
     [Theory]
@@ -31,8 +33,7 @@ public sealed class TrainingBudgetTests
     [InlineData(0, 100, 0)]  // switched off
     public void Beside_inference_without_objective_only_the_bounds_count(int most, int left, int expected)
     {
-        var simulation = new Simulation(batchTokens: 32, change: o => o with { MaxFinetuneTokens = most });
-        simulation.Demand = new TrainingDemand(TrainingPhase.Forward, left);
+        var simulation = new Simulation(batchTokens: 32, change: o => o with { MaxFinetuneTokens = most }) { Demand = Demand(TrainingPhase.Forward, left) };
         simulation.Add(4, 10);
 
         Assert.Equal(expected, simulation.Plan().TrainingForwardTokens);
@@ -41,8 +42,7 @@ public sealed class TrainingBudgetTests
     [Fact]
     public void Zero_tokens_keep_training_out_even_without_inference()
     {
-        var simulation = new Simulation(change: o => o with { MaxFinetuneTokens = 0 });
-        simulation.Demand = new TrainingDemand(TrainingPhase.Forward, 100);
+        var simulation = new Simulation(change: o => o with { MaxFinetuneTokens = 0 }) { Demand = Demand(TrainingPhase.Forward, 100) };
 
         Assert.True(simulation.Plan().IsEmpty);
     }
@@ -53,48 +53,153 @@ public sealed class TrainingBudgetTests
     public void The_first_windows_beside_an_objective_are_small(TrainingPhase phase)
     {
         var simulation = Loaded(objective: 50);
-        simulation.Demand = new TrainingDemand(phase, 1000);
+        simulation.Demand = Demand(phase, 1000);
 
         var batch = simulation.Plan();
 
-        Assert.Equal(TrainingBudget.SmallestUseful, batch.TrainingForwardTokens + batch.TrainingBackwardTokens);
+        Assert.Equal(IterationBudget.SmallestUseful, batch.TrainingForwardTokens + batch.Backward.Tokens);
+        Assert.InRange(batch.Backward.Layers, 0, 1);
     }
 
     [Theory]
-    [InlineData(20, 60, 90)] // 0.9 · 20 ms − 10 ms for decoding = 8 ms, 0.1 ms a token: 80
+    [InlineData(20, 80, 101)] // 10 ms beside decoding, 0.1 ms a token
     [InlineData(50, 250, 256)]
     [InlineData(11, 0, 0)] // nothing useful fits
     [InlineData(5, 0, 0)] // inference alone misses it
     public void Windows_fill_the_time_that_the_objective_leaves(double objective, int least, int most)
     {
         var simulation = Loaded(objective);
-        simulation.Demand = new TrainingDemand(TrainingPhase.Forward, 10_000);
         Teach(simulation);
+        simulation.Demand = Demand(TrainingPhase.Forward, 10_000);
 
         Assert.InRange(simulation.Plan().TrainingForwardTokens, least, most);
     }
 
-    [Fact]
-    public void Weighted_fair_grants_its_share_where_the_objective_is_missed()
+    [Theory]
+    [InlineData(0.5, 80, 120)] // as long as inference takes: 10 ms
+    [InlineData(0.75, 200, 256)]
+    [InlineData(0, 0, 0)]
+    public void Weighted_fair_grants_its_share_where_the_objective_is_missed(double share, int least, int most)
     {
-        var simulation = Loaded(5, o => o with { Policy = CoServingPolicy.WeightedFair, TrainingShare = 0.5 });
-        simulation.Demand = new TrainingDemand(TrainingPhase.Forward, 10_000);
+        var simulation = Loaded(5, o => o with { Policy = CoServingPolicy.WeightedFair, TrainingShare = share });
         Teach(simulation);
+        simulation.Demand = Demand(TrainingPhase.Forward, 10_000);
 
-        // Half of an iteration whose inference takes 10 ms: another 10 ms, 0.1 ms a token.
-        Assert.InRange(simulation.Plan().TrainingForwardTokens, 80, 120);
+        Assert.InRange(simulation.Plan().TrainingForwardTokens, least, most);
+    }
+
+    [Theory]
+    // Loss 0.05 ms a token, a layer 1 ms and 0.02 ms a token; beside 10 ms of decoding.
+    [InlineData(60, 0, 0, 0, 200, 200, 4)] // all of a window of 200 tokens: 10 ms of loss, 20 ms of layers
+    [InlineData(20, 0, 0, 0, 125, 125, 0)] // a layer's half of 20 ms leaves room for 450 tokens but the time is gone after the loss
+    [InlineData(16, 200, 0, 4, 200, 0, 1)] // one layer of the window under way
+    [InlineData(22, 200, 0, 4, 200, 0, 2)]
+    [InlineData(60, 200, 100, 4, 200, 100, 4)]
+    [InlineData(12, 200, 0, 4, 0, 0, 0)] // not even one
+    public void A_slice_of_backward_is_as_many_losses_and_layers_as_fit(double objective, int open, int loss, int layers, int tokens, int losses, int slice)
+    {
+        var simulation = Loaded(objective);
+        TeachBackward(simulation);
+        simulation.Demand = Demand(TrainingPhase.Backward, 200) with { OpenTokens = open, LossLeft = loss, LayersLeft = layers };
+
+        var planned = simulation.Plan().Backward;
+
+        Assert.InRange(planned.Tokens, tokens * 0.8, tokens * 1.6);
+        Assert.InRange(planned.LossTokens, losses * 0.7, losses * 1.6);
+        Assert.Equal(slice, planned.Layers);
     }
 
     [Fact]
-    public void A_slice_of_backward_is_sized_by_its_own_speed()
+    public void A_window_too_wide_for_what_is_left_is_paid_from_several_iterations()
     {
-        var simulation = Loaded(objective: 50);
-        simulation.Demand = new TrainingDemand(TrainingPhase.Backward, 10_000);
-        for (int i = 0; i < 20; i++)
-            simulation.Step(); // Backward takes one millisecond a token.
+        var simulation = Loaded(objective: 13); // 3 ms are left, and a layer takes 5.
+        TeachBackward(simulation);
+        simulation.Demand = Demand(TrainingPhase.Backward, 200) with { OpenTokens = 200, LossLeft = 0, LayersLeft = 4 };
 
-        Assert.InRange(simulation.Plan().TrainingBackwardTokens, 30, 40);
+        List<int> layers = [.. Enumerable.Range(0, 12).Select(_ => simulation.Step().Backward.Layers)];
+
+        Assert.All(layers, count => Assert.InRange(count, 0, 1));
+        Assert.InRange(layers.Sum(), 2, 7);
     }
+
+    [Fact]
+    public void The_cap_counts_a_slice_by_its_layers()
+    {
+        var simulation = Loaded(objective: 1000, o => o with { MaxFinetuneTokens = 100 });
+        TeachBackward(simulation);
+        simulation.Demand = Demand(TrainingPhase.Backward, 400) with { OpenTokens = 200, LossLeft = 0, LayersLeft = 4 };
+
+        Assert.Equal(new BackwardSlice(200, 0, 2), simulation.Plan().Backward); // 100 tokens through four layers are 200 through two.
+    }
+
+    [Fact]
+    public void Without_inference_an_iteration_takes_no_longer_than_a_tenth_of_the_ttft()
+    {
+        var simulation = Loaded(20, o => o with { TtftMilliseconds = 300 });
+        Teach(simulation);
+        simulation.Running.RequestCancel();
+        simulation.Plan();
+        simulation.Demand = Demand(TrainingPhase.Forward, 10_000);
+
+        Assert.InRange(simulation.Plan().TrainingForwardTokens, 180, 220); // 30 ms less the pass's own 10
+    }
+
+    [Theory]
+    [InlineData(0, 120, 160)] // a prompt that just came can wait: the TPOT alone bounds the window
+    [InlineData(900, 0, 0)] // one that is due cannot
+    public void Finetuning_yields_to_a_queue_that_would_miss_its_ttft(int waited, int least, int most)
+    {
+        var simulation = Loaded(25, o => o with { TtftMilliseconds = 1000, MaxRunning = 1 });
+        Teach(simulation);
+        simulation.Demand = Demand(TrainingPhase.Forward, 10_000);
+        simulation.Add(800, 10);
+        simulation.Now += TimeSpan.FromMilliseconds(waited);
+
+        Assert.InRange(simulation.Plan().TrainingForwardTokens, least, most);
+    }
+
+    [Theory]
+    [InlineData(100, 0, 100, 100, 20, 80)] // 10 ms of prompt have 700: the TPOT leaves more for finetuning
+    [InlineData(300, 940, 180, 300, 0, 0)] // 30 ms have 42 and need that share of the time beside decoding
+    public void Prompts_keep_the_share_of_the_time_that_their_ttft_needs(int prompt, int waited, int leastPrompt, int mostPrompt, int least, int most)
+    {
+        var simulation = Loaded(25, o => o with { TtftMilliseconds = 1000 });
+        Teach(simulation);
+        simulation.Demand = Demand(TrainingPhase.Forward, 10_000);
+        simulation.Add(prompt, 10, firstToken: 9_000);
+        simulation.Now += TimeSpan.FromMilliseconds(waited);
+
+        var batch = simulation.Plan();
+
+        Assert.InRange(batch.PromptTokens, leastPrompt, mostPrompt);
+        Assert.InRange(batch.TrainingForwardTokens, least, most);
+    }
+
+    [Theory]
+    [InlineData(0, 90, 110)] // 10 ms are left beside decoding
+    [InlineData(950, 400, 400)] // the first token is due: the whole prompt
+    public void A_prompt_is_cut_to_what_the_tpot_leaves_until_its_ttft_needs_more(int waited, int least, int most)
+    {
+        var simulation = Loaded(20, o => o with { TtftMilliseconds = 1000 });
+        Teach(simulation);
+        simulation.Add(400, 10, firstToken: 9_000);
+        simulation.Now += TimeSpan.FromMilliseconds(waited);
+
+        Assert.InRange(simulation.Plan().PromptTokens, least, most);
+    }
+
+    [Fact]
+    public void Prompts_go_on_where_decoding_alone_misses_its_objective()
+    {
+        var simulation = Loaded(5, o => o with { TtftMilliseconds = 1000 });
+        Teach(simulation);
+        simulation.Add(400, 10, firstToken: 9_000);
+
+        Assert.InRange(simulation.Plan().PromptTokens, IterationBudget.SmallestUseful, 40);
+    }
+
+    private static TrainingDemand Demand(TrainingPhase phase, int left) =>
+        new(phase, left) { Position = phase == TrainingPhase.Backward ? left : 0, Layers = Layers };
 
     // One sequence that decodes; an iteration takes 10 ms and 0.1 ms per finetuning token.
     private static Simulation Loaded(double objective, Func<SchedulerOptions, SchedulerOptions>? change = null)
@@ -103,27 +208,34 @@ public sealed class TrainingBudgetTests
         {
             var options = o with { MaxFinetuneTokens = 256, TpotMilliseconds = objective };
             return change?.Invoke(options) ?? options;
-        });
-        simulation.Milliseconds = batch => 10 + (0.1 * batch.TrainingForwardTokens);
-        simulation.Add(4, 3000);
+        })
+        {
+            Milliseconds = batch => 10 + (0.1 * (batch.TrainingForwardTokens + batch.PromptTokens)),
+            BackwardMilliseconds = BackwardTime,
+        };
+        simulation.Running = simulation.Add(4, 3000);
         for (int i = 0; i < 10; i++)
             simulation.Step();
         return simulation;
     }
 
+    private static double BackwardTime(BackwardSlice slice) => (0.05 * slice.LossTokens) + (slice.Layers * (1 + (0.02 * slice.Tokens)));
+
     // Iterations with windows of several sizes, as a demand that shrinks makes them.
     private static void Teach(Simulation simulation)
     {
-        var demand = simulation.Demand;
-        var outcome = new BatchOutcome();
-        outcome.Sampled.Add(new SampledToken(1, null, null));
-        for (int i = 0; i < 200; i++)
+        for (int i = 0; i < 300; i++)
+            simulation.Force(batch => (batch.TrainingForwardTokens, batch.PromptTokens) = (i % 9 * 32, i % 7 * 16));
+    }
+
+    private static void TeachBackward(Simulation simulation)
+    {
+        var random = new Random(1);
+        for (int i = 0; i < 600; i++)
         {
-            var batch = simulation.Scheduler.Next(default);
-            outcome.TrainingForwardTokens = i % 5 * 16;
-            outcome.ForwardTime = TimeSpan.FromMilliseconds(10 + (0.1 * outcome.TrainingForwardTokens));
-            simulation.Scheduler.Commit(batch, outcome);
+            int tokens = random.Next(16, 256);
+            var slice = i % 2 == 0 ? new BackwardSlice(tokens, random.Next(1, tokens), 0) : new BackwardSlice(tokens, 0, random.Next(1, Layers + 1));
+            simulation.Force(batch => (batch.Backward, batch.TrainingPosition) = (slice, tokens));
         }
-        simulation.Demand = demand;
     }
 }

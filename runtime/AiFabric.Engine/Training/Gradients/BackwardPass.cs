@@ -7,45 +7,93 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Training.Gradients;
 
 /// <summary>
-/// Backward of one window through all layers, one layer recomputed at a time. Windows run last to first: what a window's keys and
-/// values did to later positions is then complete when the window's turn comes, because attention is causal. The sums over all windows
-/// equal the gradients of the whole sequence.
+/// Backward of one window after the other, one layer recomputed at a time; between two layers it may wait. Windows run last to first: what a window's
+/// keys and values did to later positions is then complete when the window's turn comes, because attention is causal. The sums over all
+/// windows equal the gradients of the whole sequence.
 /// </summary>
-internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, SequenceMemory memory, TrainableAdapter adapter)
+internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, SequenceMemory memory, TrainableAdapter adapter) : IDisposable
 {
-    /// <summary>Adds a window's part to the adapter's gradients.</summary>
-    /// <param name="sample">The sequence, whose forward windows are all in memory.</param>
+    private Tensor? gradient; // [n, hidden]: the loss by the output of the next layer; null between two windows
+    private TrainingSample? sample;
+    private double scale;
+
+    /// <summary>The window under way, or the last one.</summary>
+    public WindowSpan Window { get; private set; }
+
+    /// <summary>Tokens of the window under way whose loss is still due.</summary>
+    public int LossLeft { get; private set; }
+
+    /// <summary>Layers that the window under way still needs; 0 between two windows.</summary>
+    public int LayersLeft { get; private set; }
+
+    /// <summary>Begins a window.</summary>
+    /// <param name="sequence">The sequence, whose forward windows are all in memory.</param>
     /// <param name="window">The last window that had no backward yet.</param>
     /// <param name="lossScale">Factor on the loss: 1 / learned tokens of the batch.</param>
-    /// <returns>The window's loss, scaled.</returns>
-    public double Run(TrainingSample sample, WindowSpan window, double lossScale)
+    public void Begin(TrainingSample sequence, WindowSpan window, double lossScale)
+    {
+        using var _ = no_grad();
+        using var scope = NewDisposeScope();
+        gradient?.Dispose();
+        gradient = zeros_like(memory.Input(weights.Config.Layers, window.Start, window.Count)).DetachFromDisposeScope();
+        (sample, scale, Window, LossLeft, LayersLeft) = (sequence, lossScale, window, window.Count, weights.Config.Layers);
+    }
+
+    /// <summary>Goes on with the window under way.</summary>
+    /// <param name="lossTokens">Tokens at most whose loss is computed: the head's product is as large as several layers'.</param>
+    /// <param name="layers">Layers at most whose part is added to the adapter's gradients, when all losses are there.</param>
+    /// <returns>The loss of those tokens, scaled. The window is done when <see cref="LayersLeft"/> is 0.</returns>
+    /// <exception cref="InvalidOperationException">No window is under way.</exception>
+    public double Continue(int lossTokens, int layers)
     {
         // The engine's thread runs without gradients; both switches are the thread's own.
         using var _ = enable_grad();
         using var scope = NewDisposeScope();
-        var masks = LayerMasks.Causal(weights, window.Start, window.Count);
-        var angles = rotary.Range(window.Start, window.Count);
-        (Tensor gradient, double loss) = LossGradient(sample, window, lossScale);
-        for (int layer = weights.Config.Layers - 1; layer >= 0; layer--)
-        {
-            Tensor below = LayerGradients(layer, window, gradient, angles[layer], masks[layer]);
-            gradient.Dispose();
-            gradient = below;
-        }
-
+        double loss = Loss(Math.Min(lossTokens, LossLeft));
+        if (LossLeft == 0)
+            Descend(Math.Min(layers, LayersLeft));
         return loss;
     }
 
-    /// <summary>Gradient of the loss by the last layer's output, [n, hidden].</summary>
-    private (Tensor Gradient, double Loss) LossGradient(TrainingSample sample, WindowSpan window, double lossScale)
+    public void Dispose()
     {
-        using var scope = NewDisposeScope();
-        Tensor hidden = memory.Input(weights.Config.Layers, window.Start, window.Count).detach().requires_grad_();
-        if (TrainingLoss.Sum(weights, hidden, sample, window.Start) is not { } sum)
-            return (zeros_like(hidden).MoveToOuterDisposeScope(), 0);
-        Tensor loss = sum * lossScale;
-        Tensor gradient = autograd.grad([loss], [hidden])[0];
-        return (gradient.detach().MoveToOuterDisposeScope(), loss.detach().to(ScalarType.Float64).item<double>());
+        gradient?.Dispose();
+        gradient = null;
+    }
+
+    private Tensor Gradient => gradient ?? throw new InvalidOperationException("No window is under way.");
+
+    /// <summary>Loss of the next tokens, and its gradient by the last layer's output.</summary>
+    private double Loss(int tokens)
+    {
+        if (tokens == 0 || sample is null)
+            return 0;
+        int first = Window.Count - LossLeft;
+        LossLeft -= tokens;
+        Tensor hidden = memory.Input(weights.Config.Layers, Window.Start + first, tokens).detach().requires_grad_();
+        if (TrainingLoss.Sum(weights, hidden, sample, Window.Start + first) is not { } sum)
+            return 0;
+        Tensor loss = sum * scale;
+        using (no_grad())
+            Gradient.narrow(0, first, tokens).copy_(autograd.grad([loss], [hidden])[0]);
+        return loss.detach().to(ScalarType.Float64).item<double>();
+    }
+
+    private void Descend(int layers)
+    {
+        if (layers == 0)
+            return;
+        var masks = LayerMasks.Causal(weights, Window.Start, Window.Count);
+        var angles = rotary.Range(Window.Start, Window.Count);
+        for (int end = LayersLeft - layers; LayersLeft > end; LayersLeft--)
+        {
+            Tensor above = Gradient;
+            gradient = LayerGradients(LayersLeft - 1, Window, above, angles[LayersLeft - 1], masks[LayersLeft - 1]).DetachFromDisposeScope();
+            above.Dispose();
+        }
+
+        if (LayersLeft == 0)
+            Dispose();
     }
 
     /// <summary>Adds one layer's gradients to the sums and returns the gradient by its input, [n, hidden].</summary>

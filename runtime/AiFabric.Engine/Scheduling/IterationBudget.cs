@@ -1,0 +1,106 @@
+namespace AiFabric.Engine.Scheduling;
+
+/// <summary>
+/// The time of one iteration, divided: decode rows take what they need; prompts what the TPOT objective leaves beside them, and more where the queue
+/// would miss its TTFT otherwise; finetuning what is left of both.
+/// </summary>
+/// <param name="options">The bounds.</param>
+/// <param name="latency">What things cost.</param>
+internal sealed class IterationBudget(SchedulerOptions options, LatencyModel latency)
+{
+    // Below this a chunk, window or slice costs mostly its fixed part.
+    internal const int SmallestUseful = 16;
+
+    // A queue that is to be through at this share of its deadline still is when the estimate is somewhat off.
+    private const double Promptness = 0.7;
+
+    // Without inference an iteration may take this share of the TTFT: nobody waits longer for it to end.
+    private const double IdleShare = 0.1;
+
+    private const double LateShare = 0.5;
+    private const double LayerShare = 0.75;
+
+    private double decodes;
+    private double promptsLeft;
+    private double promptShare;
+    private bool late;
+
+    /// <summary>Milliseconds an iteration may take by plan, so that it seldom takes longer than the objective; infinite without one.</summary>
+    private double Limit => options.TpotMilliseconds is { } tpot ? tpot / latency.Margin : double.PositiveInfinity;
+
+    /// <summary>Begins an iteration; the batch's decode rows are final.</summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="waiting">Who waits.</param>
+    /// <param name="running">Who was admitted.</param>
+    /// <param name="now">On the clock of <see cref="Sequence.Arrived"/>.</param>
+    public void Open(Batch batch, WaitingLines waiting, List<Sequence> running, TimeSpan now)
+    {
+        // What must be computed before the last of them has its first token, and how long the oldest has waited for it.
+        (long promptTokens, TimeSpan oldest) = (waiting.Tokens, now);
+        for (var sequence = waiting.First; sequence is not null; sequence = waiting.After(sequence))
+            oldest = Older(sequence, oldest);
+        foreach (var sequence in running)
+        {
+            if (sequence.Decodes)
+                continue;
+            promptTokens += sequence.Remaining;
+            oldest = Older(sequence, oldest);
+        }
+        Divide(batch, promptTokens, now - oldest);
+    }
+
+    /// <summary>Whether another chunk may join.</summary>
+    public bool HasPromptRoom(Batch batch) => batch.InferenceTokens < options.MaxBatchTokens && (promptsLeft > 0 || batch.PromptChunks.Count == 0);
+
+    /// <summary>Takes a chunk of a prompt. Call only while <see cref="HasPromptRoom"/>.</summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="wanted">Tokens left of the prompt.</param>
+    /// <param name="start">Tokens computed of it.</param>
+    /// <returns>Its tokens, at least one.</returns>
+    public int TakeChunk(Batch batch, int wanted, int start)
+    {
+        // The first chunk is never too small to help, so that prompts end whatever the objective.
+        int fits = Math.Max(latency.PromptTokens(promptsLeft, start), batch.PromptChunks.Count == 0 ? SmallestUseful : 1);
+        int count = Math.Min(Math.Min(wanted, fits), options.MaxBatchTokens - batch.InferenceTokens);
+        promptsLeft -= (latency.PerPromptToken * count) + (latency.PerPair * LatencyModel.Pairs(start, count));
+        return count;
+    }
+
+    /// <summary>Milliseconds for finetuning; the batch's inference rows are final. Infinite where no objective bounds it.</summary>
+    public double Training(Batch batch)
+    {
+        double inference = latency.Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs);
+        if (!batch.HasInference)
+            return options.TtftMilliseconds is { } ttft ? Math.Max(Limit, ttft * IdleShare) - inference : double.PositiveInfinity;
+        double left = Limit - inference;
+        // The queue's prompts keep their share of the time. Where it waits for others to end, these are hurried when it has waited long.
+        if (batch.PromptChunks.Count > 0 && promptShare > 0)
+            left = Math.Min(left, ((inference - decodes) / promptShare) - inference);
+        else if (late)
+            left = 0;
+        return options.Policy == CoServingPolicy.WeightedFair
+            ? Math.Max(left, inference * options.TrainingShare / (1 - options.TrainingShare))
+            : left;
+    }
+
+    /// <summary>Milliseconds that finetuning may be owed: no iteration exceeds the objective by more.</summary>
+    public double MostSaved => LayerShare * Limit;
+
+    /// <summary>Milliseconds that backward of one layer may take, so that a window begun in an idle hour still ends in a busy one.</summary>
+    /// <param name="milliseconds">For finetuning in this iteration.</param>
+    public double LayerOfWindow(double milliseconds) => Math.Min(LayerShare * Limit, Math.Max(milliseconds, Limit / 2));
+
+    private void Divide(Batch batch, long promptTokens, TimeSpan waited)
+    {
+        decodes = latency.Inference(batch.DecodeTokens, 0, batch.Pairs);
+        promptShare = options.TtftMilliseconds is { } ttft && promptTokens > 0
+            ? promptTokens * latency.PerPromptToken / Math.Max(1, Promptness * (ttft - waited.TotalMilliseconds))
+            : 0;
+        late = waited.TotalMilliseconds > options.TtftMilliseconds * LateShare;
+        bool bounded = batch.DecodeRows.Count > 0 && !options.WholePrompts && latency.KnowsInference && promptShare < 1;
+        // Prompts that take a share s of the time beside decode rows of d take d · s / (1 - s).
+        promptsLeft = bounded ? Math.Max(Limit - decodes, decodes * promptShare / (1 - promptShare)) : double.PositiveInfinity;
+    }
+
+    private static TimeSpan Older(Sequence sequence, TimeSpan oldest) => sequence.OutputCount == 0 && sequence.Arrived < oldest ? sequence.Arrived : oldest;
+}

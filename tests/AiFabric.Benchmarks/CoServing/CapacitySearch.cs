@@ -1,0 +1,51 @@
+namespace AiFabric.Benchmarks.CoServing;
+
+/// <summary>What a request gets alone, and how many requests a second inference alone sustains.</summary>
+/// <param name="plan">Without finetuning.</param>
+/// <param name="say">Told of each trial.</param>
+internal sealed class CapacitySearch(EnginePlan plan, Action<string> say)
+{
+    private const int Alone = 8;
+    private const double FirstRate = 2;
+    private const double Precision = 1.08;
+
+    /// <summary>Runs one engine until both are known.</summary>
+    public async Task<Capacity> RunAsync()
+    {
+        (double tpot, double ttft) = await UnloadedAsync();
+        double objective = tpot * plan.TpotMultiple;
+        await using var run = new EngineRun(plan with { TpotMilliseconds = objective });
+        await run.WarmAsync();
+        double low = 0, high = double.PositiveInfinity, rate = FirstRate;
+        while (high / Math.Max(low, 0.1) > Precision)
+        {
+            var requests = await run.ReplayAsync(run.Arrivals(rate, _ => 1, TimeSpan.FromSeconds(plan.Seconds), plan.Seed));
+            double within = CoServeRow.Within(requests, objective, plan.TtftMilliseconds);
+            say($"  {rate:0.00} requests/s: {within:P1} within the objectives");
+            (low, high) = within >= CoServeRow.Enough ? (rate, high) : (low, rate);
+            rate = double.IsInfinity(high) ? 2 * rate : low == 0 ? high / 2 : Math.Sqrt(low * high);
+        }
+        return new Capacity(tpot, ttft, objective, low);
+    }
+
+    private async Task<(double Tpot, double Ttft)> UnloadedAsync()
+    {
+        await using var run = new EngineRun(plan);
+        await run.WarmAsync();
+        var tpots = new List<double>();
+        var ttfts = new List<double>();
+        foreach (var arrival in run.Arrivals(1, _ => 1, TimeSpan.FromSeconds(4 * Alone), plan.Seed + 2).Where(arrival => arrival.Answer > 8).Take(Alone))
+        {
+            var figures = (await run.ReplayAsync([arrival with { At = TimeSpan.Zero }]))[0];
+            tpots.Add(figures.TpotMs!.Value); // It has more than one token.
+            ttfts.Add(figures.TtftMs);
+        }
+        return (Median(tpots), Median(ttfts));
+    }
+
+    private static double Median(List<double> values)
+    {
+        values.Sort();
+        return values[values.Count / 2];
+    }
+}

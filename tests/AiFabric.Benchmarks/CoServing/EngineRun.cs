@@ -1,0 +1,140 @@
+using System.Diagnostics;
+using AiFabric.Benchmarks.Speed;
+using AiFabric.Engine;
+using AiFabric.Engine.Requests;
+using AiFabric.Engine.Scheduling;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace AiFabric.Benchmarks.CoServing;
+
+/// <summary>One engine that replays requests, finetunes, or both. Runs in a process of its own.</summary>
+internal sealed class EngineRun : IAsyncDisposable
+{
+    /// <summary>What a process says when it can begin.</summary>
+    public const string Ready = "ready";
+
+    // Requests and finetuning run so long before anything counts: the engine then knows what things cost, and requests are under way.
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SampleInterval = TimeSpan.FromMilliseconds(100);
+
+    private readonly EnginePlan plan;
+    private readonly LlmEngine engine;
+
+    public EngineRun(EnginePlan plan)
+    {
+        this.plan = plan;
+        var model = plan.Model == "demo-5m" ? ModelFiles.Demo(plan.Repository) : ModelFiles.Random(plan.Repository);
+        var format = SpeedFormat.All.First(format => format.Name == plan.Format);
+        engine = LlmEngine.Load(
+            new EngineOptions
+            {
+                ModelFolder = model.Folder,
+                Type = format.Type,
+                Quantization = format.Quantization,
+                Device = plan.Device,
+                Threads = plan.Threads,
+                PrefixCaching = false,
+                TpotObjective = plan is { Infers: true, TpotMilliseconds: { } tpot } ? TimeSpan.FromMilliseconds(tpot) : null,
+                TtftObjective = plan.Infers ? TimeSpan.FromMilliseconds(plan.TtftMilliseconds) : null,
+                MaxFinetuneTokensPerIteration = 512,
+                Temporal = plan.TemporalIterations is { } iterations ? new TemporalSharing(iterations, plan.IsDynamic) : null,
+            },
+            TimeProvider.System, NullLoggerFactory.Instance);
+    }
+
+    public int Vocabulary => engine.Config.VocabularySize;
+
+    public Task WarmAsync() => engine.WarmUpAsync();
+
+    /// <summary>Carries the plan out.</summary>
+    public async Task<EngineFigures> MeasureAsync()
+    {
+        using var finetuning = plan.Finetunes ? new FinetuneLoad(engine) : null;
+        if (plan is { Infers: true, Finetunes: true })
+            await Task.Delay(WarmUp);
+        var warm = plan.Infers ? Arrivals(plan.Rate, _ => plan.Load, WarmUp, plan.Seed + 1) : [];
+        var warming = ReplayAsync(warm);
+        await Task.Delay(WarmUp);
+        var span = TimeSpan.FromSeconds(plan.Seconds);
+        long start = Stopwatch.GetTimestamp();
+        (double before, long shared, long iterations) = (finetuning?.Tokens ?? 0, engine.Metrics.CoServedIterations.Value, engine.Metrics.Iterations.Value);
+        var replay = ReplayAsync(plan.Infers ? Arrivals(plan.Rate, plan.LoadAt, span, plan.Seed) : []);
+        var samples = await SampleAsync(finetuning, before, start, span);
+        double trained = (finetuning?.Tokens ?? 0) - before;
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        iterations = engine.Metrics.Iterations.Value - iterations;
+        shared = engine.Metrics.CoServedIterations.Value - shared;
+        var requests = await replay;
+        await warming;
+        finetuning?.Check();
+        if (Environment.GetEnvironmentVariable("CS_DEBUG") is not null)
+        {
+            var p = await engine.ReadLatencyAsync(CancellationToken.None);
+            double[] fu = [1, 16, 256, 256, 65536], bu = [1, 1, 64, 4, 1024, 262144];
+            await Console.Error.WriteLineAsync($"fwd {string.Join(' ', p?.Forward.Select((w, i) => (w / fu[i]).ToString("G3")) ?? [])} bwd {string.Join(' ', p?.Backward.Select((w, i) => (w / bu[i]).ToString("G3")) ?? [])} margin {await engine.RunOnEngineThreadAsync(() => engine.Margin, default)} window {p?.LargestWindow} slice {p?.LargestSlice} its {iterations} f {engine.Metrics.TrainingForwardTokens.Value} b {engine.Metrics.TrainingBackwardTokens.Value}");
+        }
+        if (finetuning is not null)
+            await finetuning.StopAsync(engine);
+        return new EngineFigures
+        {
+            Requests = requests,
+            Samples = samples,
+            FinetuneTokensPerSecond = trained / seconds,
+            SharedIterations = iterations == 0 ? 0 : (double)shared / iterations,
+        };
+    }
+
+    /// <summary>Replays requests as they arrive and waits for their ends.</summary>
+    public async Task<RequestFigures[]> ReplayAsync(IReadOnlyList<Arrival> arrivals)
+    {
+        long start = Stopwatch.GetTimestamp();
+        var answers = new List<Task<RequestFigures>>(arrivals.Count);
+        foreach (var arrival in arrivals)
+        {
+            var wait = arrival.At - Stopwatch.GetElapsedTime(start);
+            if (wait > TimeSpan.Zero)
+                await Task.Delay(wait);
+            answers.Add(AnswerAsync(arrival, start));
+        }
+        return await Task.WhenAll(answers);
+    }
+
+    public List<Arrival> Arrivals(double rate, Func<TimeSpan, double> load, TimeSpan span, int seed) =>
+        Workload.Make(plan.Repository, rate, load, span, seed, Vocabulary);
+
+    public ValueTask DisposeAsync() => engine.DisposeAsync();
+
+    private async Task<RequestFigures> AnswerAsync(Arrival arrival, long start)
+    {
+        using var generation = engine.Submit(new GenerationRequest
+        {
+            PromptTokens = arrival.Prompt,
+            MaxTokens = arrival.Answer,
+            Sampling = new SamplingParameters { Temperature = 0 },
+        });
+        (double first, double last, int tokens) = (0, 0, 0);
+        await foreach (var next in generation.Events.ReadAllAsync())
+        {
+            if (next.Token is null)
+                throw new BenchException($"a request ended early: {next.Finish} {next.Error}");
+            last = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            first = tokens++ == 0 ? last : first;
+        }
+        // Waiting for a late timer is the request's too: it was to come then.
+        double at = arrival.At.TotalSeconds;
+        return new RequestFigures(at, 1000 * (first - at), tokens > 1 ? 1000 * (last - first) / (tokens - 1) : null, last);
+    }
+
+    private async Task<List<Sample>> SampleAsync(FinetuneLoad? finetuning, double before, long start, TimeSpan span)
+    {
+        var samples = new List<Sample>();
+        while (Stopwatch.GetElapsedTime(start) is var now && now < span)
+        {
+            samples.Add(new Sample(now.TotalSeconds, engine.CurrentLoad.Running, (finetuning?.Tokens ?? 0) - before));
+            var wait = ((samples.Count * SampleInterval) is var due && due < span ? due : span) - Stopwatch.GetElapsedTime(start);
+            if (wait > TimeSpan.Zero)
+                await Task.Delay(wait);
+        }
+        return samples;
+    }
+}

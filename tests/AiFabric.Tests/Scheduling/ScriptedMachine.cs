@@ -1,0 +1,79 @@
+using AiFabric.Engine.KvCache;
+using AiFabric.Engine.Requests;
+using AiFabric.Engine.Scheduling;
+
+namespace AiFabric.Tests.Scheduling;
+
+/// <summary>What a request got.</summary>
+/// <param name="Arrived">When it came.</param>
+/// <param name="Ttft">Time to its first token.</param>
+/// <param name="Tpot">Mean time of the tokens after the first; null for a request of one token.</param>
+/// <param name="Ended">When its last token came.</param>
+internal sealed record Served(TimeSpan Arrived, TimeSpan Ttft, TimeSpan? Tpot, TimeSpan Ended);
+
+/// <summary>One iteration on the machine.</summary>
+internal sealed record Iteration(TimeSpan Start, TimeSpan Duration, int DecodeRows, int Waiting, double InferenceMilliseconds, double TrainingWork);
+
+/// <summary>
+/// A scheduler on a machine that exists only as costs and a clock: a pass reads weights once (12 ms), rows and pairs add to it, a layer of backward reads
+/// its weights too; every iteration is up to a tenth slower or faster than that. The same seed gives the same run.
+/// </summary>
+internal sealed class ScriptedMachine(SchedulerOptions options, ScriptedJob? job, int seed = 1)
+{
+    private readonly Random random = new(seed);
+    private readonly Scheduler scheduler = new(options, new BlockPool(4_096));
+    private readonly BatchOutcome outcome = new();
+    private readonly Dictionary<SequenceId, (TimeSpan First, TimeSpan Last)> times = [];
+
+    public List<Served> Requests { get; } = [];
+
+    public List<Iteration> Iterations { get; } = [];
+
+    /// <summary>Runs until the requests have ended.</summary>
+    /// <param name="arrivals">In the order of their arrival.</param>
+    /// <param name="until">And at least so long.</param>
+    public ScriptedMachine Run(IReadOnlyList<(TimeSpan At, int Prompt, int Answer)> arrivals, TimeSpan until)
+    {
+        var now = TimeSpan.Zero;
+        for (int next = 0; next < arrivals.Count || scheduler.HasSequences || now < until;)
+        {
+            for (; next < arrivals.Count && arrivals[next].At <= now; next++)
+                scheduler.Add(Request(next, arrivals[next]));
+            var batch = scheduler.Next(job?.Demand ?? default, now);
+            now = batch.IsEmpty ? (next < arrivals.Count ? arrivals[next].At : until) : Compute(batch, now);
+        }
+        return this;
+    }
+
+    private TimeSpan Compute(Batch batch, TimeSpan start)
+    {
+        outcome.Sampled.Clear();
+        foreach (var row in batch.DecodeRows.Concat(batch.PromptChunks).Where(row => row.Samples))
+            outcome.Sampled.Add(new SampledToken(1, null, null));
+        double noise = 0.9 + (0.2 * random.NextDouble());
+        double inference = 12 + (0.9 * batch.DecodeTokens) + (0.45 * batch.PromptTokens) + (0.0004 * batch.Pairs);
+        var slice = batch.Backward;
+        outcome.ForwardTime = batch.HasInference || batch.TrainingForwardTokens > 0
+            ? TimeSpan.FromMilliseconds((inference + (0.45 * batch.TrainingForwardTokens)) * noise) : TimeSpan.Zero;
+        outcome.BackwardTime = slice.Tokens == 0
+            ? TimeSpan.Zero : TimeSpan.FromMilliseconds((0.5 + (0.3 * slice.LossTokens) + (slice.Layers * (1.2 + (0.08 * slice.Tokens)))) * noise);
+        (outcome.TrainingForwardTokens, outcome.TrainingBackwardTokens) = (batch.TrainingForwardTokens, job?.Run(batch) ?? 0);
+        var end = start + outcome.ForwardTime + outcome.BackwardTime;
+        Iterations.Add(new Iteration(start, end - start, batch.DecodeRows.Count, scheduler.WaitingCount, inference, batch.TrainingWork));
+        foreach (var row in batch.DecodeRows.Concat(batch.PromptChunks).Where(row => row.Samples))
+            times[row.Sequence.Id] = times.TryGetValue(row.Sequence.Id, out var seen) ? (seen.First, end) : (end, end);
+        scheduler.Commit(batch, outcome);
+        foreach (var sequence in scheduler.Ended)
+        {
+            var (first, last) = times[sequence.Id];
+            Requests.Add(new Served(sequence.Arrived, first - sequence.Arrived, sequence.OutputCount > 1 ? (last - first) / (sequence.OutputCount - 1) : null, last));
+        }
+        scheduler.Ended.Clear();
+        return end;
+    }
+
+    private static Sequence Request(int number, (TimeSpan At, int Prompt, int Answer) arrival) => new(
+        new SequenceId(number), new GenerationRequest { PromptTokens = [.. Enumerable.Range(1_000 * number, arrival.Prompt)], MaxTokens = arrival.Answer },
+        arrival.Answer, seed: 0, adapterLoad: 0, blockSize: 16)
+    { Arrived = arrival.At };
+}
