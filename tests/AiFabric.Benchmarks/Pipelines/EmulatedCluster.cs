@@ -136,7 +136,7 @@ internal sealed class EmulatedCluster
 
         public void Pause(Action again) => _paused.Add(again);
 
-        public IReadOnlyList<Action> TakePaused()
+        public List<Action> TakePaused()
         {
             List<Action> paused = _paused;
             _paused = [];
