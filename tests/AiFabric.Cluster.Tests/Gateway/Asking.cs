@@ -33,6 +33,16 @@ internal static class Asking
         return error.GetProperty("message").GetString()!; // asserted on by the caller
     }
 
+    /// <summary>Checks that a field was refused.</summary>
+    public static async Task<string> RefusedFieldAsync(HttpResponseMessage answer, string field)
+    {
+        string body = await answer.Content.ReadAsStringAsync();
+        Assert.True(answer.StatusCode == HttpStatusCode.BadRequest, $"{(int)answer.StatusCode}: {body}");
+        JsonElement error = JsonDocument.Parse(body).RootElement.GetProperty("error");
+        Assert.Equal(field, error.GetProperty("param").GetString());
+        return error.GetProperty("message").GetString()!; // asserted on by the caller
+    }
+
     /// <summary>Reads exactly one event, with its boundary.</summary>
     public static async Task<string> ReadEventAsync(Stream stream)
     {

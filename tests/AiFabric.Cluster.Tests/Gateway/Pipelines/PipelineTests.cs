@@ -131,7 +131,7 @@ public sealed class PipelineTests(GatewayBench bench, ITestOutputHelper output)
         using HttpResponseMessage refused = await bench.Http.PostAsync("/v1/chat/completions", Asking.Json(
             """{"model":"pipe-whole","temperature":1,"messages":[{"role":"user","content":"Hello"}]}"""));
         Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
-        Assert.Contains("'temperature' is decided by the stages", await refused.Content.ReadAsStringAsync());
+        Assert.Contains("is decided by the stages", await Asking.RefusedFieldAsync(refused, "temperature"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -143,6 +143,8 @@ public sealed class PipelineTests(GatewayBench bench, ITestOutputHelper output)
             Interlocked.Increment(ref calls) % 50 == 0 ? Scripts.Refuse(400, "bad")(context) : TalkingModel.Script(prompt => $"One of {prompt}. Two.")(context));
         await bench.ServeAsync("pipe-faulty", worker);
         await bench.DeclarePipelineAsync("pipe-many", Check("pipe-faulty", "pipe-faulty"));
+        // The first round fills pools of connections and buffers; what a second one adds would be held by runs that have ended.
+        await Task.WhenAll(Enumerable.Range(0, 1_000).Select(_ => AnswerAsync("pipe-many")));
         long before = GC.GetTotalMemory(forceFullCollection: true);
 
         string[] ends = await Task.WhenAll(Enumerable.Range(0, 1_000).Select(_ => AnswerAsync("pipe-many")));
@@ -153,7 +155,7 @@ public sealed class PipelineTests(GatewayBench bench, ITestOutputHelper output)
         Assert.Equal(1_000, good + named);
         Assert.InRange(named, 20, 100);
         long after = GC.GetTotalMemory(forceFullCollection: true);
-        Assert.True(after - before < 64 << 20, $"{(after - before) >> 20} MiB are still held after 1000 runs");
+        Assert.True(after - before < 32 << 20, $"{(after - before) >> 20} MiB more are held after 1000 more runs");
         output.WriteLine($"{good} answers, {named} errors that name the stage; {(after - before) >> 10} KiB more held afterwards");
     }
 
