@@ -137,6 +137,7 @@ internal sealed unsafe class KernelPass : IForwardPass
             Slots = batch.Slots.Data,
             CachedKeys = cache.Keys(layer),
             CachedValues = cache.Values(layer),
+            BlockSize = cache.BlockSize,
             StoredRows = batch.InferenceRows,
             Heads = config.Heads,
             KeyHeads = config.KeyValueHeads,
@@ -152,6 +153,9 @@ internal sealed unsafe class KernelPass : IForwardPass
             bool cached = entry.First < batch.InferenceRows;
             entry.Keys = cached ? cache.Keys(layer) : windowKeys;
             entry.Values = cached ? cache.Values(layer) : windowValues;
+            // A window's keys are one block of [positions, keyHeads, headSize].
+            entry.Pitch = cached ? config.HeadSize : config.KeyValueHeads * config.HeadSize;
+            entry.HeadPitch = cached ? cache.BlockSize * config.HeadSize : config.HeadSize;
         }
         kernels.Attend(pool, batch.Attention, queries.Data, attended.Data, plans[layer].Attention);
         AddToHidden(layer, LoraTarget.Output, attended, LayerVector.AttentionOutputNorm);

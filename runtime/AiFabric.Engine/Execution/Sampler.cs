@@ -1,3 +1,4 @@
+using System.Numerics;
 using AiFabric.Engine.Constraints;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Scheduling;
@@ -67,16 +68,25 @@ internal sealed class Sampler(int vocabulary)
             logits[stops[i]] = float.NegativeInfinity;
     }
 
+    // The first of the largest; what is not a number is none of them.
     private static int Greedy(ReadOnlySpan<float> logits)
     {
-        int best = -1;
         float most = float.NegativeInfinity;
-        for (int i = 0; i < logits.Length; i++)
+        int i = 0;
+        if (logits.Length >= Vector<float>.Count)
         {
-            if (logits[i] > most)
-                (best, most) = (i, logits[i]);
+            var largest = new Vector<float>(most);
+            for (; i + Vector<float>.Count <= logits.Length; i += Vector<float>.Count)
+            {
+                var next = new Vector<float>(logits[i..]);
+                largest = Vector.ConditionalSelect(Vector.GreaterThan(next, largest), next, largest);
+            }
+            for (int lane = 0; lane < Vector<float>.Count; lane++)
+                most = largest[lane] > most ? largest[lane] : most;
         }
-        return best >= 0 && float.IsFinite(most) ? best : throw NotFinite();
+        for (; i < logits.Length; i++)
+            most = logits[i] > most ? logits[i] : most;
+        return float.IsFinite(most) ? logits.IndexOf(most) : throw NotFinite();
     }
 
     private int Draw(ReadOnlySpan<float> logits, SamplingParameters parameters, double uniform)

@@ -18,21 +18,28 @@ internal unsafe struct AttentionRows
 
     public int BlockSize;
 
-    /// <summary>[blocks, blockSize, keyHeads, headSize], rotated.</summary>
+    /// <summary>Rotated keys, block after block. In the cache a block is [keyHeads, blockSize, headSize], so that a head's keys follow each other in memory.</summary>
     public float* Keys;
 
-    /// <summary>[blocks, blockSize, keyHeads, headSize].</summary>
+    /// <summary>Values, in the same order.</summary>
     public float* Values;
+
+    /// <summary>Numbers from one position of a block to the next.</summary>
+    public int Pitch;
+
+    /// <summary>Numbers from one head of a block to the next.</summary>
+    public int HeadPitch;
 
     /// <summary>Positions that the last row sees, its own among them.</summary>
     public readonly int Context => Position + Count;
 
-    /// <summary>Where a position's keys or values begin.</summary>
+    /// <summary>Where a head's keys or values begin in the block of a position, moved on to that position.</summary>
     /// <param name="cached"><see cref="Keys"/> or <see cref="Values"/>.</param>
     /// <param name="position">Which one.</param>
+    /// <param name="keyHead">Which head.</param>
     /// <param name="slot">Numbers of a position: keyHeads · headSize.</param>
-    public readonly float* At(float* cached, int position, int slot) =>
-        cached + (((Blocks[position / BlockSize] * (long)BlockSize) + (position % BlockSize)) * slot);
+    public readonly float* At(float* cached, int position, int keyHead, int slot) =>
+        cached + (Blocks[position / BlockSize] * (long)BlockSize * slot) + (keyHead * (long)HeadPitch) + (position % BlockSize * (long)Pitch);
 
     /// <summary>Positions from one on that lie in its block.</summary>
     public readonly int InBlock(int position) => Math.Min(BlockSize - (position % BlockSize), Context - position);
@@ -71,11 +78,14 @@ internal readonly unsafe struct AttentionJob<TLanes, TVector>(
 {
     private const int Keys = AttentionShape.KeysAtOnce;
 
+    /// <summary>Numbers of a cache line.</summary>
+    private const int Line = 16;
+
     private readonly int headSize = shape.HeadSize;
     private readonly int keyHeads = shape.KeyHeads;
 
     /// <summary>Queries of a tile.</summary>
-    private static int Tile => MatrixTiles<TLanes, TVector>.Rows;
+    private static int Tile => MatrixTiles<TLanes, TVector>.Inputs;
 
     /// <param name="rows">Rows of an entry at most.</param>
     /// <param name="longest">Positions that are looked at for an entry at most.</param>
@@ -100,7 +110,7 @@ internal readonly unsafe struct AttentionJob<TLanes, TVector>(
         new Span<float>(scores + (count * pitch), (int)(Padding(count) * pitch)).Clear();
         var values = new AttentionMix<TLanes, TVector>(entry, keyHeads, headSize, keyHead, from);
         for (int i = 0; i < count; i += Tile)
-            values.Mix(scores + (i * pitch), pitch, mixed + (i * (long)headSize));
+            values.Mix(scores + (i * pitch), pitch, mixed + (i * (long)headSize), ahead: i == 0);
         for (int i = 0; i < count; i++)
         {
             var row = new ReadOnlySpan<float>(mixed + (i * (long)headSize), headSize);
@@ -120,11 +130,15 @@ internal readonly unsafe struct AttentionJob<TLanes, TVector>(
     private void Gather(in AttentionRows entry, int keyHead, float* to)
     {
         int count = entry.Count * shape.Group;
+        var scale = TLanes.Broadcast(shape.Scale);
         for (int i = 0; i < count; i++)
         {
-            float* from = queries + Place(entry, keyHead, i);
-            for (int d = 0; d < headSize; d++)
-                to[(i * headSize) + d] = from[d] * shape.Scale;
+            float* from = queries + Place(entry, keyHead, i), into = to + (i * headSize);
+            int d = 0;
+            for (; d + TLanes.Count <= headSize; d += TLanes.Count)
+                TLanes.Store(TLanes.Multiply(TLanes.Load(from + d), scale), into + d);
+            for (; d < headSize; d++)
+                into[d] = from[d] * shape.Scale;
         }
         new Span<float>(to + (count * headSize), Padding(count) * headSize).Clear();
     }
@@ -132,23 +146,35 @@ internal readonly unsafe struct AttentionJob<TLanes, TVector>(
     /// <summary>Products of the queries with the keys of positions from one on; the scores of that one come first.</summary>
     private void Scores(in AttentionRows entry, int keyHead, float* q, int count, int from, float* scores, long pitch)
     {
-        int slot = keyHeads * headSize, context = entry.Context;
+        int slot = keyHeads * headSize, step = entry.Pitch, context = entry.Context;
         for (int start = from, length; start < context; start += length)
         {
             length = entry.InBlock(start);
-            float* keys = entry.At(entry.Keys, start, slot) + (keyHead * headSize), to = scores + start - from;
+            float* keys = entry.At(entry.Keys, start, keyHead, slot), to = scores + start - from;
             int key = 0;
+            float* next = start + length < context ? entry.At(entry.Keys, start + length, keyHead, slot) : keys;
             for (; key + Keys <= length; key += Keys)
             {
+                AskFor(next + (key * (long)step), step);
                 for (int i = 0; i < count; i += Tile)
-                    MatrixTiles<TLanes, TVector>.Tile(q + (i * headSize), headSize, keys + (key * (long)slot), slot, headSize, to + (i * pitch) + key, pitch);
+                    MatrixTiles<TLanes, TVector>.Tile(keys + (key * (long)step), step, q + (i * headSize), headSize, headSize, to + (i * pitch) + key, pitch);
             }
             // The last keys of a block that is not full, or of a small block: each stands for four, and the next one's scores replace the surplus.
             for (; key < length; key++)
             {
                 for (int i = 0; i < count; i += Tile)
-                    MatrixTiles<TLanes, TVector>.Tile(q + (i * headSize), headSize, keys + (key * (long)slot), 0, headSize, to + (i * pitch) + key, pitch);
+                    MatrixTiles<TLanes, TVector>.Tile(keys + (key * (long)step), 0, q + (i * headSize), headSize, headSize, to + (i * pitch) + key, pitch);
             }
+        }
+    }
+
+    /// <summary>Asks for some keys that will be read soon: the processor does not see that one block follows another.</summary>
+    private void AskFor(float* keys, int step)
+    {
+        for (int key = 0; key < Keys; key++, keys += step)
+        {
+            for (int d = 0; d < headSize; d += Line)
+                TLanes.Prefetch(keys + d);
         }
     }
 

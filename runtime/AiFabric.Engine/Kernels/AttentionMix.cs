@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace AiFabric.Engine.Kernels;
 
-/// <summary>Means of one key head's values for a tile of queries (<see cref="MatrixTiles{TLanes, TVector}.Rows"/>), weighted by their shares.</summary>
+/// <summary>Means of one key head's values for a tile of queries (<see cref="MatrixTiles{TLanes, TVector}.Inputs"/>), weighted by their shares.</summary>
 /// <param name="entry">Whose values.</param>
 /// <param name="keyHeads">Key and value heads.</param>
 /// <param name="headSize">Numbers of a head.</param>
@@ -16,42 +16,45 @@ internal readonly unsafe struct AttentionMix<TLanes, TVector>(in AttentionRows e
 
     private readonly AttentionRows entry = entry;
     private readonly int slot = keyHeads * headSize;
-    private readonly int head = keyHead * headSize;
 
     /// <summary>Mixes.</summary>
     /// <param name="shares">[queries, pitch].</param>
     /// <param name="pitch">From one query's shares to the next's.</param>
     /// <param name="to">[queries, headSize].</param>
-    public void Mix(float* shares, long pitch, float* to)
+    /// <param name="ahead">Whether the next block's values are asked for on the way: by the first tile of several on the same values.</param>
+    public void Mix(float* shares, long pitch, float* to, bool ahead)
     {
         int d = 0;
         for (; d + (Vectors * TLanes.Count) <= headSize; d += Vectors * TLanes.Count)
         {
             if (TLanes.Registers >= 32)
-                Four(shares, pitch, to, d);
+                Four(shares, pitch, to, d, ahead);
             else
-                Three(shares, pitch, to, d);
+                Three(shares, pitch, to, d, ahead);
         }
         for (; d < headSize; d += TLanes.Count)
         {
-            for (int i = 0; i < MatrixTiles<TLanes, TVector>.Rows; i++)
+            for (int i = 0; i < MatrixTiles<TLanes, TVector>.Inputs; i++)
                 One(shares + (i * pitch), to + (i * headSize), d, Math.Min(TLanes.Count, headSize - d));
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Four(float* shares, long pitch, float* to, int d)
+    private void Four(float* shares, long pitch, float* to, int d, bool ahead)
     {
         TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
         TVector c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
-        int n = TLanes.Count, context = entry.Context;
+        int n = TLanes.Count, step = entry.Pitch, context = entry.Context;
         float* share = shares;
         for (int start = from, length; start < context; start += length)
         {
-            float* value = entry.At(entry.Values, start, slot) + head + d;
+            float* value = entry.At(entry.Values, start, keyHead, slot) + d;
             length = entry.InBlock(start);
-            for (int p = 0; p < length; p++, value += slot, share++)
+            long next = ahead && start + length < context ? entry.At(entry.Values, start + length, keyHead, slot) + d - value : 0;
+            for (int p = 0; p < length; p++, value += step, share++)
             {
+                if (next != 0)
+                    Ask(value + next);
                 var (v0, v1, v2, v3) = (TLanes.Load(value), TLanes.Load(value + n), TLanes.Load(value + (2 * n)), TLanes.Load(value + (3 * n)));
                 var s = TLanes.Broadcast(share[0]);
                 (a0, a1, a2, a3) = (TLanes.MultiplyAdd(v0, s, a0), TLanes.MultiplyAdd(v1, s, a1), TLanes.MultiplyAdd(v2, s, a2), TLanes.MultiplyAdd(v3, s, a3));
@@ -70,17 +73,20 @@ internal readonly unsafe struct AttentionMix<TLanes, TVector>(in AttentionRows e
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Three(float* shares, long pitch, float* to, int d)
+    private void Three(float* shares, long pitch, float* to, int d, bool ahead)
     {
         TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
-        int n = TLanes.Count, context = entry.Context;
+        int n = TLanes.Count, step = entry.Pitch, context = entry.Context;
         float* share = shares;
         for (int start = from, length; start < context; start += length)
         {
-            float* value = entry.At(entry.Values, start, slot) + head + d;
+            float* value = entry.At(entry.Values, start, keyHead, slot) + d;
             length = entry.InBlock(start);
-            for (int p = 0; p < length; p++, value += slot, share++)
+            long next = ahead && start + length < context ? entry.At(entry.Values, start + length, keyHead, slot) + d - value : 0;
+            for (int p = 0; p < length; p++, value += step, share++)
             {
+                if (next != 0)
+                    Ask(value + next);
                 var (s0, s1, s2) = (TLanes.Broadcast(share[0]), TLanes.Broadcast(share[pitch]), TLanes.Broadcast(share[2 * pitch]));
                 var v = TLanes.Load(value);
                 (a0, b0, c0) = (TLanes.MultiplyAdd(v, s0, a0), TLanes.MultiplyAdd(v, s1, b0), TLanes.MultiplyAdd(v, s2, c0));
@@ -104,7 +110,7 @@ internal readonly unsafe struct AttentionMix<TLanes, TVector>(in AttentionRows e
         new Span<float>(to + d, width).Clear();
         for (int p = from; p < entry.Context; p++)
         {
-            float* value = entry.At(entry.Values, p, slot) + head + d;
+            float* value = entry.At(entry.Values, p, keyHead, slot) + d;
             if (width == TLanes.Count)
                 sum = TLanes.MultiplyAdd(TLanes.Load(value), TLanes.Broadcast(shares[p - from]), sum);
             for (int i = 0; i < width && width < TLanes.Count; i++)
@@ -112,6 +118,15 @@ internal readonly unsafe struct AttentionMix<TLanes, TVector>(in AttentionRows e
         }
         if (width == TLanes.Count)
             TLanes.Store(sum, to + d);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Ask(float* value)
+    {
+        TLanes.Prefetch(value);
+        TLanes.Prefetch(value + TLanes.Count);
+        TLanes.Prefetch(value + (2 * TLanes.Count));
+        TLanes.Prefetch(value + (3 * TLanes.Count));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -64,5 +64,10 @@ internal unsafe interface ILanes<TVector>
     /// <summary>The sums of four vectors' numbers.</summary>
     static abstract Vector128<float> Sums(TVector a, TVector b, TVector c, TVector d);
 
+    /// <summary>The sums of sixteen vectors' numbers, stored in fours, a's first. Each has the bits that the sum of four gives it.</summary>
+    static abstract void StoreSums(
+        TVector a0, TVector a1, TVector a2, TVector a3, TVector b0, TVector b1, TVector b2, TVector b3,
+        TVector c0, TVector c1, TVector c2, TVector c3, TVector d0, TVector d1, TVector d2, TVector d3, float* to, long pitch);
+
     static abstract float Largest(TVector value);
 }

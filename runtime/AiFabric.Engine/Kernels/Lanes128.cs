@@ -94,11 +94,21 @@ internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>>
         return Sse.MoveLowToHigh(ab, cd) + Sse.MoveHighToLow(cd, ab);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreSums(
+        Vector128<float> a0, Vector128<float> a1, Vector128<float> a2, Vector128<float> a3, Vector128<float> b0, Vector128<float> b1, Vector128<float> b2, Vector128<float> b3,
+        Vector128<float> c0, Vector128<float> c1, Vector128<float> c2, Vector128<float> c3, Vector128<float> d0, Vector128<float> d1, Vector128<float> d2, Vector128<float> d3, float* to, long pitch)
+    {
+        Sums(a0, a1, a2, a3).Store(to);
+        Sums(b0, b1, b2, b3).Store(to + pitch);
+        Sums(c0, c1, c2, c3).Store(to + (2 * pitch));
+        Sums(d0, d1, d2, d3).Store(to + (3 * pitch));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Largest(Vector128<float> value)
     {
-        float largest = value[0];
-        for (int i = 1; i < Vector128<float>.Count; i++)
-            largest = MathF.Max(largest, value[i]);
-        return largest;
+        var pairs = Vector128.Max(value, Vector128.Shuffle(value, Vector128.Create(2, 3, 0, 1)));
+        return MathF.Max(pairs[0], pairs[1]);
     }
 }

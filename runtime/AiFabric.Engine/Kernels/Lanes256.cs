@@ -73,13 +73,19 @@ internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>>
     public static Vector128<float> Sums(Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d) =>
         Lanes128.Sums(Halve(a), Halve(b), Halve(c), Halve(d));
 
-    public static float Largest(Vector256<float> value)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreSums(
+        Vector256<float> a0, Vector256<float> a1, Vector256<float> a2, Vector256<float> a3, Vector256<float> b0, Vector256<float> b1, Vector256<float> b2, Vector256<float> b3,
+        Vector256<float> c0, Vector256<float> c1, Vector256<float> c2, Vector256<float> c3, Vector256<float> d0, Vector256<float> d1, Vector256<float> d2, Vector256<float> d3, float* to, long pitch)
     {
-        float largest = value[0];
-        for (int i = 1; i < Vector256<float>.Count; i++)
-            largest = MathF.Max(largest, value[i]);
-        return largest;
+        Sums(a0, a1, a2, a3).Store(to);
+        Sums(b0, b1, b2, b3).Store(to + pitch);
+        Sums(c0, c1, c2, c3).Store(to + (2 * pitch));
+        Sums(d0, d1, d2, d3).Store(to + (3 * pitch));
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Largest(Vector256<float> value) => Lanes128.Largest(Vector128.Max(value.GetLower(), value.GetUpper()));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> Halve(Vector256<float> value) => value.GetLower() + value.GetUpper();

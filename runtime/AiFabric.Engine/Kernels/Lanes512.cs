@@ -69,12 +69,31 @@ internal readonly unsafe struct Lanes512 : ILanes<Vector512<float>>
     public static Vector128<float> Sums(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d) =>
         Lanes256.Sums(Halve(a), Halve(b), Halve(c), Halve(d));
 
-    public static float Largest(Vector512<float> value)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreSums(
+        Vector512<float> a0, Vector512<float> a1, Vector512<float> a2, Vector512<float> a3, Vector512<float> b0, Vector512<float> b1, Vector512<float> b2, Vector512<float> b3,
+        Vector512<float> c0, Vector512<float> c1, Vector512<float> c2, Vector512<float> c3, Vector512<float> d0, Vector512<float> d1, Vector512<float> d2, Vector512<float> d3, float* to, long pitch)
     {
-        float largest = value[0];
-        for (int i = 1; i < Vector512<float>.Count; i++)
-            largest = MathF.Max(largest, value[i]);
-        return largest;
+        // A transposition with additions in between, in the order of Sums: quarters of a vector first, then the four numbers of a quarter.
+        var (r0, r1, r2, r3) = (Quarters(a0, b0, c0, d0), Quarters(a1, b1, c1, d1), Quarters(a2, b2, c2, d2), Quarters(a3, b3, c3, d3));
+        var low = Avx512F.UnpackLow(r0, r1) + Avx512F.UnpackHigh(r0, r1);
+        var high = Avx512F.UnpackLow(r2, r3) + Avx512F.UnpackHigh(r2, r3);
+        var sums = (Avx512F.UnpackLow(low.AsDouble(), high.AsDouble()).AsSingle() + Avx512F.UnpackHigh(low.AsDouble(), high.AsDouble()).AsSingle());
+        sums.GetLower().GetLower().Store(to);
+        Avx512F.ExtractVector128(sums, 1).Store(to + pitch);
+        Avx512F.ExtractVector128(sums, 2).Store(to + (2 * pitch));
+        Avx512F.ExtractVector128(sums, 3).Store(to + (3 * pitch));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Largest(Vector512<float> value) => Lanes256.Largest(Vector256.Max(value.GetLower(), value.GetUpper()));
+
+    /// <summary>The sum of a's quarters, then of b's, c's and d's.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Quarters(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d)
+    {
+        var (ab, cd) = (Avx512F.Shuffle4x128(a, b, 0x44) + Avx512F.Shuffle4x128(a, b, 0xEE), Avx512F.Shuffle4x128(c, d, 0x44) + Avx512F.Shuffle4x128(c, d, 0xEE));
+        return Avx512F.Shuffle4x128(ab, cd, 0x88) + Avx512F.Shuffle4x128(ab, cd, 0xDD);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

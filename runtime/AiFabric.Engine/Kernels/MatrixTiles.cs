@@ -11,25 +11,29 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
     where TLanes : struct, ILanes<TVector>
     where TVector : unmanaged
 {
-    /// <summary>Vectors that a tile takes.</summary>
-    public const int Inputs = 4;
+    /// <summary>Rows of the matrix that a tile takes.</summary>
+    public const int Rows = 4;
 
     /// <summary>How far ahead of the reading weights are asked for, in bytes, where one pass over them is all there is.</summary>
     private const int Ahead = 4096;
 
     private const int Line = 64;
 
-    /// <summary>Rows of the matrix that a tile takes: as many as leave no sum without a register.</summary>
-    public static int Rows => TLanes.Registers >= 32 ? 4 : 3;
+    /// <summary>Vectors that a tile takes: as many as leave no sum without a register.</summary>
+    public static int Inputs
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => TLanes.Registers >= 32 ? 4 : 3;
+    }
 
-    /// <summary>Some rows with four vectors.</summary>
-    /// <param name="w">First of <see cref="Rows"/> rows of Float32.</param>
+    /// <summary>Four rows with some vectors.</summary>
+    /// <param name="w">First of four rows of Float32.</param>
     /// <param name="pitch">From one row to the next.</param>
-    /// <param name="x">First of four vectors.</param>
+    /// <param name="x">First of <see cref="Inputs"/> vectors.</param>
     /// <param name="xPitch">From one vector to the next.</param>
     /// <param name="columns">Length of all.</param>
-    /// <param name="sums">[<see cref="Rows"/>, 4 vectors].</param>
-    /// <param name="sumsPitch">From one row's sums to the next's.</param>
+    /// <param name="sums">[<see cref="Inputs"/>, 4 rows].</param>
+    /// <param name="sumsPitch">From one vector's sums to the next's.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Tile(float* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
     {
@@ -38,24 +42,26 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
         else
             Three(w, pitch, x, xPitch, columns, sums, sumsPitch);
         int whole = columns - (columns % TLanes.Count);
-        for (int i = 0; i < Rows * Inputs && whole < columns; i++)
+        if (whole == columns)
+            return;
+        for (int i = 0; i < Rows * Inputs; i++)
         {
-            float* sum = sums + (i / Inputs * sumsPitch) + (i % Inputs);
-            *sum = Rest(w + (i / Inputs * pitch), x + (i % Inputs * xPitch), whole, columns, *sum);
+            float* sum = sums + (i / Rows * sumsPitch) + (i % Rows);
+            *sum = Rest(w + (i % Rows * pitch), x + (i / Rows * xPitch), whole, columns, *sum);
         }
     }
 
     /// <summary>One vector, with rows that are in a cache already.</summary>
-    /// <param name="w">First of <see cref="Rows"/> rows of Float32.</param>
+    /// <param name="w">First of four rows of Float32.</param>
     /// <param name="pitch">From one row to the next.</param>
     /// <param name="x">The vector.</param>
     /// <param name="columns">Length of all.</param>
-    /// <param name="sums">[4], of which <see cref="Rows"/> mean something.</param>
+    /// <param name="sums">[4].</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Column(float* w, long pitch, float* x, int columns, float* sums)
     {
         TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0;
-        float* wb = w + pitch, wc = wb + pitch, wd = Rows == 4 ? wc + pitch : wc;
+        float* wb = w + pitch, wc = wb + pitch, wd = wc + pitch;
         int whole = columns - (columns % TLanes.Count);
         for (int k = 0; k < whole; k += TLanes.Count)
         {
@@ -198,36 +204,33 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
             v = TLanes.Load(xd + k);
             (d0, d1, d2, d3) = (TLanes.MultiplyAdd(w0, v, d0), TLanes.MultiplyAdd(w1, v, d1), TLanes.MultiplyAdd(w2, v, d2), TLanes.MultiplyAdd(w3, v, d3));
         }
-        TLanes.Sums(a0, b0, c0, d0).Store(sums);
-        TLanes.Sums(a1, b1, c1, d1).Store(sums + sumsPitch);
-        TLanes.Sums(a2, b2, c2, d2).Store(sums + (2 * sumsPitch));
-        TLanes.Sums(a3, b3, c3, d3).Store(sums + (3 * sumsPitch));
+        TLanes.StoreSums(a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, sums, sumsPitch);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Three(float* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
     {
-        TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, b0 = a0, b1 = a0, b2 = a0, c0 = a0, c1 = a0, c2 = a0, d0 = a0, d1 = a0, d2 = a0;
-        float* wb = w + pitch, wc = wb + pitch;
-        float* xb = x + xPitch, xc = xb + xPitch, xd = xc + xPitch;
+        TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
+        float* wb = w + pitch, wc = wb + pitch, wd = wc + pitch;
+        float* xb = x + xPitch, xc = xb + xPitch;
         int whole = columns - (columns % TLanes.Count);
         for (int k = 0; k < whole; k += TLanes.Count)
         {
-            var w0 = TLanes.Load(w + k);
-            var w1 = TLanes.Load(wb + k);
-            var w2 = TLanes.Load(wc + k);
-            var v = TLanes.Load(x + k);
-            (a0, a1, a2) = (TLanes.MultiplyAdd(w0, v, a0), TLanes.MultiplyAdd(w1, v, a1), TLanes.MultiplyAdd(w2, v, a2));
-            v = TLanes.Load(xb + k);
-            (b0, b1, b2) = (TLanes.MultiplyAdd(w0, v, b0), TLanes.MultiplyAdd(w1, v, b1), TLanes.MultiplyAdd(w2, v, b2));
-            v = TLanes.Load(xc + k);
-            (c0, c1, c2) = (TLanes.MultiplyAdd(w0, v, c0), TLanes.MultiplyAdd(w1, v, c1), TLanes.MultiplyAdd(w2, v, c2));
-            v = TLanes.Load(xd + k);
-            (d0, d1, d2) = (TLanes.MultiplyAdd(w0, v, d0), TLanes.MultiplyAdd(w1, v, d1), TLanes.MultiplyAdd(w2, v, d2));
+            var v0 = TLanes.Load(x + k);
+            var v1 = TLanes.Load(xb + k);
+            var v2 = TLanes.Load(xc + k);
+            var r = TLanes.Load(w + k);
+            (a0, b0, c0) = (TLanes.MultiplyAdd(r, v0, a0), TLanes.MultiplyAdd(r, v1, b0), TLanes.MultiplyAdd(r, v2, c0));
+            r = TLanes.Load(wb + k);
+            (a1, b1, c1) = (TLanes.MultiplyAdd(r, v0, a1), TLanes.MultiplyAdd(r, v1, b1), TLanes.MultiplyAdd(r, v2, c1));
+            r = TLanes.Load(wc + k);
+            (a2, b2, c2) = (TLanes.MultiplyAdd(r, v0, a2), TLanes.MultiplyAdd(r, v1, b2), TLanes.MultiplyAdd(r, v2, c2));
+            r = TLanes.Load(wd + k);
+            (a3, b3, c3) = (TLanes.MultiplyAdd(r, v0, a3), TLanes.MultiplyAdd(r, v1, b3), TLanes.MultiplyAdd(r, v2, c3));
         }
-        TLanes.Sums(a0, b0, c0, d0).Store(sums);
-        TLanes.Sums(a1, b1, c1, d1).Store(sums + sumsPitch);
-        TLanes.Sums(a2, b2, c2, d2).Store(sums + (2 * sumsPitch));
+        TLanes.Sums(a0, a1, a2, a3).Store(sums);
+        TLanes.Sums(b0, b1, b2, b3).Store(sums + sumsPitch);
+        TLanes.Sums(c0, c1, c2, c3).Store(sums + (2 * sumsPitch));
     }
 
     private static float Rest(float* w, float* x, int from, int columns, float sum)

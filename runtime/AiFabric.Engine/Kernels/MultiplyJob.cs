@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
 namespace AiFabric.Engine.Kernels;
 
 /// <summary>
@@ -10,6 +13,14 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
 {
     /// <summary>Bytes of inputs in one turn, so that they stay in half of a core's second-level cache while a stripe's rows pass over them.</summary>
     private const int InputBytes = 192 << 10;
+
+    private const int TileRows = MatrixTiles<TLanes, TVector>.Rows;
+
+    /// <summary>Rows of a piece, whole tiles: half as many where there are too few inputs to make up for threads that wait at the end.</summary>
+    private const int Stripe = 16 * TileRows;
+
+    /// <summary>Inputs up to which rows are read one after the other, a single stream of memory.</summary>
+    private const int Few = 3;
 
     private readonly float* x;
     private readonly int rows;
@@ -26,8 +37,7 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
     {
         this.x = x;
         (this.rows, this.scale, this.adds) = (rows, scale, adds);
-        // Whole tiles of rows.
-        int stripe = 8 * TileRows;
+        int stripe = rows < Stripe ? Stripe / 2 : Stripe;
         stripes = new Stripes(products, stripe);
         ScratchFloats = stripe * (long)products[0].Matrix.Columns;
     }
@@ -36,15 +46,13 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
 
     public long ScratchFloats { get; }
 
-    private static int TileRows => MatrixTiles<TLanes, TVector>.Rows;
-
     public readonly void Run(int piece, float* scratch)
     {
         var product = stripes.At(piece, out int start, out int end);
         var matrix = product.Matrix;
         // A short last stripe begins earlier, so that there are enough rows for a tile; what is computed twice is written once.
         int first = Math.Max(0, Math.Min(start, end - TileRows));
-        if (rows < MatrixTiles<TLanes, TVector>.Inputs || end - first < TileRows)
+        if (rows <= Few || end - first < TileRows)
         {
             Rows(product, start, end);
         }
@@ -61,11 +69,12 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
     }
 
     /// <summary>Float32 rows, in the matrix or restored.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Wide(in Product product, float* w, int first, int start, int end)
     {
-        const int Inputs = MatrixTiles<TLanes, TVector>.Inputs;
-        int columns = product.Matrix.Columns, turn = Math.Max(Inputs, InputBytes / (columns * sizeof(float)) / Inputs * Inputs);
-        float* sums = stackalloc float[Inputs * Inputs];
+        int inputs = MatrixTiles<TLanes, TVector>.Inputs, columns = product.Matrix.Columns;
+        int turn = Math.Max(inputs, InputBytes / (columns * sizeof(float)) / inputs * inputs);
+        float* sums = stackalloc float[inputs * TileRows];
         for (int from = 0; from < rows; from += turn)
         {
             int to = Math.Min(from + turn, rows);
@@ -74,27 +83,27 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
                 int tile = Math.Max(first, Math.Min(row, end - TileRows));
                 float* tileRows = w + ((tile - first) * (long)columns);
                 int i = from;
-                for (; i + Inputs <= to; i += Inputs)
+                for (; i + inputs <= to; i += inputs)
                 {
-                    MatrixTiles<TLanes, TVector>.Tile(tileRows, columns, x + (i * (long)columns), columns, columns, sums, Inputs);
-                    for (int j = 0; j < Inputs; j++)
-                        Store(product, sums + j, Inputs, i + j, tile, row);
+                    MatrixTiles<TLanes, TVector>.Tile(tileRows, columns, x + (i * (long)columns), columns, columns, sums, TileRows);
+                    for (int j = 0; j < inputs; j++)
+                        Store(product, sums + (j * TileRows), i + j, tile, row);
                 }
                 for (; i < to; i++)
                 {
                     MatrixTiles<TLanes, TVector>.Column(tileRows, columns, x + (i * (long)columns), columns, sums);
-                    Store(product, sums, 1, i, tile, row);
+                    Store(product, sums, i, tile, row);
                 }
             }
         }
     }
 
     /// <summary>Row by row as they are stored: for few inputs, or a matrix of fewer rows than a tile such as an adapter of low rank.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Rows(in Product product, int start, int end)
     {
-        const int Most = 3;
         int columns = product.Matrix.Columns, row = start;
-        float* sums = stackalloc float[Most + 1];
+        float* sums = stackalloc float[Few + 1];
         for (; rows == 1 && product.Matrix.Format == WeightFormat.BFloat16 && row + 1 < end; row += 2)
         {
             ushort* w = (ushort*)product.Matrix.Data + (row * (long)columns);
@@ -104,9 +113,9 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
         }
         for (; row < end; row++)
         {
-            for (int input = 0; input < rows; input += Most)
+            for (int input = 0; input < rows; input += Few)
             {
-                int count = Math.Min(Most, rows - input);
+                int count = Math.Min(Few, rows - input);
                 long offset = row * (long)columns;
                 float* inputs = x + (input * (long)columns);
                 if (product.Matrix.Format == WeightFormat.Float32)
@@ -119,12 +128,20 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
         }
     }
 
-    private readonly void Store(in Product product, float* sums, int sumsPitch, int input, int tile, int from)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly void Store(in Product product, float* sums, int input, int tile, int from)
     {
-        float* y = product.Output + (input * (long)product.Matrix.Rows);
-        for (int row = from; row < tile + TileRows; row++)
-            Put(y + row, sums[(row - tile) * sumsPitch]);
+        float* y = product.Output + (input * (long)product.Matrix.Rows) + tile;
+        if (from == tile)
+        {
+            var scaled = Vector128.Load(sums) * scale;
+            (adds ? Vector128.Load(y) + scaled : scaled).Store(y);
+            return;
+        }
+        for (int row = from - tile; row < TileRows; row++)
+            Put(y + row, sums[row]);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly void Put(float* y, float sum) => *y = adds ? *y + (scale * sum) : scale * sum;
 }

@@ -83,6 +83,7 @@ internal unsafe struct Q8Job<TLanes, TVector> : IKernelJob
             Groups(product, start, end, input);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Tiles(in Product product, int start, int end, int from, int to)
     {
         const int Inputs = Q8Tiles<TLanes, TVector>.Inputs, Vectors = Q8Tiles<TLanes, TVector>.Vectors;
@@ -103,6 +104,7 @@ internal unsafe struct Q8Job<TLanes, TVector> : IKernelJob
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Groups(in Product product, int start, int end, int input)
     {
         float* sums = stackalloc float[Q8.Group];
@@ -113,10 +115,18 @@ internal unsafe struct Q8Job<TLanes, TVector> : IKernelJob
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly void Store(in Product product, float* sums, int input, int row, int count)
     {
         float* y = product.Output + (input * (long)product.Matrix.Rows) + row;
-        for (int i = 0; i < count; i++)
+        var factor = TLanes.Broadcast(scale);
+        int i = 0;
+        for (; i + TLanes.Count <= count; i += TLanes.Count)
+        {
+            var scaled = TLanes.Multiply(TLanes.Load(sums + i), factor);
+            TLanes.Store(adds ? TLanes.Add(TLanes.Load(y + i), scaled) : scaled, y + i);
+        }
+        for (; i < count; i++)
             y[i] = adds ? y[i] + (scale * sums[i]) : scale * sums[i];
     }
 }

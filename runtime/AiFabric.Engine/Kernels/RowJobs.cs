@@ -117,9 +117,13 @@ internal readonly unsafe struct RotateJob<TLanes, TVector>(RotateArguments a) : 
             Rotate(k + (head * a.HeadSize), cos, sin, half);
         if (piece >= a.StoredRows)
             return;
-        long slot = a.Slots[piece] * (long)keyWidth;
-        new ReadOnlySpan<float>(k, keyWidth).CopyTo(new Span<float>(a.CachedKeys + slot, keyWidth));
-        new ReadOnlySpan<float>(a.Values + (piece * (long)keyWidth), keyWidth).CopyTo(new Span<float>(a.CachedValues + slot, keyWidth));
+        int block = a.Slots[piece] / a.BlockSize, at = a.Slots[piece] % a.BlockSize;
+        for (int head = 0; head < a.KeyHeads; head++)
+        {
+            long place = ((((block * (long)a.KeyHeads) + head) * a.BlockSize) + at) * a.HeadSize;
+            new ReadOnlySpan<float>(k + (head * a.HeadSize), a.HeadSize).CopyTo(new Span<float>(a.CachedKeys + place, a.HeadSize));
+            new ReadOnlySpan<float>(a.Values + (piece * (long)keyWidth) + (head * a.HeadSize), a.HeadSize).CopyTo(new Span<float>(a.CachedValues + place, a.HeadSize));
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -167,11 +171,14 @@ internal unsafe struct RotateArguments
     /// <summary>[stored rows].</summary>
     public int* Slots;
 
-    /// <summary>[slots, keyHeads, headSize].</summary>
+    /// <summary>[blocks, keyHeads, blockSize, headSize].</summary>
     public float* CachedKeys;
 
-    /// <summary>[slots, keyHeads, headSize].</summary>
+    /// <summary>[blocks, keyHeads, blockSize, headSize].</summary>
     public float* CachedValues;
+
+    /// <summary>Slots of a block.</summary>
+    public int BlockSize;
 
     /// <summary>The first rows, which have slots.</summary>
     public int StoredRows;

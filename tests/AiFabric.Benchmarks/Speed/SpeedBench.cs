@@ -17,8 +17,7 @@ internal static class SpeedBench
         if (!LlamaCppLibraries.AreInstalled)
             throw new BenchException($"llama.cpp is not in {LlamaCppLibraries.Folder}: tests/prepare.sh installs it");
         var machine = MachineInfo.Read();
-        double bandwidth = ReadBandwidth.Measure(options.Threads, options.Rounds);
-        var rows = new List<SpeedRow>();
+        var (rows, shares) = (new List<SpeedRow>(), new List<MemoryShare>());
         // Starts come first: libraries and weights that this process maps cannot be taken out of the file cache.
         if (options.Parts.Contains(SpeedParts.Start))
         {
@@ -28,9 +27,9 @@ internal static class SpeedBench
         if (options.Parts.Any(part => part != SpeedParts.Start))
         {
             foreach (var (model, format) in Combinations(options, models))
-                await MeasureAsync(options, model, format, Add, cancellationToken);
+                await MeasureAsync(options, model, format, new Findings(Add, Share), cancellationToken);
         }
-        return new SpeedReport(machine, options.Rounds, options.Threads, bandwidth, Q8Share(rows, models, bandwidth), rows);
+        return new SpeedReport(machine, options.Rounds, options.Threads, shares, rows);
 
         void Add(IReadOnlyList<SpeedRow> measured)
         {
@@ -38,23 +37,29 @@ internal static class SpeedBench
             foreach (var row in measured)
                 say(row.ToString());
         }
+
+        void Share(MemoryShare share)
+        {
+            shares.Add(share);
+            say(share.ToString());
+        }
     }
 
     private static IEnumerable<(ModelFiles, SpeedFormat)> Combinations(SpeedOptions options, IReadOnlyList<ModelFiles> models) =>
         models.SelectMany(model => options.Formats.Select(format => (model, format)));
 
     private static async Task MeasureAsync(
-        SpeedOptions options, ModelFiles model, SpeedFormat format, Action<IReadOnlyList<SpeedRow>> add, CancellationToken cancellationToken)
+        SpeedOptions options, ModelFiles model, SpeedFormat format, Findings findings, CancellationToken cancellationToken)
     {
         await using var ours = new OwnSide(model, format, options);
         if (options.Parts.Contains(SpeedParts.Compute))
-            await ComputeAsync(options, model, format, ours, add, cancellationToken);
+            await ComputeAsync(options, model, format, ours, findings, cancellationToken);
         if (options.Parts.Contains(SpeedParts.Serve))
-            add(await ServingBench.ServingAsync(options, model, format, ours, cancellationToken));
+            findings.Add(await ServingBench.ServingAsync(options, model, format, ours, cancellationToken));
     }
 
     private static async Task ComputeAsync(
-        SpeedOptions options, ModelFiles model, SpeedFormat format, OwnSide ours, Action<IReadOnlyList<SpeedRow>> add, CancellationToken cancellationToken)
+        SpeedOptions options, ModelFiles model, SpeedFormat format, OwnSide ours, Findings findings, CancellationToken cancellationToken)
     {
         var config = DecoderConfig.Load(model.Folder);
         using var peer = new PeerSide(model.Gguf(format), config.VocabularySize, options.Threads, MostSequences * PeerPositions, MostSequences);
@@ -64,34 +69,37 @@ internal static class SpeedBench
         foreach (int batch in options.Batches)
         {
             int[][] prompts = [.. Enumerable.Range(1, batch).Select(seed => Prompt(options.ContextTokens, seed))];
-            await CellAsync($"decode {batch}", _ => ours.DecodeAsync(prompts, options.DecodeSteps), _ => peer.Decode(prompts, options.DecodeSteps));
+            await CellAsync($"decode {batch}", _ => ours.DecodeAsync(prompts, options.DecodeSteps), _ => peer.Decode(prompts, options.DecodeSteps), readsMemory: batch == 1);
         }
 
         int[] Prompt(int tokens, int seed) => Prompts.Random(seed, tokens, config.VocabularySize);
 
-        async Task CellAsync(string work, Func<int, Task<double>> own, Func<int, double> other)
+        async Task CellAsync(string work, Func<int, Task<double>> own, Func<int, double> other, bool readsMemory = false)
         {
-            double[] mine = new double[options.Rounds], theirs = new double[options.Rounds];
+            string cell = $"{model.Name} {format.Name} {work}";
+            using var memory = readsMemory ? new ReadBandwidth(options.Threads) : null;
+            double[] mine = new double[options.Rounds], theirs = new double[options.Rounds], reading = new double[options.Rounds], shares = new double[options.Rounds];
             for (int round = -1; round < options.Rounds; round++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                double a = await own(round + 2), b = other(round + 2);
-                if (round >= 0) // The first one warms both up.
-                    (mine[round], theirs[round]) = (a, b);
+                double a = await own(round + 2), read = memory?.Measure() ?? 0, b = other(round + 2);
+                if (round >= 0) // The first one warms all up.
+                    (mine[round], theirs[round], reading[round], shares[round]) = (a, b, read, a * WeightBytes(config, format) / read);
             }
-            add([SpeedRow.Rate($"{model.Name} {format.Name} {work}", Rates.Median(mine), Rates.Median(theirs))]);
+            findings.Add([SpeedRow.Rate(cell, Rates.Median(mine), Rates.Median(theirs))]);
+            if (readsMemory)
+                findings.Share(new MemoryShare(cell, Rates.Median(reading), Rates.Median(shares)));
         }
     }
 
-    private static double? Q8Share(List<SpeedRow> rows, IReadOnlyList<ModelFiles> models, double bandwidth) =>
-        rows.Find(row => row.Cell == $"{models[0].Name} q8 decode 1") is { } row ? row.Ours * Q8Bytes(models[0]) / bandwidth : null;
-
-    /// <summary>What a decoding step reads of the weights: every matrix once, the tied head among them; 34 bytes for 32 numbers.</summary>
-    private static double Q8Bytes(ModelFiles model)
+    /// <summary>What a decoding step reads of the weights: every matrix once, the tied head among them.</summary>
+    private static double WeightBytes(DecoderConfig config, SpeedFormat format)
     {
-        var config = DecoderConfig.Load(model.Folder);
         long keys = (long)config.KeyValueHeads * config.HeadSize, queries = (long)config.Heads * config.HeadSize;
         long layer = config.HiddenSize * ((2 * queries) + (2 * keys) + (3L * config.IntermediateSize));
-        return ((layer * config.Layers) + ((long)config.VocabularySize * config.HiddenSize)) * 34.0 / 32;
+        return ((layer * config.Layers) + ((long)config.VocabularySize * config.HiddenSize)) * format.BytesPerWeight;
     }
+
+    /// <summary>Where measurements go as they come.</summary>
+    private sealed record Findings(Action<IReadOnlyList<SpeedRow>> Add, Action<MemoryShare> Share);
 }

@@ -22,14 +22,22 @@ internal sealed record SpeedRow(string Cell, double Ours, double Peer, string Un
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Cell}: {Ours:G4} against {Peer:G4} {Unit}, ratio {Ratio:0.00}");
 }
 
+/// <summary>How much of the memory's bandwidth decoding one sequence uses.</summary>
+/// <param name="Cell">Model, format and work.</param>
+/// <param name="ReadBytesPerSecond">What plain reading by as many threads gets, measured in turn with the decoding: the median.</param>
+/// <param name="Share">What decoding moves of the weights, by what plain reading got in the same round: the median.</param>
+internal sealed record MemoryShare(string Cell, double ReadBytesPerSecond, double Share)
+{
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Cell}: moves {Share:P0} of the {ReadBytesPerSecond / 1e9:0.0} GB/s that plain reading gets");
+}
+
 /// <summary>All that a run measured.</summary>
 /// <param name="Machine">Where.</param>
 /// <param name="Rounds">Measurements behind each median.</param>
 /// <param name="Threads">Threads of either side.</param>
-/// <param name="ReadBytesPerSecond">What the memory gives those threads.</param>
-/// <param name="Q8Share">Share of it that decoding one sequence with 8-bit weights moves; null when that was not measured.</param>
+/// <param name="Memory">What decoding one sequence uses of the memory's bandwidth.</param>
 /// <param name="Rows">The comparison.</param>
-internal sealed record SpeedReport(MachineInfo Machine, int Rounds, int Threads, double ReadBytesPerSecond, double? Q8Share, IReadOnlyList<SpeedRow> Rows)
+internal sealed record SpeedReport(MachineInfo Machine, int Rounds, int Threads, IReadOnlyList<MemoryShare> Memory, IReadOnlyList<SpeedRow> Rows)
 {
     private static readonly JsonSerializerOptions Format = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
 
@@ -39,8 +47,9 @@ internal sealed record SpeedReport(MachineInfo Machine, int Rounds, int Threads,
     {
         var text = new StringBuilder();
         text.AppendLine(CultureInfo.InvariantCulture, $"{Machine.Processor}, {Machine.Cores} cores; load before the start {Machine.LoadBefore}; {Threads} threads; medians of {Rounds} rounds.");
-        text.Append(CultureInfo.InvariantCulture, $"Memory is read at {ReadBytesPerSecond / 1e9:0.0} GB/s");
-        text.AppendLine(Q8Share is { } share ? string.Create(CultureInfo.InvariantCulture, $"; q8 decoding of one sequence moves {share:P0} of that.") : ".").AppendLine();
+        foreach (var share in Memory)
+            text.AppendLine().Append(share).AppendLine(".");
+        text.AppendLine();
         text.AppendLine("| cell | AiFabric | llama.cpp; for HTTP: AiFabric without it | unit | ratio |").AppendLine("|---|---:|---:|---|---:|");
         foreach (var row in Rows)
             text.AppendLine(CultureInfo.InvariantCulture, $"| {row.Cell} | {Figure(row.Ours)} | {Figure(row.Peer)} | {row.Unit} | {row.Ratio:0.00} |");

@@ -17,6 +17,19 @@ public sealed class SamplerTests
     }
 
     [Fact]
+    public void Zero_temperature_finds_the_most_likely_in_vocabularies_of_every_size_and_passes_over_what_is_no_number()
+    {
+        for (int size = 1; size <= 70; size++)
+        {
+            for (int best = 0; best < size; best++)
+            {
+                float[] logits = [.. Enumerable.Range(0, size).Select(i => i == best ? -1f : (i + best) % 7 == 3 ? float.NaN : -2f - i)];
+                Assert.Equal(best, One(logits, new SamplingParameters { Temperature = 0 }));
+            }
+        }
+    }
+
+    [Fact]
     public void Draws_follow_the_softmax()
     {
         float[] logits = [0, 1, 2, float.NegativeInfinity];

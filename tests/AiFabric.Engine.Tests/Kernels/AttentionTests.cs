@@ -13,14 +13,14 @@ public sealed unsafe class AttentionTests
     [MemberData(nameof(Widths))]
     public void Attention_over_scattered_blocks_equals_the_formula(int bits)
     {
-        var places = Gen.Select(Gen.Int[1, 16], Gen.Int[0, 60], OneOf(1, 3, 4, 16));
+        var places = Gen.Select(Gen.Int[1, 16], Gen.Int[0, 60], OneOf(1, 3, 4, 16), Gen.Bool);
         var shapes = Gen.Select(
             Gen.Int[1, 4], Gen.Int[1, 3], OneOf(2, 8, 20, 64, 80), OneOf(1, 5, 16, 33, int.MaxValue), OneOf(0, 2), Gen.Float[0.1f, 0.5f],
             (group, keyHeads, headSize, window, cap, scale) => new AttentionShape(keyHeads * group, keyHeads, headSize, scale, cap, window));
         Gen.Select(places, shapes).Sample((place, shape) =>
         {
             using var pool = new KernelPool(2);
-            var test = new Case(shape, count: place.Item1, position: place.Item2, blockSize: place.Item3);
+            var test = new Case(shape, count: place.Item1, position: place.Item2, blockSize: place.Item3, headsApart: place.Item4);
             float[] result = test.Run(KernelSet.Supported.Single(set => set.Bits == bits), pool);
             test.Expect(result);
         }, iter: 150, threads: 1);
@@ -32,7 +32,7 @@ public sealed unsafe class AttentionTests
     {
         using var pool = new KernelPool(1);
         var kernels = KernelSet.Supported.Single(set => set.Bits == bits);
-        var test = new Case(new AttentionShape(4, 2, 40, 0.3f, SoftCap: 3, Window: 9), count: 16, position: 21, blockSize: 4);
+        var test = new Case(new AttentionShape(4, 2, 40, 0.3f, SoftCap: 3, Window: 9), count: 16, position: 21, blockSize: 4, headsApart: true);
 
         float[] together = test.Run(kernels, pool), alone = test.Run(kernels, pool, rowsPerEntry: 1);
 
@@ -43,7 +43,7 @@ public sealed unsafe class AttentionTests
     [MemberData(nameof(Widths))]
     public void Rotation_turns_pairs_and_stores_rows_with_slots(int bits)
     {
-        const int Rows = 3, Heads = 4, KeyHeads = 2, HeadSize = 40, Half = HeadSize / 2, Slots = 5;
+        const int Rows = 3, Heads = 4, KeyHeads = 2, HeadSize = 40, Half = HeadSize / 2, BlockSize = 2, Slots = 6;
         using var pool = new KernelPool(1);
         using var random = new TestMatrices(8);
         float[] q = random.Random(Rows * Heads * HeadSize), k = random.Random(Rows * KeyHeads * HeadSize), v = random.Random(Rows * KeyHeads * HeadSize);
@@ -67,6 +67,7 @@ public sealed unsafe class AttentionTests
                     CachedKeys = ck,
                     CachedValues = cv,
                     StoredRows = slots.Length,
+                    BlockSize = BlockSize,
                     Heads = Heads,
                     KeyHeads = KeyHeads,
                     HeadSize = HeadSize,
@@ -79,11 +80,20 @@ public sealed unsafe class AttentionTests
             double partner = d < Half ? -q[i + Half] : q[i - Half];
             Assert.Equal((q[i] * (double)cos[angle]) + (partner * sin[angle]), turned[i], 1e-5);
         }
-        const int Width = KeyHeads * HeadSize;
-        Assert.Equal(k[..Width], keys[(4 * Width)..]);
-        Assert.Equal(k[Width..(2 * Width)], keys[Width..(2 * Width)]);
-        Assert.Equal(v[..Width], values[(4 * Width)..]);
-        Assert.All(keys[..Width], value => Assert.Equal(0, value));
+        // Slot 4 is the first of block 2, slot 1 the second of block 0; a block holds one head's slots before the next one's.
+        for (int head = 0; head < KeyHeads; head++)
+        {
+            Expect(row: 0, head, place: (2 * KeyHeads) + head, at: 0);
+            Expect(row: 1, head, place: head, at: 1);
+            Assert.All(keys[(head * BlockSize * HeadSize)..(((head * BlockSize) + 1) * HeadSize)], value => Assert.Equal(0, value));
+        }
+
+        void Expect(int row, int head, int place, int at)
+        {
+            int from = ((row * KeyHeads) + head) * HeadSize, to = ((place * BlockSize) + at) * HeadSize;
+            Assert.Equal(k[from..(from + HeadSize)], keys[to..(to + HeadSize)]);
+            Assert.Equal(v[from..(from + HeadSize)], values[to..(to + HeadSize)]);
+        }
     }
 
     private static Gen<int> OneOf(params int[] values) => Gen.Int[0, values.Length - 1].Select(i => values[i]);
@@ -95,14 +105,20 @@ public sealed unsafe class AttentionTests
         private readonly int count;
         private readonly int position;
         private readonly int blockSize;
+        private readonly bool headsApart;
         private readonly int[] blocks;
         private readonly float[] queries;
         private readonly float[] keys;
         private readonly float[] values;
 
-        public Case(AttentionShape shape, int count, int position, int blockSize)
+        /// <param name="shape">How it attends.</param>
+        /// <param name="count">Rows.</param>
+        /// <param name="position">Of the first row.</param>
+        /// <param name="blockSize">Positions of a block.</param>
+        /// <param name="headsApart">Whether a block holds all positions of a head before the next head's, as the cache does; otherwise all heads of a position.</param>
+        public Case(AttentionShape shape, int count, int position, int blockSize, bool headsApart)
         {
-            (this.shape, this.count, this.position, this.blockSize) = (shape, count, position, blockSize);
+            (this.shape, this.count, this.position, this.blockSize, this.headsApart) = (shape, count, position, blockSize, headsApart);
             int used = (position + count + blockSize - 1) / blockSize, slot = shape.KeyHeads * shape.HeadSize;
             using var random = new TestMatrices(count + position);
             blocks = [.. Enumerable.Range(0, used).Select(i => 2 * (used - i))]; // Backwards, with gaps.
@@ -112,8 +128,11 @@ public sealed unsafe class AttentionTests
             values.AsSpan().Fill(float.NaN);
             for (int p = 0; p < position + count; p++)
             {
-                random.Random(slot).CopyTo(keys, Slot(p));
-                random.Random(slot).CopyTo(values, Slot(p));
+                for (int head = 0; head < shape.KeyHeads; head++)
+                {
+                    random.Random(shape.HeadSize).CopyTo(keys, Place(p, head));
+                    random.Random(shape.HeadSize).CopyTo(values, Place(p, head));
+                }
             }
         }
 
@@ -132,6 +151,8 @@ public sealed unsafe class AttentionTests
                         Position = position + first,
                         Blocks = table,
                         BlockSize = blockSize,
+                        Pitch = headsApart ? shape.HeadSize : shape.KeyHeads * shape.HeadSize,
+                        HeadPitch = headsApart ? blockSize * shape.HeadSize : shape.HeadSize,
                         Keys = k,
                         Values = v,
                     };
@@ -152,17 +173,21 @@ public sealed unsafe class AttentionTests
 
         private void ExpectHead(float[] result, int row, int head)
         {
-            int headSize = shape.HeadSize, at = ((row * shape.Heads) + head) * headSize, keyHead = head / shape.Group * headSize, last = position + row;
+            int headSize = shape.HeadSize, at = ((row * shape.Heads) + head) * headSize, keyHead = head / shape.Group, last = position + row;
             int[] seen = [.. Enumerable.Range(0, last + 1).Where(p => last - p < shape.Window)];
             double[] shares = [.. seen.Select(p =>
             {
-                double score = shape.Scale * Enumerable.Range(0, headSize).Sum(d => (double)queries[at + d] * keys[Slot(p) + keyHead + d]);
+                double score = shape.Scale * Enumerable.Range(0, headSize).Sum(d => (double)queries[at + d] * keys[Place(p, keyHead) + d]);
                 return Math.Exp(shape.SoftCap == 0 ? score : shape.SoftCap * Math.Tanh(score / shape.SoftCap));
             })];
             for (int d = 0; d < headSize; d++)
-                Assert.Equal(seen.Zip(shares, (p, share) => share * values[Slot(p) + keyHead + d]).Sum() / shares.Sum(), result[at + d], 2e-5);
+                Assert.Equal(seen.Zip(shares, (p, share) => share * values[Place(p, keyHead) + d]).Sum() / shares.Sum(), result[at + d], 2e-5);
         }
 
-        private int Slot(int p) => ((blocks[p / blockSize] * blockSize) + (p % blockSize)) * shape.KeyHeads * shape.HeadSize;
+        private int Place(int p, int head)
+        {
+            int block = blocks[p / blockSize] * blockSize * shape.KeyHeads;
+            return (block + (headsApart ? (head * blockSize) + (p % blockSize) : (p % blockSize * shape.KeyHeads) + head)) * shape.HeadSize;
+        }
     }
 }
