@@ -109,6 +109,9 @@ public sealed record EngineOptions
     /// <summary>Time from a request's arrival to its first token to hold; null sets no bound.</summary>
     public TimeSpan? TtftObjective { get; init; }
 
+    /// <summary>Folder where what iterations cost is kept from one start to the next; null keeps nothing.</summary>
+    public string? LatencyFolder { get; init; }
+
     /// <summary>Turns of inference and finetuning instead of co-serving, for comparisons with engines that have nothing better.</summary>
     internal TemporalSharing? Temporal { get; init; }
 

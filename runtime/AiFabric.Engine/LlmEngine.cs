@@ -29,6 +29,7 @@ public sealed class LlmEngine : IAsyncDisposable
     private readonly SlidingAttainment attainment;
     private readonly ModelRunner runner;
     private readonly EngineLoop loop;
+    private readonly LatencyStore? latency;
     private long lastSequence;
     private int disposed;
 
@@ -40,6 +41,10 @@ public sealed class LlmEngine : IAsyncDisposable
         runner = new ModelRunner(weights.Config.VocabularySize, ForwardPasses.Create(weights, options, adapters.Held), time);
         var delivery = new Delivery(adapters, Metrics, attainment, options.TpotObjective, time);
         loop = new EngineLoop(options, SchedulerOptions.From(options), new BlockPool(options.KvBlocks), runner, delivery, Metrics, time, logger);
+        latency = options.LatencyFolder is { } folder
+            ? new LatencyStore(folder, LatencyStore.Subject(weights.Config, weights.Format, options.Device, options.Threads), logger) : null;
+        if (latency?.Load() is { } kept)
+            loop.Latency.Restore(kept);
         loop.Start();
     }
 
@@ -233,12 +238,6 @@ public sealed class LlmEngine : IAsyncDisposable
         }
     }
 
-    internal double Margin => loop.Latency.Margin;
-
-    /// <summary>What iterations cost, as far as it is known; null before there is enough.</summary>
-    /// <exception cref="ObjectDisposedException">The engine stopped.</exception>
-    public Task<LatencyProfile?> ReadLatencyAsync(CancellationToken cancellationToken) => loop.PostAsync(() => loop.Latency.Snapshot(), cancellationToken);
-
     /// <summary>Runs work between two iterations, alone with the model: snapshots of weights in training, for example.</summary>
     /// <exception cref="ObjectDisposedException">The engine stopped before it ran.</exception>
     public Task<T> RunOnEngineThreadAsync<T>(Func<T> work, CancellationToken cancellationToken) => loop.PostAsync(work, cancellationToken);
@@ -268,6 +267,8 @@ public sealed class LlmEngine : IAsyncDisposable
         if (Interlocked.Exchange(ref disposed, 1) != 0)
             return;
         await loop.StopAsync().ConfigureAwait(false);
+        if (loop.Latency.Snapshot() is { } learned)
+            latency?.Save(learned);
         runner.Dispose();
         adapters.Dispose();
         Weights.Dispose();

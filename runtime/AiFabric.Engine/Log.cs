@@ -25,6 +25,9 @@ internal static partial class Log
     [LoggerMessage(8, LogLevel.Information, "Loaded {Folder}: an encoder of {Parameters} parameters, vectors of {Size} numbers, on {Device}, {Digest}.")]
     public static partial void EncoderLoaded(ILogger logger, string folder, long parameters, int size, string device, string digest);
 
+    [LoggerMessage(9, LogLevel.Warning, "What iterations cost cannot be kept in {Path}: finetuning begins with small windows.")]
+    public static partial void LatencyNotKept(ILogger logger, Exception exception, string path);
+
     [LoggerMessage(7, LogLevel.Error, "A callback of the engine's caller failed.")]
     public static partial void CallbackFailed(ILogger logger, Exception exception);
 }

@@ -51,7 +51,7 @@ internal sealed class EngineLoop
     /// <summary>Only for work given to <see cref="PostAsync{T}"/>.</summary>
     public TrainingRotation Training { get; }
 
-    /// <summary>Only for work given to <see cref="PostAsync{T}"/>.</summary>
+    /// <summary>Only before the start and after the end.</summary>
     public LatencyModel Latency => scheduler.Latency;
 
     public EngineLoad Load(double? attainment) => new(

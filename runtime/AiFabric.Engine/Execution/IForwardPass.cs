@@ -10,6 +10,9 @@ namespace AiFabric.Engine.Execution;
 /// </summary>
 internal interface IForwardPass : IDisposable
 {
+    /// <summary>Whether backward gains from running while the pass does.</summary>
+    bool LeavesRoom => false;
+
     /// <summary>Runs all layers. Sequences that are embedded (<see cref="Sequence.States"/>) get the final states of their rows.</summary>
     /// <param name="batch">Decode rows and prompt chunks.</param>
     /// <param name="window">The training window that rides along, or null. Its tensors need a dispose scope of the caller's.</param>

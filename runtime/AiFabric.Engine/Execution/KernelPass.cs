@@ -55,6 +55,8 @@ internal sealed unsafe class KernelPass : IForwardPass
         (gate, up) = (new RowMemory(config.IntermediateSize), new RowMemory(config.IntermediateSize));
     }
 
+    public bool LeavesRoom => true;
+
     public Span<float> Run(Batch plan, TrainingWindow? window)
     {
         batch.Fill(plan, window);

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using AiFabric.Engine.Scheduling;
 using AiFabric.Engine.Training;
 using static TorchSharp.torch;
@@ -12,6 +13,7 @@ internal sealed class ModelRunner : IDisposable
     private readonly Sampler sampler;
     private readonly TimeProvider time;
     private readonly BatchOutcome outcome = new();
+    private BackwardThread? backward;
 
     /// <param name="vocabulary">Logits of a row.</param>
     /// <param name="pass">Computes; owned.</param>
@@ -30,6 +32,23 @@ internal sealed class ModelRunner : IDisposable
     {
         outcome.Clear();
         using var scope = training is null ? null : NewDisposeScope();
+        if (training is null || batch.Backward.Tokens == 0)
+            Forward(batch, training);
+        else if (batch.HasInference && pass.LeavesRoom)
+            Together(batch, training);
+        else
+            InTurn(batch, training);
+        return outcome;
+    }
+
+    public void Dispose()
+    {
+        backward?.Dispose();
+        pass.Dispose();
+    }
+
+    private void Forward(Batch batch, ITrainingExecutor? training)
+    {
         long start = time.GetTimestamp();
         var window = batch.TrainingForwardTokens > 0 ? training?.BeginWindow(batch.TrainingForwardTokens) : null;
         if (batch.HasInference || window is not null)
@@ -40,12 +59,34 @@ internal sealed class ModelRunner : IDisposable
             training.EndWindow(window, pass.WindowOutput(window));
         }
         outcome.ForwardTime = time.GetElapsedTime(start);
-        if (batch.Backward.Tokens > 0 && training is not null)
-            Backward(batch.Backward, training);
-        return outcome;
     }
 
-    public void Dispose() => pass.Dispose();
+    private void InTurn(Batch batch, ITrainingExecutor training)
+    {
+        if (batch.HasInference)
+            Forward(batch, training);
+        long start = time.GetTimestamp();
+        outcome.TrainingBackwardTokens = training.RunBackward(batch.Backward);
+        outcome.BackwardTime = time.GetElapsedTime(start);
+    }
+
+    private void Together(Batch batch, ITrainingExecutor training)
+    {
+        backward ??= new BackwardThread();
+        long start = time.GetTimestamp();
+        backward.Start(training, batch.Backward);
+        ExceptionDispatchInfo? failure;
+        try
+        {
+            Compute(batch, window: null);
+        }
+        finally
+        {
+            (outcome.TrainingBackwardTokens, failure) = backward.Wait();
+        }
+        failure?.Throw();
+        (outcome.ForwardTime, outcome.IsTogether) = (time.GetElapsedTime(start), true);
+    }
 
     private void Compute(Batch batch, TrainingWindow? window)
     {
@@ -90,12 +131,5 @@ internal sealed class ModelRunner : IDisposable
         public Span<float> Logits { get; init; }
 
         public ReadOnlySpan<int> MostLikely { get; init; }
-    }
-
-    private void Backward(BackwardSlice slice, ITrainingExecutor training)
-    {
-        long start = time.GetTimestamp();
-        outcome.TrainingBackwardTokens = training.RunBackward(slice);
-        outcome.BackwardTime = time.GetElapsedTime(start);
     }
 }

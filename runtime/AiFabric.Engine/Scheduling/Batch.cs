@@ -114,6 +114,9 @@ public sealed class BatchOutcome
     /// <summary>Duration of the slice of backward; zero without one.</summary>
     public TimeSpan BackwardTime { get; set; }
 
+    /// <summary>Whether pass and slice ran at the same time: <see cref="ForwardTime"/> is then that of both.</summary>
+    public bool IsTogether { get; set; }
+
     /// <summary>A token of <see cref="Sampled"/>.</summary>
     /// <exception cref="ArgumentException">There are fewer than the sampling rows ask for.</exception>
     internal SampledToken At(int index) => index < Sampled.Count
@@ -124,6 +127,6 @@ public sealed class BatchOutcome
     {
         Sampled.Clear();
         TrainingForwardTokens = TrainingBackwardTokens = 0;
-        ForwardTime = BackwardTime = TimeSpan.Zero;
+        (ForwardTime, BackwardTime, IsTogether) = (TimeSpan.Zero, TimeSpan.Zero, false);
     }
 }

@@ -67,12 +67,15 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     }
 
     /// <summary>Milliseconds for finetuning; the batch's inference rows are final. Infinite where no objective bounds it.</summary>
-    public double Training(Batch batch)
+    /// <param name="batch">The batch.</param>
+    /// <param name="backward">Whether for a slice of backward.</param>
+    public double Training(Batch batch, bool backward)
     {
         double inference = latency.Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs);
         if (!batch.HasInference)
             return options.TtftMilliseconds is { } ttft ? Math.Max(Limit, ttft * IdleShare) - inference : double.PositiveInfinity;
-        double left = Limit - inference;
+        double limit = backward && options.TpotMilliseconds is { } tpot ? tpot / latency.MarginBeside : Limit;
+        double left = limit - inference;
         // The queue's prompts keep their share of the time. Where it waits for others to end, these are hurried when it has waited long.
         if (batch.PromptChunks.Count > 0 && promptShare > 0)
             left = Math.Min(left, ((inference - decodes) / promptShare) - inference);

@@ -7,7 +7,10 @@ namespace AiFabric.Engine.Scheduling;
 /// <param name="Backward">Weights of a backward slice's terms.</param>
 /// <param name="LargestWindow">Tokens of the largest window seen.</param>
 /// <param name="LargestSlice">Tokens times layers of the largest slice seen.</param>
-public sealed record LatencyProfile(IReadOnlyList<double> Forward, IReadOnlyList<double> Backward, int LargestWindow, int LargestSlice);
+/// <param name="Margin">The error of its predictions.</param>
+/// <param name="MarginBeside">The error where a slice of backward is in the iteration.</param>
+public sealed record LatencyProfile(
+    IReadOnlyList<double> Forward, IReadOnlyList<double> Backward, int LargestWindow, int LargestSlice, double Margin, double MarginBeside);
 
 /// <summary>
 /// Milliseconds of an iteration, learned online. A forward pass: a + b · decode rows (drafts among them) + c · prompt tokens + d · finetuning tokens
@@ -27,9 +30,11 @@ public sealed class LatencyModel
     // A line is believed up to twice what was seen.
     private const int Reach = 2;
     private const int FirstWindow = 16;
+    private const int EnoughSlices = 50;
 
     // One in ten iterations may take longer than planned: what a request gets is a mean over many.
     private readonly UpperQuantile error = new(quantile: 0.9, start: 1.1, least: 1, most: 3);
+    private readonly UpperQuantile besideError = new(quantile: 0.9, start: 1.1, least: 0.5, most: 3);
     private readonly LinearFit forward = new(1, 16, 256, 256, 65_536);
     private readonly LinearFit backward = new(1, 1, 64, 4, 1_024, 262_144);
     private int passes;
@@ -43,6 +48,9 @@ public sealed class LatencyModel
 
     /// <summary>The factor by which one in ten iterations exceeds its prediction: what is planned leaves room for it.</summary>
     public double Margin => error.Value;
+
+    /// <summary>The same for iterations with a slice of backward. Below 1 where the two run at the same time and gain from it.</summary>
+    public double MarginBeside => besideError.Value;
 
     /// <summary>The largest window whose time can be told.</summary>
     public int MostWindow => windows >= ObservationsToTrust ? Math.Max(FirstWindow, Reach * largestWindow) : FirstWindow;
@@ -108,36 +116,47 @@ public sealed class LatencyModel
 
     /// <summary>Learns from an iteration.</summary>
     /// <param name="batch">As planned.</param>
-    /// <param name="windowTokens">Finetuning tokens that did ride in the pass.</param>
-    /// <param name="forwardMilliseconds">Of the pass; 0 when there was none.</param>
-    /// <param name="backwardMilliseconds">Of the slice of backward; 0 when there was none.</param>
-    public void Observe(Batch batch, int windowTokens, double forwardMilliseconds, double backwardMilliseconds)
+    /// <param name="outcome">What it took.</param>
+    public void Observe(Batch batch, BatchOutcome outcome)
     {
-        double pairs = batch.Pairs + Pairs(batch.TrainingPosition, windowTokens);
-        double expected = forward.Predict([1, batch.DecodeTokens, batch.PromptTokens, windowTokens, pairs]);
-        if (forwardMilliseconds > 0 && ++passes > ColdPasses)
+        (double pass, double rest) = (outcome.ForwardTime.TotalMilliseconds, outcome.BackwardTime.TotalMilliseconds);
+        int window = outcome.TrainingForwardTokens;
+        double pairs = batch.Pairs + Pairs(batch.TrainingPosition, window);
+        ReadOnlySpan<double> terms = [1, batch.DecodeTokens, batch.PromptTokens, window, pairs];
+        double expected = pass > 0 ? forward.Predict(terms) : 0;
+        bool warm = pass > 0 && ++passes > ColdPasses;
+        if (batch.Backward.Tokens > 0)
         {
-            forward.Observe([1, batch.DecodeTokens, batch.PromptTokens, windowTokens, pairs], forwardMilliseconds);
-            (windows, largestWindow) = windowTokens == 0 ? (windows, largestWindow) : (windows + 1, Math.Max(largestWindow, windowTokens));
+            double slice = Backward(batch.Backward, batch.TrainingPosition);
+            // Together neither's own time is known; a slice's must be guessed as long as there is nothing better.
+            if (!outcome.IsTogether)
+                ObserveBackward(batch, rest);
+            else if (backward.Count < EnoughSlices)
+                ObserveBackward(batch, Math.Max(0.1 * pass, pass - expected));
+            expected += slice;
         }
-        var slice = batch.Backward;
-        if (slice.Tokens > 0 && backwardMilliseconds > 0)
-        {
-            expected += Backward(slice, batch.TrainingPosition);
-            double tokens = (double)slice.Layers * slice.Tokens;
-            double attended = slice.Layers * Pairs(batch.TrainingPosition - slice.Tokens, slice.Tokens);
-            backward.Observe([1, slice.LossTokens > 0 ? 1 : 0, slice.LossTokens, slice.Layers, tokens, attended], backwardMilliseconds);
-            (slices, largestSlice) = (slices + 1, Math.Max(largestSlice, (long)slice.Layers * slice.Tokens));
-        }
+        if (warm && !outcome.IsTogether)
+            forward.Observe(terms, pass);
+        if (warm && window > 0)
+            (windows, largestWindow) = (windows + 1, Math.Max(largestWindow, window));
         // Where nobody waits for a token nobody minds the error.
         if (batch.DecodeRows.Count > 0 && passes > ColdPasses + ObservationsToTrust && expected > 0)
-            error.Observe((forwardMilliseconds + backwardMilliseconds) / expected);
+            (batch.Backward.Tokens > 0 ? besideError : error).Observe((pass + rest) / expected);
+    }
+
+    private void ObserveBackward(Batch batch, double milliseconds)
+    {
+        var slice = batch.Backward;
+        double tokens = (double)slice.Layers * slice.Tokens;
+        double attended = slice.Layers * Pairs(batch.TrainingPosition - slice.Tokens, slice.Tokens);
+        backward.Observe([1, slice.LossTokens > 0 ? 1 : 0, slice.LossTokens, slice.Layers, tokens, attended], milliseconds);
+        (slices, largestSlice) = (slices + 1, Math.Max(largestSlice, (long)slice.Layers * slice.Tokens));
     }
 
     /// <summary>What is known; null before there is enough.</summary>
     public LatencyProfile? Snapshot() => windows < ObservationsToTrust || slices < ObservationsToTrust
         ? null
-        : new LatencyProfile(forward.Snapshot(), backward.Snapshot(), largestWindow, (int)largestSlice);
+        : new LatencyProfile(forward.Snapshot(), backward.Snapshot(), largestWindow, (int)largestSlice, Margin, MarginBeside);
 
     /// <summary>Goes on with what was known before.</summary>
     /// <exception cref="ArgumentException">The profile is another model's.</exception>
@@ -147,6 +166,8 @@ public sealed class LatencyModel
         backward.Restore(profile.Backward);
         (windows, slices, passes) = (ObservationsToTrust, ObservationsToTrust, 0);
         (largestWindow, largestSlice) = (profile.LargestWindow, profile.LargestSlice);
+        error.Restore(profile.Margin);
+        besideError.Restore(profile.MarginBeside);
     }
 
     // The largest n with n · each + perPair · (n · start + n² / 2) ≤ milliseconds.

@@ -85,7 +85,7 @@ public sealed class Scheduler
             throw new ArgumentException($"{outcome.Sampled.Count} tokens where the sampling rows ask for {sampled}.", nameof(outcome));
         RemoveEnded();
         turns?.Observe((outcome.ForwardTime + outcome.BackwardTime).TotalMilliseconds, done.HasTraining);
-        Latency.Observe(done, outcome.TrainingForwardTokens, outcome.ForwardTime.TotalMilliseconds, outcome.BackwardTime.TotalMilliseconds);
+        Latency.Observe(done, outcome);
     }
 
     /// <summary>Ends the sequences of an iteration that failed.</summary>

@@ -23,7 +23,7 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
         if (options.MaxFinetuneTokens == 0 || demand.Phase == TrainingPhase.Idle || demand.TokensLeft <= 0)
             return;
         batch.TrainingPosition = demand.Position;
-        double milliseconds = time.Training(batch);
+        double milliseconds = time.Training(batch, demand.Phase == TrainingPhase.Backward);
         // Layers are not divided: what one iteration leaves, the next one has, so that on the mean they take what there is and a wide window gets its turn.
         if (batch.HasInference && milliseconds > 0)
             milliseconds += saved;

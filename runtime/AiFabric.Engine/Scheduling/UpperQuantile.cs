@@ -15,5 +15,8 @@ internal sealed class UpperQuantile(double quantile, double start, double least,
 
     public double Value { get; private set; } = start;
 
+    /// <summary>Goes on from an estimate that was kept.</summary>
+    public void Restore(double value) => Value = Math.Clamp(value, least, most);
+
     public void Observe(double value) => Value = Math.Clamp(Value + (Step * (value > Value ? quantile : quantile - 1)), least, most);
 }

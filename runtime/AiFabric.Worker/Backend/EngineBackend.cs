@@ -133,6 +133,7 @@ internal sealed class EngineBackend : IModelBackend
         Policy = options.Policy,
         TpotObjective = options.TpotObjective,
         TtftObjective = options.TtftObjective,
+        LatencyFolder = options.ModelCache,
         MaxAdapters = options.MaxAdapters,
         MaxLoraRank = options.MaxLoraRank,
     };

@@ -36,6 +36,7 @@ internal sealed class EngineRun : IAsyncDisposable
                 PrefixCaching = false,
                 TpotObjective = plan is { Infers: true, TpotMilliseconds: { } tpot } ? TimeSpan.FromMilliseconds(tpot) : null,
                 TtftObjective = plan.Infers ? TimeSpan.FromMilliseconds(plan.TtftMilliseconds) : null,
+                LatencyFolder = plan is { Infers: true, Finetunes: true } ? Path.Combine(plan.Repository, "artifacts", "bench", "latency") : null,
                 MaxFinetuneTokensPerIteration = 512,
                 Temporal = plan.TemporalIterations is { } iterations ? new TemporalSharing(iterations, plan.IsDynamic) : null,
             },
@@ -67,12 +68,6 @@ internal sealed class EngineRun : IAsyncDisposable
         var requests = await replay;
         await warming;
         finetuning?.Check();
-        if (Environment.GetEnvironmentVariable("CS_DEBUG") is not null)
-        {
-            var p = await engine.ReadLatencyAsync(CancellationToken.None);
-            double[] fu = [1, 16, 256, 256, 65536], bu = [1, 1, 64, 4, 1024, 262144];
-            await Console.Error.WriteLineAsync($"fwd {string.Join(' ', p?.Forward.Select((w, i) => (w / fu[i]).ToString("G3")) ?? [])} bwd {string.Join(' ', p?.Backward.Select((w, i) => (w / bu[i]).ToString("G3")) ?? [])} margin {await engine.RunOnEngineThreadAsync(() => engine.Margin, default)} window {p?.LargestWindow} slice {p?.LargestSlice} its {iterations} f {engine.Metrics.TrainingForwardTokens.Value} b {engine.Metrics.TrainingBackwardTokens.Value}");
-        }
         if (finetuning is not null)
             await finetuning.StopAsync(engine);
         return new EngineFigures

@@ -15,7 +15,7 @@ public sealed class LatencyModelTests
         {
             var batch = Batch(random.Next(0, 16), random.Next(0, 128), pairs: random.Next(0, 100_000));
             int window = random.Next(0, 3) * 64;
-            model.Observe(batch, window, Machine.Forward(batch, window) + (i % 2 == 0 ? 0.1 : -0.1), 0);
+            Observe(model, batch, window, Machine.Forward(batch, window) + (i % 2 == 0 ? 0.1 : -0.1), 0);
         }
 
         Assert.Equal(Machine.Forward(Batch(8, 100, 40_000), 0), model.Inference(8, 100, 40_000), 0.2);
@@ -31,7 +31,7 @@ public sealed class LatencyModelTests
         for (int i = 0; i < 600; i++)
         {
             var slice = new BackwardSlice(random.Next(16, 128), random.Next(0, 64), random.Next(0, 12));
-            model.Observe(Batch(0, 0, 0, slice), 0, 0, Machine.Backward(slice) + (i % 2 == 0 ? 0.1 : -0.1));
+            Observe(model, Batch(0, 0, 0, slice), 0, 0, Machine.Backward(slice) + (i % 2 == 0 ? 0.1 : -0.1));
         }
 
         Assert.Equal(Machine.Backward(new(100, 0, 3)), model.Backward(new(100, 0, 3), 100), 1.0);
@@ -44,9 +44,9 @@ public sealed class LatencyModelTests
     {
         var model = new LatencyModel();
         for (int i = 0; i < 300; i++)
-            model.Observe(Batch(4, 0, 0), 0, 5, 0);
+            Observe(model, Batch(4, 0, 0), 0, 5, 0);
         for (int i = 0; i < 1500; i++)
-            model.Observe(Batch(4, 0, 0), 0, 50, 0);
+            Observe(model, Batch(4, 0, 0), 0, 50, 0);
 
         Assert.Equal(50, model.Inference(4, 0, 0), 0.5);
     }
@@ -56,8 +56,8 @@ public sealed class LatencyModelTests
     {
         var model = new LatencyModel();
         for (int i = 0; i < 100; i++)
-            model.Observe(Batch(4, 0, 0), 0, 5, 0);
-        model.Observe(Batch(4, 0, 0), 0, 5000, 0);
+            Observe(model, Batch(4, 0, 0), 0, 5, 0);
+        Observe(model, Batch(4, 0, 0), 0, 5000, 0);
 
         Assert.InRange(model.Inference(4, 0, 0), 5, 5.5);
     }
@@ -66,10 +66,10 @@ public sealed class LatencyModelTests
     public void The_first_passes_do_not_count()
     {
         var model = new LatencyModel();
-        model.Observe(Batch(1, 0, 0), 0, 900, 0);
-        model.Observe(Batch(1, 0, 0), 0, 900, 0);
+        Observe(model, Batch(1, 0, 0), 0, 900, 0);
+        Observe(model, Batch(1, 0, 0), 0, 900, 0);
         for (int i = 0; i < 5; i++)
-            model.Observe(Batch(1, 0, 0), 0, 3, 0);
+            Observe(model, Batch(1, 0, 0), 0, 3, 0);
 
         Assert.Equal(3, model.Inference(1, 0, 0), 0.1);
     }
@@ -82,9 +82,31 @@ public sealed class LatencyModelTests
         var model = new LatencyModel();
         var random = new Random(3);
         for (int i = 0; i < 5_000; i++)
-            model.Observe(Batch(4, 0, 0), 0, 10 * (1 + (noise * ((2 * random.NextDouble()) - 1))), 0);
+            Observe(model, Batch(4, 0, 0), 0, 10 * (1 + (noise * ((2 * random.NextDouble()) - 1))), 0);
 
         Assert.InRange(model.Margin, least, most);
+    }
+
+    [Fact]
+    public void What_a_pass_and_a_slice_gain_from_running_together_is_a_margin_below_one()
+    {
+        var model = new LatencyModel();
+        var slice = new BackwardSlice(64, 0, 2);
+        for (int i = 0; i < 200; i++)
+        {
+            var batch = Batch(4, 0, 0, slice);
+            Observe(model, batch, 0, Machine.Forward(batch, 0), Machine.Backward(slice));
+        }
+        for (int i = 0; i < 1_000; i++)
+        {
+            var batch = Batch(4, 0, 0, slice);
+            var together = TimeSpan.FromMilliseconds(0.7 * (Machine.Forward(batch, 0) + Machine.Backward(slice)));
+            model.Observe(batch, new BatchOutcome { ForwardTime = together, IsTogether = true });
+        }
+
+        Assert.InRange(model.MarginBeside, 0.7, 0.75);
+        Assert.Equal(Machine.Forward(Batch(4, 0, 0), 0), model.Inference(4, 0, 0), 0.2);
+        Assert.Equal(Machine.Backward(slice), model.Backward(slice, 64), 0.5);
     }
 
     [Fact]
@@ -93,7 +115,7 @@ public sealed class LatencyModelTests
         var model = new LatencyModel();
         Assert.Equal((16, 16), (model.MostWindow, model.MostSlice));
         for (int i = 0; i < 6; i++)
-            model.Observe(Batch(1, 0, 0, new BackwardSlice(16, 0, 2)), 16, 5, 5);
+            Observe(model, Batch(1, 0, 0, new BackwardSlice(16, 0, 2)), 16, 5, 5);
 
         Assert.Equal((32, 64), (model.MostWindow, model.MostSlice));
     }
@@ -109,7 +131,7 @@ public sealed class LatencyModelTests
             var slice = new BackwardSlice(random.Next(16, 128), random.Next(0, 64), random.Next(0, 12));
             var batch = Batch(random.Next(0, 16), random.Next(0, 128), random.Next(0, 10_000), slice);
             int window = random.Next(16, 64);
-            model.Observe(batch, window, Machine.Forward(batch, window), Machine.Backward(slice));
+            Observe(model, batch, window, Machine.Forward(batch, window), Machine.Backward(slice));
         }
         var kept = model.Snapshot();
 
@@ -135,7 +157,7 @@ public sealed class LatencyModelTests
         for (int i = 0; i < 600; i++)
         {
             var batch = Batch(random.Next(0, 16), random.Next(0, 128), random.Next(0, 100_000));
-            model.Observe(batch, i % 64, Machine.Forward(batch, i % 64), 0);
+            Observe(model, batch, i % 64, Machine.Forward(batch, i % 64), 0);
         }
 
         int tokens = model.WindowTokens(milliseconds, start);
@@ -143,6 +165,13 @@ public sealed class LatencyModelTests
         Assert.True(model.Window(Math.Max(0, tokens - 1), start) <= milliseconds);
         Assert.True(model.Window(tokens + 2, start) > milliseconds);
     }
+
+    private static void Observe(LatencyModel model, Batch batch, int window, double forward, double backward) => model.Observe(batch, new BatchOutcome
+    {
+        TrainingForwardTokens = window,
+        ForwardTime = TimeSpan.FromMilliseconds(forward),
+        BackwardTime = TimeSpan.FromMilliseconds(backward),
+    });
 
     private static Batch Batch(int decode, int prompt, double pairs, BackwardSlice slice = default)
     {
