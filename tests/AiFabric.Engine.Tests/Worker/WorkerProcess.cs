@@ -74,6 +74,9 @@ internal sealed class WorkerProcess : IDisposable
         File.ReadLines($"/proc/{process.Id}/status").Single(l => l.StartsWith(line + ":", StringComparison.Ordinal)).Split(':')[1].Replace("kB", "", StringComparison.Ordinal).Trim(),
         CultureInfo.InvariantCulture);
 
+    /// <summary>Whether a library is in the process's memory.</summary>
+    public bool Maps(string library) => File.ReadLines($"/proc/{process.Id}/maps").Any(line => line.EndsWith('/' + library));
+
     public void Dispose()
     {
         if (!process.HasExited)
