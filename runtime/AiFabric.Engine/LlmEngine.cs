@@ -165,7 +165,7 @@ public sealed class LlmEngine : IAsyncDisposable
         if (expectedDigest is not null && adapters.Find(name) is { } present && present.Digest == expectedDigest)
             return present;
         // Reading files on the engine's thread would delay every running request; only the registry is shared, and it locks.
-        var adapter = await Task.Run(() => PeftFolder.Load(folder, Config, Weights.Type, Weights.Device, name), cancellationToken).ConfigureAwait(false);
+        var adapter = await Task.Run(() => PeftFolder.Load(folder, Weights, name), cancellationToken).ConfigureAwait(false);
         if (expectedDigest is not null && adapter.Digest != expectedDigest)
         {
             string found = adapter.Digest;
@@ -177,7 +177,7 @@ public sealed class LlmEngine : IAsyncDisposable
 
     /// <summary>Makes an adapter that is in memory available under its name, and takes it over.</summary>
     /// <exception cref="EngineRejectedException">Its rank is too large, or there are too many adapters in use; it is disposed then.</exception>
-    public AdapterInfo Install(LoraAdapter adapter)
+    public AdapterInfo Install(PeftAdapter adapter)
     {
         if (adapter.Rank > options.MaxLoraRank)
         {

@@ -42,7 +42,7 @@ internal sealed class AdapterRegistry(int maxAdapters) : IDisposable
     /// was asked for longest ago.
     /// </summary>
     /// <exception cref="EngineRejectedException">All are in use; the adapter is then disposed.</exception>
-    public AdapterInfo Install(LoraAdapter adapter)
+    public AdapterInfo Install(PeftAdapter adapter)
     {
         lock (gate)
         {
@@ -91,7 +91,7 @@ internal sealed class AdapterRegistry(int maxAdapters) : IDisposable
     public IDisposable? TryHold(string name) => TryAcquire(name) is { } load ? new Hold(this, load) : null;
 
     /// <summary>The adapter of a load that somebody holds.</summary>
-    public LoraAdapter Held(long load)
+    public PeftAdapter Held(long load)
     {
         lock (gate)
         {
@@ -136,11 +136,11 @@ internal sealed class AdapterRegistry(int maxAdapters) : IDisposable
         entry.Adapter.Dispose();
     }
 
-    private sealed class Entry(long load, LoraAdapter adapter)
+    private sealed class Entry(long load, PeftAdapter adapter)
     {
         public long Load { get; } = load;
 
-        public LoraAdapter Adapter { get; } = adapter;
+        public PeftAdapter Adapter { get; } = adapter;
 
         // The name itself is a holder.
         public int Holders { get; set; } = 1;

@@ -1,6 +1,8 @@
 using System.Security.Cryptography;
 using System.Text;
+using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Interop;
+using AiFabric.Engine.Models;
 using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
@@ -11,74 +13,67 @@ public static class PeftFolder
 {
     public const string ConfigFile = "adapter_config.json";
     public const string WeightsFile = "adapter_model.safetensors";
+    private const string Weight = ".weight";
 
-    /// <summary>Reads an adapter and holds every tensor against the model's shapes.</summary>
+    /// <summary>Reads an adapter and makes it ready for a model.</summary>
     /// <param name="folder">Holds the two files; its name becomes the adapter's.</param>
-    /// <param name="config">The model it is for.</param>
-    /// <param name="type">Element type wanted in memory.</param>
-    /// <param name="device">Where the tensors live.</param>
+    /// <param name="weights">The model it is for.</param>
     /// <param name="name">Name of the adapter; null for the folder's.</param>
+    /// <exception cref="CheckpointException">As <see cref="Read"/>.</exception>
+    public static PeftAdapter Load(string folder, BaseWeights weights, string? name = null)
+    {
+        using AdapterValues values = Read(folder, weights.Config, weights.Type, weights.Device);
+        return values.Build(name ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), weights, DigestOf(folder));
+    }
+
+    /// <summary>Reads an adapter's numbers and holds every tensor against the model's shapes.</summary>
+    /// <param name="folder">Holds the two files.</param>
+    /// <param name="config">The model it is for.</param>
+    /// <param name="type">Element type wanted in memory; vectors are held in Float32 at least.</param>
+    /// <param name="device">Where the tensors live.</param>
     /// <exception cref="CheckpointException">
     /// A file is missing or damaged, asks for what is not supported, or a tensor is missing, unknown or of another shape; the message names it.
     /// </exception>
-    public static LoraAdapter Load(string folder, DecoderConfig config, ScalarType type, Device device, string? name = null)
+    public static AdapterValues Read(string folder, DecoderConfig config, ScalarType type, Device device)
     {
         TorchRuntime.EnsureLoaded();
-        PeftConfig peft = PeftConfig.Load(Path.Combine(folder, ConfigFile));
+        PeftMethod method = PeftConfig.Load(Path.Combine(folder, ConfigFile));
         using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, WeightsFile));
-        RefuseUnknown(file, config, peft);
-        string digest = DigestOf(folder);
-        // Held by this scope until the adapter takes them over, so that a bad tensor leaks none of those before it.
-        using var scope = NewDisposeScope();
-        var pairs = new (Tensor A, Tensor B)?[config.Layers][];
-        for (int layer = 0; layer < pairs.Length; layer++)
+        RefuseUnknown(file, config, method);
+        ScalarType wide = type == ScalarType.Float64 ? type : ScalarType.Float32;
+        return AdapterValues.Make(method, config, slot =>
         {
-            pairs[layer] = new (Tensor A, Tensor B)?[LoraTargets.All.Count];
-            foreach (LoraTarget target in peft.Targets)
-            {
-                (int input, int output) = Shape(config, target);
-                pairs[layer][(int)target] = (
-                    file.Read(TensorName(layer, target, 'A'), [peft.Rank, input], type).to(device),
-                    file.Read(TensorName(layer, target, 'B'), [output, peft.Rank], type).to(device));
-            }
-        }
-
-        return new LoraAdapter(name ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), peft.Rank, peft.Scale, pairs, digest);
+            string tensor = TensorName(slot);
+            // Some writers keep the ".weight" that PEFT leaves out.
+            if (!file.Tensors.ContainsKey(tensor) && file.Tensors.ContainsKey(tensor + Weight))
+                tensor += Weight;
+            return file.Read(tensor, slot.Parameter.Shape, slot.Parameter.IsVector ? wide : type).to(device);
+        });
     }
 
-    /// <summary>Writes an adapter, as F32. The folder appears whole or not at all; one already there is replaced.</summary>
-    /// <param name="adapter">Has the same targets in every layer. Not disposed.</param>
+    /// <summary>Writes an adapter. The folder appears whole or not at all; one already there is replaced.</summary>
+    /// <param name="values">Not disposed.</param>
+    /// <param name="config">The model.</param>
     /// <param name="folder">The folder to make.</param>
     /// <param name="baseModelName">For <c>base_model_name_or_path</c>.</param>
+    /// <param name="type">Element type in the file.</param>
     /// <returns>The digest, as <see cref="DigestOf"/> gives it.</returns>
-    /// <exception cref="ArgumentException">The targets differ by layer, which this form cannot say.</exception>
     /// <exception cref="IOException">The disk is full or the place cannot be written. What was there before stays.</exception>
-    public static string Save(LoraAdapter adapter, string folder, string baseModelName)
+    public static string Save(AdapterValues values, DecoderConfig config, string folder, string baseModelName, ScalarType type = ScalarType.Float32)
     {
-        LoraTarget[] targets = [.. LoraTargets.All.Where(target => adapter[0, target] is not null)];
         using var scope = NewDisposeScope();
         var tensors = new List<KeyValuePair<string, Tensor>>();
-        for (int layer = 0; layer < adapter.LayerCount; layer++)
-        {
-            foreach (LoraTarget target in LoraTargets.All)
-            {
-                if (adapter[layer, target] is not null != targets.Contains(target))
-                    throw new ArgumentException($"Layer {layer} differs from layer 0 in {target.ModuleName()}; every layer must have the same targets.", nameof(adapter));
-                if (adapter[layer, target] is not { } pair)
-                    continue;
-                tensors.Add(new(TensorName(layer, target, 'A'), pair.A.detach().to(ScalarType.Float32)));
-                tensors.Add(new(TensorName(layer, target, 'B'), pair.B.detach().to(ScalarType.Float32)));
-            }
-        }
+        int next = 0;
+        foreach (AdapterSlot slot in AdapterValues.Slots(values.Method, config))
+            tensors.Add(new(TensorName(slot), values.Tensors[next++].detach().to(type)));
 
-        var peft = new PeftConfig(adapter.Rank, Math.Round(adapter.Scale * adapter.Rank, 9), false, targets);
         string digest = string.Empty;
         FolderStorage.Write(folder, temporary =>
         {
             SafetensorsWriter.Write(Path.Combine(temporary, WeightsFile), tensors, new Dictionary<string, string> { ["format"] = "pt" });
             using (var config = new FileStream(Path.Combine(temporary, ConfigFile), FileMode.CreateNew))
             {
-                config.Write(Encoding.UTF8.GetBytes(peft.ToJson(baseModelName)));
+                config.Write(Encoding.UTF8.GetBytes(PeftConfig.ToJson(values.Method, baseModelName)));
                 config.Flush(flushToDisk: true);
             }
 
@@ -126,24 +121,14 @@ public static class PeftFolder
         };
     }
 
-    private static string TensorName(int layer, LoraTarget target, char part) =>
-        $"base_model.model.model.layers.{layer}.{target.ModulePath()}.lora_{part}.weight";
+    internal static string TensorName(in AdapterSlot slot) => $"base_model.model.model.{slot.Name}";
 
-    private static void RefuseUnknown(SafetensorsFile file, DecoderConfig config, PeftConfig peft)
+    private static void RefuseUnknown(SafetensorsFile file, DecoderConfig config, PeftMethod method)
     {
-        var known = new HashSet<string>();
-        for (int layer = 0; layer < config.Layers; layer++)
-        {
-            foreach (LoraTarget target in peft.Targets)
-            {
-                known.Add(TensorName(layer, target, 'A'));
-                known.Add(TensorName(layer, target, 'B'));
-            }
-        }
-
+        var known = AdapterValues.Slots(method, config).Select(slot => TensorName(slot)).ToHashSet();
         foreach (string name in file.Tensors.Keys)
         {
-            if (!known.Contains(name))
+            if (!known.Contains(name) && !(name.EndsWith(Weight, StringComparison.Ordinal) && known.Contains(name[..^Weight.Length])))
             {
                 throw new CheckpointException(
                     $"{file.Path}: tensor '{name}' fits no target module of a model with {config.Layers} layers: the adapter is for another model, or of a kind that is not supported.");

@@ -57,7 +57,7 @@ internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
         foreach (var segment in batch.Segments)
             segment.Window?.SaveLayerInput(layer, x.narrow(0, segment.Start, segment.Count));
         var w = weights.Layers[layer];
-        var block = new DecoderBlock(config, w, (target, input) => batch.Lora.Linear(layer, target, input, w[target], w[target.Bias()]));
+        var block = new DecoderBlock(config, w, (target, input) => batch.Adapters.Linear(layer, target, input, w[target], w[target.Bias()]));
         var (q, k, v) = block.Project(x, batch.Angles[layer]);
         if (batch.Slots is { } slots)
             cache.Write(layer, slots, k.narrow(0, 0, batch.InferenceRows), v.narrow(0, 0, batch.InferenceRows));

@@ -7,7 +7,7 @@ namespace AiFabric.Engine.Execution;
 /// <summary>Which pass runs which weights: kernels where the CPU computes in Float32, tensors elsewhere.</summary>
 internal static class ForwardPasses
 {
-    public static IForwardPass Create(BaseWeights weights, EngineOptions options, Func<long, LoraAdapter> adapterOf) => weights switch
+    public static IForwardPass Create(BaseWeights weights, EngineOptions options, Func<long, PeftAdapter> adapterOf) => weights switch
     {
         HostWeights host => new KernelPass(host.Kernels, KernelSet.Best, options.Threads, options.KvBlocks, options.BlockSize, adapterOf),
         DecoderWeights tensors => new TorchPass(tensors, options.KvBlocks, options.BlockSize, adapterOf),

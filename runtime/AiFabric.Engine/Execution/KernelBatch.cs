@@ -12,7 +12,7 @@ namespace AiFabric.Engine.Execution;
 /// </summary>
 /// <param name="blockSize">Tokens of a cache block.</param>
 /// <param name="adapterOf">The adapter of a load number other than 0.</param>
-internal sealed unsafe class KernelBatch(int blockSize, Func<long, LoraAdapter> adapterOf)
+internal sealed unsafe class KernelBatch(int blockSize, Func<long, PeftAdapter> adapterOf)
 {
     private readonly PinnedList<AttentionRows> attention = new();
     private readonly PinnedList<int> blocks = new();
@@ -84,7 +84,7 @@ internal sealed unsafe class KernelBatch(int blockSize, Func<long, LoraAdapter> 
     private void Add(TrainingWindow window)
     {
         if (window.Adapter is { } adapter)
-            Add(adapter, window.Count);
+            Add(adapter, window.Count, window);
         int block = blocks.Count;
         blocks.Add(0); // Its keys lie one after the other: one block that holds them all.
         Attend(window.Start, window.Count, block, window.Start + window.Count);
@@ -111,14 +111,14 @@ internal sealed unsafe class KernelBatch(int blockSize, Func<long, LoraAdapter> 
         }
     }
 
-    private void Add(LoraAdapter adapter, int count)
+    private void Add(PeftAdapter adapter, int count, TrainingWindow? window = null)
     {
         if (adapters.Count > 0 && adapters[^1] is var last && ReferenceEquals(last.Adapter, adapter) && last.First + last.Count == Rows)
             adapters[^1] = last with { Count = last.Count + count };
         else
-            adapters.Add(new AdapterRows(adapter, Rows, count));
+            adapters.Add(new AdapterRows(adapter, Rows, count, window));
     }
 }
 
-/// <summary>Consecutive rows with one adapter.</summary>
-internal readonly record struct AdapterRows(LoraAdapter Adapter, int First, int Count);
+/// <summary>Consecutive rows with one adapter; a training window's know it.</summary>
+internal readonly record struct AdapterRows(PeftAdapter Adapter, int First, int Count, TrainingWindow? Window);

@@ -31,7 +31,7 @@ internal sealed unsafe class KernelPass : IForwardPass
     private readonly RowMemory attended;
     private readonly RowMemory gate;
     private readonly RowMemory up;
-    private readonly NativeBuffer lora = new();
+    private readonly KernelAdapters adapters;
     private readonly NativeBuffer logits = new();
 
     /// <param name="weights">The model; not owned.</param>
@@ -40,11 +40,12 @@ internal sealed unsafe class KernelPass : IForwardPass
     /// <param name="blocks">Blocks of the cache.</param>
     /// <param name="blockSize">Tokens of a block.</param>
     /// <param name="adapterOf">The adapter of a load number other than 0.</param>
-    public KernelPass(KernelWeights weights, KernelSet kernels, int threads, int blocks, int blockSize, Func<long, LoraAdapter> adapterOf)
+    public KernelPass(KernelWeights weights, KernelSet kernels, int threads, int blocks, int blockSize, Func<long, PeftAdapter> adapterOf)
     {
         (this.weights, this.kernels, config) = (weights, kernels, weights.Config);
         pool = new KernelPool(threads);
         batch = new KernelBatch(blockSize, adapterOf);
+        adapters = new KernelAdapters(kernels, pool, batch);
         cache = new KvMemory(config, blocks, blockSize);
         rotary = new RotaryMemory(config, threads);
         plans = [.. Enumerable.Range(0, config.Layers).Select(layer => new LayerPlan(config, rotary, layer))];
@@ -79,7 +80,7 @@ internal sealed unsafe class KernelPass : IForwardPass
 
     public void Dispose()
     {
-        foreach (var memory in (ReadOnlySpan<IDisposable>)[hidden, normed, queries, keys, values, attended, gate, up, lora, logits, rotary, cache, pool])
+        foreach (var memory in (ReadOnlySpan<IDisposable>)[hidden, normed, queries, keys, values, attended, gate, up, adapters, logits, rotary, cache, pool])
             memory.Dispose();
     }
 
@@ -179,9 +180,14 @@ internal sealed unsafe class KernelPass : IForwardPass
     {
         float* norm = weights[layer, outputNorm];
         var output = norm is null ? hidden : normed;
+        adapters.ScaleInput(layer, target, input);
+        if (norm is null)
+            adapters.SetAside(layer, target, hidden, normed);
         kernels.Multiply(pool, [new Product(weights[layer, target], output.Data)], input.Data, batch.Rows, adds: norm is null);
         AddRest(layer, target, input, output);
-        if (norm is not null)
+        if (norm is null)
+            adapters.GiveBack(layer, target, hidden, normed);
+        else
             Norm(output.Data, norm, hidden.Data, batch.Rows, adds: true);
     }
 
@@ -200,24 +206,7 @@ internal sealed unsafe class KernelPass : IForwardPass
         float* bias = weights[layer, target.Bias()];
         if (bias is not null)
             kernels.AddBias(pool, output.Data, bias, batch.Rows, output.Width);
-        AddLora(layer, target, input, output);
-    }
-
-    /// <summary>Adds scale · (x·Aᵀ)·Bᵀ to the rows that have an adapter.</summary>
-    private void AddLora(int layer, LoraTarget target, RowMemory input, RowMemory output)
-    {
-        foreach (var rows in batch.Adapters)
-        {
-            if (rows.Adapter[layer, target] is not { } pair)
-                continue;
-            KernelMatrix a = TensorMemory.Matrix(pair.A), b = TensorMemory.Matrix(pair.B);
-            if (a.Columns != input.Width || b.Rows != output.Width || a.Rows != b.Columns)
-                throw new InvalidOperationException($"Adapter '{rows.Adapter.Name}' does not fit the model at {target} of layer {layer}."); // Kernels do not look.
-            lora.Reserve((long)rows.Count * a.Rows * sizeof(float));
-            float* middle = (float*)lora.Data;
-            kernels.Multiply(pool, [new Product(a, middle)], input.Row(rows.First), rows.Count, (float)rows.Adapter.Scale);
-            kernels.Multiply(pool, [new Product(b, output.Row(rows.First))], middle, rows.Count, adds: true);
-        }
+        adapters.Patch(layer, target, input, output);
     }
 
     private void Pool(Batch plan)

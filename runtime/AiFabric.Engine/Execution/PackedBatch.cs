@@ -24,11 +24,11 @@ internal sealed class PackedBatch
     /// <param name="adapterOf">The adapter of a load number other than 0.</param>
     /// <param name="weights">Gives shape, type and device.</param>
     /// <param name="rotary">Angles by position.</param>
-    public PackedBatch(Batch batch, TrainingWindow? window, Func<long, LoraAdapter> adapterOf, DecoderWeights weights, RotaryTable rotary)
+    public PackedBatch(Batch batch, TrainingWindow? window, Func<long, PeftAdapter> adapterOf, DecoderWeights weights, RotaryTable rotary)
     {
         this.weights = weights;
         var device = weights.Device;
-        Lora = new LoraRows(device);
+        Adapters = new AdapterGroups(device);
         foreach (var row in batch.DecodeRows)
             AddRows(row, adapterOf);
         if (batch.DecodeRows.Count > 0)
@@ -40,7 +40,7 @@ internal sealed class PackedBatch
         }
         if (window is not null)
             AddWindow(window);
-        Lora.Seal();
+        Adapters.Seal();
         Tokens = HostTensors.Upload(CollectionsMarshal.AsSpan(tokens), device);
         Angles = rotary.At(HostTensors.Upload(CollectionsMarshal.AsSpan(positions), device));
         if (slots.Count > 0)
@@ -67,18 +67,18 @@ internal sealed class PackedBatch
     /// <summary>Prompt chunks, then the training window.</summary>
     public List<Segment> Segments { get; } = [];
 
-    public LoraRows Lora { get; }
+    public AdapterGroups Adapters { get; }
 
     public int Rows => tokens.Count;
 
     /// <summary>Decode and prompt rows.</summary>
     public int InferenceRows => slots.Count;
 
-    private void AddRows(BatchRows rows, Func<long, LoraAdapter> adapterOf)
+    private void AddRows(BatchRows rows, Func<long, PeftAdapter> adapterOf)
     {
         var sequence = rows.Sequence;
         if (sequence.AdapterLoad != 0)
-            Lora.Add(adapterOf(sequence.AdapterLoad), tokens.Count, rows.Count);
+            Adapters.Add(adapterOf(sequence.AdapterLoad), tokens.Count, rows.Count);
         for (int position = rows.Start; position < rows.Start + rows.Count; position++)
         {
             tokens.Add(sequence.TokensAndDrafts[position]);
@@ -103,7 +103,7 @@ internal sealed class PackedBatch
     private void AddWindow(TrainingWindow window)
     {
         if (window.Adapter is { } adapter)
-            Lora.Add(adapter, tokens.Count, window.Count);
+            Adapters.Add(adapter, tokens.Count, window.Count, window);
         var masks = LayerMasks.Causal(weights, window.Start, window.Count);
         Segments.Add(new Segment(tokens.Count, window.Count, window.Start + window.Count, null, masks, window));
         for (int i = 0; i < window.Count; i++)

@@ -11,7 +11,7 @@ namespace AiFabric.Engine.Execution;
 /// <param name="blocks">Blocks of the cache.</param>
 /// <param name="blockSize">Tokens of a block.</param>
 /// <param name="adapterOf">The adapter of a load number other than 0.</param>
-internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSize, Func<long, LoraAdapter> adapterOf) : IGreedyPass
+internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSize, Func<long, PeftAdapter> adapterOf) : IGreedyPass
 {
     private readonly RotaryTable rotary = new(weights.Config, weights.Type, weights.Device);
     private readonly KvTensors cache = new(weights.Config, blocks, blockSize, weights.Type, weights.Device);

@@ -36,6 +36,9 @@ internal abstract unsafe class KernelSet
     /// <summary>Adds a bias [width] to rows [rows, width].</summary>
     public abstract void AddBias(KernelPool pool, float* x, float* bias, int rows, int width);
 
+    /// <summary>Multiplies rows [rows, width] by factors [width], in place.</summary>
+    public abstract void Scale(KernelPool pool, float* x, float* factors, int rows, int width);
+
     /// <summary>cap · tanh(x / cap) in place, [rows, width].</summary>
     public abstract void SoftCap(KernelPool pool, float* x, int rows, int width, float cap);
 
@@ -122,6 +125,12 @@ internal sealed unsafe class KernelSet<TLanes, TVector> : KernelSet
     public override void AddBias(KernelPool pool, float* x, float* bias, int rows, int width)
     {
         var job = new BiasJob<TLanes, TVector>(x, bias, width);
+        Run(pool, ref job, rows, (long)rows * width, 0);
+    }
+
+    public override void Scale(KernelPool pool, float* x, float* factors, int rows, int width)
+    {
+        var job = new ScaleJob<TLanes, TVector>(x, factors, width);
         Run(pool, ref job, rows, (long)rows * width, 0);
     }
 

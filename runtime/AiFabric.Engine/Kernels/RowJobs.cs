@@ -50,6 +50,23 @@ internal readonly unsafe struct BiasJob<TLanes, TVector>(float* x, float* bias, 
     }
 }
 
+/// <summary>Multiplies all rows by one.</summary>
+internal readonly unsafe struct ScaleJob<TLanes, TVector>(float* x, float* factors, int width) : IKernelJob
+    where TLanes : struct, ILanes<TVector>
+    where TVector : unmanaged
+{
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Run(int piece, float* scratch)
+    {
+        float* row = x + (piece * (long)width);
+        int k = 0;
+        for (; k + TLanes.Count <= width; k += TLanes.Count)
+            TLanes.Store(TLanes.Multiply(TLanes.Load(row + k), TLanes.Load(factors + k)), row + k);
+        for (; k < width; k++)
+            row[k] *= factors[k];
+    }
+}
+
 /// <summary>cap · tanh(x / cap) in place.</summary>
 internal readonly unsafe struct SoftCapJob<TLanes, TVector>(float* x, int width, float cap) : IKernelJob
     where TLanes : struct, ILanes<TVector>

@@ -1,3 +1,4 @@
+using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
@@ -32,6 +33,12 @@ public abstract class BaseWeights(DecoderConfig config, ScalarType type, Lazy<st
 
     /// <summary>A layer as autograd needs it, in <see cref="Type"/>: not to be disposed, and valid until the next call.</summary>
     public abstract DecoderLayer TrainingLayer(int layer);
+
+    /// <summary>A layer's matrix [out, in] in <see cref="Type"/>, owned by the caller's scope. Unlike a training layer's it may be asked for on any thread.</summary>
+    public abstract Tensor Matrix(int layer, LoraTarget target);
+
+    /// <summary>A layer's vector, not to be disposed; null where the model does not have it.</summary>
+    public abstract Tensor? Vector(int layer, LayerVector vector);
 
     /// <summary>[vocab, hidden] in <see cref="Type"/>, owned by the caller's scope.</summary>
     public abstract Tensor TrainingHead();

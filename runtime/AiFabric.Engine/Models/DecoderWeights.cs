@@ -64,6 +64,10 @@ public sealed class DecoderWeights : BaseWeights
 
     public override DecoderLayer TrainingLayer(int layer) => Layers[layer];
 
+    public override Tensor Matrix(int layer, LoraTarget target) => Layers[layer][target].alias();
+
+    public override Tensor? Vector(int layer, LayerVector vector) => Layers[layer][vector];
+
     public override Tensor TrainingHead() => Head.alias();
 
     protected override void Dispose(bool disposing)

@@ -1,3 +1,4 @@
+using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Interop;
 using AiFabric.Engine.Kernels;
 using AiFabric.Engine.Weights;
@@ -65,6 +66,10 @@ internal sealed class HostWeights : BaseWeights
     }
 
     public override DecoderLayer TrainingLayer(int layer) => views.Value.Layer(layer);
+
+    public override Tensor Matrix(int layer, LoraTarget target) => views.Value.Matrix(layer, target);
+
+    public override Tensor? Vector(int layer, LayerVector vector) => views.Value.Vector(layer, vector);
 
     public override Tensor TrainingHead() => views.Value.Head();
 

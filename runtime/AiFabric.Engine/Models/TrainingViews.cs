@@ -40,8 +40,14 @@ internal sealed unsafe class TrainingViews : IDisposable
         return layers[layer];
     }
 
+    /// <summary>A layer's matrix [out, in], owned by the caller's scope. Any thread.</summary>
+    public Tensor Matrix(int layer, LoraTarget target) => Whole(kernels[layer, target]);
+
+    /// <summary>A layer's vector, not to be disposed; null where the model does not have it.</summary>
+    public Tensor? Vector(int layer, LayerVector vector) => layers[layer][vector];
+
     /// <summary>[vocab, hidden], owned by the caller's scope.</summary>
-    public Tensor Head() => IsRestored ? Restored(kernels.Head) : Matrix(kernels.Head);
+    public Tensor Head() => Whole(kernels.Head);
 
     public void Dispose()
     {
@@ -50,6 +56,8 @@ internal sealed unsafe class TrainingViews : IDisposable
     }
 
     private bool IsRestored => kernels.Format == WeightFormat.Q8;
+
+    private Tensor Whole(in KernelMatrix matrix) => IsRestored ? Restored(matrix) : Matrix(matrix);
 
     private Tensor Matrix(in KernelMatrix matrix) => TensorMemory.View(matrix.Data, type, [matrix.Rows, matrix.Columns]);
 

@@ -92,7 +92,10 @@ public abstract class TrainingWindow
     public abstract IReadOnlyList<long> Tokens { get; }
 
     /// <summary>Adapter whose rows are added, or null while the base model is evaluated. Not to be disposed by the caller.</summary>
-    public abstract Adapters.LoraAdapter? Adapter { get; }
+    public abstract Adapters.PeftAdapter? Adapter { get; }
+
+    /// <summary>Factors on what the adapter's low-rank product reads, [n, in] in the caller's scope; null where nothing is dropped.</summary>
+    public virtual Tensor? InputMask(int layer, Adapters.LoraTarget target, ScalarType type, Device device) => null;
 
     /// <summary>Keeps what backward recomputes a layer from; copies, so the caller may overwrite <paramref name="x"/>.</summary>
     /// <param name="layer">Layer that reads the tensor.</param>

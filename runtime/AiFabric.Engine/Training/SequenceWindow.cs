@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Training;
 
 /// <summary>A window over the training session's own memory.</summary>
-internal sealed class SequenceWindow(TrainingSample sample, WindowSpan span, LoraAdapter? adapter, SequenceMemory memory, bool keepInputs) : TrainingWindow
+internal sealed class SequenceWindow(TrainingSample sample, WindowSpan span, PeftAdapter? adapter, SequenceMemory memory, bool keepInputs, DropoutMasks? dropout = null)
+    : TrainingWindow
 {
     public override int Start => span.Start;
 
@@ -15,7 +16,10 @@ internal sealed class SequenceWindow(TrainingSample sample, WindowSpan span, Lor
 
     public override IReadOnlyList<long> Tokens { get; } = new ArraySegment<long>(sample.Inputs, span.Start, span.Count);
 
-    public override LoraAdapter? Adapter => adapter;
+    public override PeftAdapter? Adapter => adapter;
+
+    public override Tensor? InputMask(int layer, LoraTarget target, ScalarType type, Device device) =>
+        dropout?.Mask(layer, target, span.Start, span.Count, type, device);
 
     public override void SaveLayerInput(int layer, Tensor x)
     {

@@ -2,10 +2,21 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Training.Data;
 using AiFabric.Engine.Weights;
+using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Training;
+
+/// <summary>Element types of an adapter. Training's own sums are Float32 in both.</summary>
+public enum AdapterType
+{
+    Float32,
+
+    /// <summary>Half the bytes. Forward passes in training read the rounded values, so that losses are those of the adapter that is written.</summary>
+    BFloat16,
+}
 
 /// <summary>Everything a finetuning job is: data, adapter, optimizer, and where its results go. Paths are local.</summary>
 public sealed record TrainingRecipe
@@ -21,13 +32,11 @@ public sealed record TrainingRecipe
     /// <summary>Held-out JSON lines of the same format; null holds out the last tenth of the data set.</summary>
     public string? EvalPath { get; init; }
 
-    public int Rank { get; init; } = 16;
+    /// <summary>What is trained, and where.</summary>
+    public PeftMethod Method { get; init; } = new LoraMethod();
 
-    /// <summary>The low-rank product is scaled by alpha / rank.</summary>
-    public int Alpha { get; init; } = 32;
-
-    /// <summary>Linear layers that get a pair; empty for all seven.</summary>
-    public IReadOnlyList<LoraTarget> Targets { get; init; } = [];
+    /// <summary>Element type of the adapter that is made.</summary>
+    public AdapterType AdapterType { get; init; }
 
     public double LearningRate { get; init; } = 5e-4;
 
@@ -75,15 +84,15 @@ public sealed record TrainingRecipe
     /// <summary>Name of the base model, for <c>base_model_name_or_path</c>.</summary>
     public string BaseModelName { get; init; } = string.Empty;
 
-    /// <summary>The targets, without repeats and in order; all seven when none is named.</summary>
-    internal IReadOnlyList<LoraTarget> EffectiveTargets => Targets.Count == 0 ? LoraTargets.All : [.. Targets.Distinct().Order()];
+    /// <summary>Element type of the adapter's file.</summary>
+    internal ScalarType FileType => AdapterType == AdapterType.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
 
     /// <summary>Checks every number against its range and against the model.</summary>
     /// <exception cref="TrainingException">InvalidHyperparameters; the message names the field, its value and what is allowed.</exception>
     public void Validate(DecoderConfig config)
     {
-        Require(Rank >= 1 && Rank <= config.HiddenSize, "rank", Rank, $"1 to the model's hidden size, {config.HiddenSize}");
-        Require(Alpha >= 1, "alpha", Alpha, "at least 1");
+        if (Method.Problem(config) is { } problem)
+            throw new TrainingException(TrainingErrorReasons.InvalidHyperparameters, problem + ".");
         Require(double.IsFinite(LearningRate) && LearningRate > 0, "learningRate", LearningRate, "a positive number");
         Require(Epochs >= 1, "epochs", Epochs, "at least 1");
         Require(MaxSteps is null or >= 1, "maxSteps", MaxSteps ?? 0, "at least 1, or absent");
@@ -109,7 +118,7 @@ public sealed record TrainingRecipe
     {
         string fields = JsonSerializer.Serialize(new object[]
         {
-            baseDigest, datasetDigest, Rank, Alpha, EffectiveTargets, LearningRate, BatchSize, SequenceLength,
+            baseDigest, datasetDigest, PeftConfig.ToJson(Method, string.Empty), AdapterType, LearningRate, BatchSize, SequenceLength,
             WarmupSteps, WeightDecay, MaxGradientNorm, Seed, ShuffleLabels,
         });
         return "sha256:" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(fields)));

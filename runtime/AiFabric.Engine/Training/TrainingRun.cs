@@ -20,6 +20,7 @@ internal sealed class TrainingRun : IDisposable
     private readonly TrainableAdapter adapter;
     private readonly AdamW optimizer;
     private readonly BackwardPass backward;
+    private readonly string[] names;
     private readonly string recipeHash;
     private SequenceWindow? open;
     private double lossSum;
@@ -36,6 +37,7 @@ internal sealed class TrainingRun : IDisposable
         rotary = new RotaryTable(weights.Config, weights.Type, weights.Device);
         memory = new SequenceMemory(weights, corpus.Train.Concat(corpus.HeldOut).Max(sample => sample.Count));
         adapter = new TrainableAdapter(recipe, weights);
+        names = [.. adapter.Names];
         optimizer = new AdamW(recipe, adapter.Masters, adapter.Gradients);
         backward = new BackwardPass(weights, rotary, memory, adapter);
         CheckpointManifest? checkpoint;
@@ -75,6 +77,13 @@ internal sealed class TrainingRun : IDisposable
     /// <summary>The adapter's values, in the order of its tensors.</summary>
     internal IReadOnlyList<Tensor> Values => adapter.Masters;
 
+    public DecoderConfig Config => weights.Config;
+
+    // Nothing is dropped when held-out data are evaluated.
+    private DropoutMasks? Dropout => recipe.Method.Dropout == 0 || Cursor.Evaluating
+        ? null
+        : new DropoutMasks(weights.Config, recipe.Method.Dropout, recipe.Seed, Cursor.Step, Cursor.Sample);
+
     private TrainingSample Sample => (Cursor.Evaluating ? corpus.HeldOut : corpus.Train)[Cursor.Sample];
 
     /// <summary>Opens a forward window. One that was never ended is forgotten: its tokens run again.</summary>
@@ -82,8 +91,8 @@ internal sealed class TrainingRun : IDisposable
     {
         if (Cursor.Activity is not (TrainingActivity.Forward or TrainingActivity.EvaluateBase or TrainingActivity.EvaluateAdapter))
             throw new InvalidOperationException($"No forward window is due in {Cursor.Activity}.");
-        LoraAdapter? rows = Cursor.Activity == TrainingActivity.EvaluateBase ? null : adapter.Adapter;
-        return open = new SequenceWindow(Sample, Cursor.Next(maxTokens), rows, memory, keepInputs: !Cursor.Evaluating);
+        PeftAdapter? rows = Cursor.Activity == TrainingActivity.EvaluateBase ? null : adapter.Adapter;
+        return open = new SequenceWindow(Sample, Cursor.Next(maxTokens), rows, memory, keepInputs: !Cursor.Evaluating, Dropout);
     }
 
     /// <exception cref="TrainingException">LossNotFinite, of an evaluation.</exception>
@@ -127,7 +136,7 @@ internal sealed class TrainingRun : IDisposable
         if (backward.LayersLeft == 0)
         {
             long learned = Cursor.Batch.Sum(index => (long)corpus.Train[index].LossTokens);
-            backward.Begin(Sample, Cursor.Next(slice.Tokens), 1.0 / learned);
+            backward.Begin(Sample, Cursor.Next(slice.Tokens), 1.0 / learned, Dropout);
         }
 
         lossSum += backward.Continue(slice.LossTokens, slice.Layers);
@@ -152,7 +161,7 @@ internal sealed class TrainingRun : IDisposable
         {
             foreach ((string suffix, Tensor tensor) in Parts(i))
             {
-                tensors.Add(new(adapter.Names[i] + suffix, tensor.cpu().clone().DetachFromDisposeScope()));
+                tensors.Add(new(names[i] + suffix, tensor.cpu().clone().DetachFromDisposeScope()));
             }
         }
 
@@ -170,7 +179,7 @@ internal sealed class TrainingRun : IDisposable
     }
 
     /// <summary>A copy of the adapter, for writing from another thread. The caller disposes it.</summary>
-    public LoraAdapter SnapshotAdapter() => adapter.Snapshot();
+    public AdapterValues SnapshotAdapter() => adapter.Snapshot();
 
     public void Dispose()
     {
@@ -191,7 +200,7 @@ internal sealed class TrainingRun : IDisposable
         for (int i = 0; i < adapter.Masters.Length; i++)
         {
             foreach ((string suffix, Tensor tensor) in Parts(i))
-                tensor.copy_(file.Read(adapter.Names[i] + suffix, tensor.shape));
+                tensor.copy_(file.Read(names[i] + suffix, tensor.shape));
         }
 
         adapter.Publish();

@@ -40,14 +40,14 @@ internal sealed class TrainingStorage(TrainingRecipe recipe, CheckpointStore sto
     /// <summary>Writes the finished adapter.</summary>
     public Func<CancellationToken, Outcome> Export(TrainingRun run)
     {
-        LoraAdapter copy = run.SnapshotAdapter();
+        AdapterValues copy = run.SnapshotAdapter();
         return _ =>
         {
             using (copy)
             {
                 try
                 {
-                    return new Outcome.Exported(PeftFolder.Save(copy, recipe.OutputFolder, recipe.BaseModelName));
+                    return new Outcome.Exported(PeftFolder.Save(copy, run.Config, recipe.OutputFolder, recipe.BaseModelName, recipe.FileType));
                 }
                 catch (Exception e) when (e is IOException or UnauthorizedAccessException)
                 {

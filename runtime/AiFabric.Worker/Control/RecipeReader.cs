@@ -1,4 +1,5 @@
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Training;
 using AiFabric.Engine.Training.Data;
 using AiFabric.Protocol.Control;
@@ -32,9 +33,7 @@ internal static class RecipeReader
             DatasetPath = PathOf("dataset.uri", request.Dataset.Uri),
             Format = FormatOf(request.Dataset.Format),
             EvalPath = request.Dataset.EvalUri is { } evalUri ? PathOf("dataset.evalUri", evalUri) : null,
-            Rank = request.Lora.Rank,
-            Alpha = request.Lora.Alpha,
-            Targets = [.. request.Lora.TargetModules.Select(TargetOf)],
+            Method = MethodOf(request),
             LearningRate = numbers.LearningRate,
             Epochs = numbers.Epochs,
             MaxSteps = numbers.MaxSteps,
@@ -80,6 +79,13 @@ internal static class RecipeReader
             throw new ApiException(400, $"'{field}': {e.Message}", field, "invalid_uri");
         }
     }
+
+    private static LoraMethod MethodOf(TrainingRequest request) => new()
+    {
+        Rank = request.Lora.Rank,
+        Alpha = request.Lora.Alpha,
+        Targets = [.. request.Lora.TargetModules.Select(TargetOf)],
+    };
 
     private static LoraTarget TargetOf(string name) => LoraTargets.TryParse(name, out var target)
         ? target

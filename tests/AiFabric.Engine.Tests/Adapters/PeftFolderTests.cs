@@ -1,7 +1,8 @@
 using System.Text.Json.Nodes;
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Adapters.Methods;
+using AiFabric.Engine.Tests.Execution;
 using AiFabric.Engine.Tests.Training;
-using AiFabric.Engine.Training.Gradients;
 using AiFabric.Engine.Weights;
 using Xunit;
 using static TorchSharp.torch;
@@ -16,11 +17,14 @@ public sealed class PeftFolderTests
         using var folder = new TemporaryFolder();
         string place = Save(folder, [LoraTarget.Query, LoraTarget.Down], out float[] values, out string digest);
         long before = Tensor.TotalCount;
-        using (LoraAdapter loaded = PeftFolder.Load(place, TinyModel.Config, ScalarType.Float32, CPU))
+        using (AdapterValues loaded = Read(place))
         {
-            Assert.Equal(("adapter", 8, 2.0, digest), (loaded.Name, loaded.Rank, loaded.Scale, loaded.Digest));
-            Assert.Null(loaded[0, LoraTarget.Key]);
-            Assert.Equal(values, loaded.Tensors.SelectMany(tensor => tensor.data<float>().ToArray()));
+            Assert.Equal((8, 2.0), (loaded.Method.Rank, ((LoraMethod)loaded.Method).Scale));
+            Assert.True(loaded[0, LoraTarget.Key].IsEmpty);
+            Assert.Equal(values, Numbers(loaded));
+            using PeftAdapter adapter = loaded.Build("adapter", null, digest);
+            Assert.Equal(("adapter", 8, digest), (adapter.Name, adapter.Rank, adapter.Digest));
+            Assert.Null(adapter[0, LoraTarget.Key]);
         }
 
         Assert.Equal(before, Tensor.TotalCount);
@@ -41,6 +45,22 @@ public sealed class PeftFolderTests
         Assert.Equal(("LORA", 8, 16), ((string?)config?["peft_type"], (int?)config?["r"], (int?)config?["lora_alpha"]));
     }
 
+    public static TheoryData<string> MethodNames => [.. RandomAdapter.MethodNames];
+
+    [Theory]
+    [MemberData(nameof(MethodNames))]
+    public void Every_method_survives_saving_and_loading(string name)
+    {
+        using var folder = new TemporaryFolder();
+        PeftMethod method = RandomAdapter.Methods[name];
+        string place = Save(folder, method, out float[] values, out _);
+        using AdapterValues loaded = Read(place);
+        Assert.Equal(values, Numbers(loaded));
+        Assert.Equal(
+            (method.GetType(), method.Rank, (method as LoraMethod)?.Scale), (loaded.Method.GetType(), loaded.Method.Rank, (loaded.Method as LoraMethod)?.Scale));
+        Assert.Equal(method.EffectiveTargets, loaded.Method.Targets);
+    }
+
     [Fact]
     public void A_folder_is_replaced_whole()
     {
@@ -53,11 +73,12 @@ public sealed class PeftFolderTests
     }
 
     [Theory]
-    [InlineData("peft_type", "\"IA3\"", "peft_type is \"IA3\"")]
+    [InlineData("peft_type", "\"LOHA\"", "peft_type is \"LOHA\"; supported are \"LORA\" and \"IA3\"")]
     [InlineData("r", "0", "r is 0; it must be a positive integer")]
     [InlineData("r", "4", "lora_A.weight' has shape [8, 32], expected [4, 32]")]
     [InlineData("lora_alpha", "\"16\"", "lora_alpha is \"16\"")]
-    [InlineData("use_dora", "true", "(DoRA) are not supported")]
+    [InlineData("use_dora", "true", "has no tensor 'base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector'")]
+    [InlineData("lora_dropout", "1", "lora_dropout is 1; it must be at least 0 and less than 1")]
     [InlineData("bias", "\"all\"", "bias is \"all\"; only \"none\"")]
     [InlineData("modules_to_save", "[\"lm_head\"]", "merge them into the base model")]
     [InlineData("rank_pattern", "{\"q_proj\": 4}", "ranks that differ by layer")]
@@ -74,7 +95,7 @@ public sealed class PeftFolderTests
         config[field] = JsonNode.Parse(value);
         File.WriteAllText(path, config.ToJsonString());
         long before = Tensor.TotalCount;
-        var refusal = Assert.Throws<CheckpointException>(() => PeftFolder.Load(place, TinyModel.Config, ScalarType.Float32, CPU));
+        var refusal = Assert.Throws<CheckpointException>(() => Read(place));
         Assert.Contains(message, refusal.Message);
         Assert.Equal(before, Tensor.TotalCount);
     }
@@ -85,9 +106,9 @@ public sealed class PeftFolderTests
         using var folder = new TemporaryFolder();
         string place = Save(folder, [LoraTarget.Query], out _, out _);
         var wider = Assert.Throws<CheckpointException>(
-            () => PeftFolder.Load(place, TinyModel.Config with { HiddenSize = 64 }, ScalarType.Float32, CPU));
+            () => Read(place, TinyModel.Config with { HiddenSize = 64 }));
         Assert.Contains("layers.0.self_attn.q_proj.lora_A.weight' has shape [8, 32], expected [8, 64]", wider.Message);
-        var shallower = Assert.Throws<CheckpointException>(() => PeftFolder.Load(place, TinyModel.Config with { Layers = 1 }, ScalarType.Float32, CPU));
+        var shallower = Assert.Throws<CheckpointException>(() => Read(place, TinyModel.Config with { Layers = 1 }));
         Assert.Contains("layers.1.self_attn.q_proj", shallower.Message);
         Assert.Contains("the adapter is for another model", shallower.Message);
     }
@@ -95,17 +116,23 @@ public sealed class PeftFolderTests
     [Fact]
     public void A_missing_folder_is_named()
     {
-        var refusal = Assert.Throws<CheckpointException>(() => PeftFolder.Load("/nowhere", TinyModel.Config, ScalarType.Float32, CPU));
+        var refusal = Assert.Throws<CheckpointException>(() => Read("/nowhere"));
         Assert.Contains("/nowhere/adapter_config.json", refusal.Message);
     }
 
-    private static string Save(TemporaryFolder folder, LoraTarget[] targets, out float[] values, out string digest)
+    private static string Save(TemporaryFolder folder, LoraTarget[] targets, out float[] numbers, out string digest) =>
+        Save(folder, new LoraMethod { Rank = 8, Alpha = 16, Targets = targets }, out numbers, out digest);
+
+    private static string Save(TemporaryFolder folder, PeftMethod method, out float[] numbers, out string digest)
     {
-        using var weights = TinyModel.Load(folder, ScalarType.Float32);
-        using var trained = new TrainableAdapter(Recipes.Make(folder) with { Targets = targets }, weights);
-        Directory.Delete(folder.File("model"), recursive: true);
-        values = [.. trained.Masters.SelectMany(tensor => tensor.data<float>().ToArray())];
-        digest = PeftFolder.Save(trained.Adapter, folder.File("adapter"), "tiny");
+        using var values = RandomAdapter.Values(method, TinyModel.Config, seed: 1);
+        numbers = Numbers(values);
+        digest = PeftFolder.Save(values, TinyModel.Config, folder.File("adapter"), "tiny");
         return folder.File("adapter");
     }
+
+    private static AdapterValues Read(string place, DecoderConfig? config = null) =>
+        PeftFolder.Read(place, config ?? TinyModel.Config, ScalarType.Float32, CPU);
+
+    private static float[] Numbers(AdapterValues values) => [.. values.Tensors.SelectMany(tensor => tensor.data<float>().ToArray())];
 }

@@ -1,4 +1,5 @@
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Weights;
 using Xunit;
@@ -63,8 +64,8 @@ public sealed class AdapterLoadingTests : IDisposable
     private string Save(string name, int rank, int seed, out string digest)
     {
         string path = folder.File(name);
-        using var adapter = model.Adapter(name, rank, seed);
-        digest = PeftFolder.Save(adapter, path, "base");
+        using var values = RandomAdapter.Values(new LoraMethod { Rank = rank, Alpha = 0.5 * rank }, model.Config, seed);
+        digest = PeftFolder.Save(values, model.Config, path, "base");
         return path;
     }
 }

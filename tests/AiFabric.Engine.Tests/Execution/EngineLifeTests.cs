@@ -1,4 +1,5 @@
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Requests;
 using Xunit;
 using static AiFabric.Engine.Tests.Execution.EngineTestExtensions;
@@ -240,7 +241,7 @@ public sealed class EngineLifeTests : IDisposable
     private static void InstallBroken(LlmEngine engine)
     {
         using var scope = NewDisposeScope();
-        var pairs = new (Tensor, Tensor)?[][] { [(zeros(2, 7), zeros(9, 2)), null, null, null, null, null, null], new (Tensor, Tensor)?[7] };
-        engine.Install(new LoraAdapter("broken", 2, 1, pairs));
+        var patch = new LinearPatch { A = zeros(2, 7), B = zeros(9, 2) }.Keep();
+        engine.Install(new PeftAdapter("broken", new LoraMethod { Rank = 2 }, [[patch, null, null, null, null, null, null], new LinearPatch?[7]]));
     }
 }

@@ -111,9 +111,9 @@ public sealed class FamilyPassTests(ITestOutputHelper output)
         Assert.InRange((training.Hidden().to(ScalarType.Float64) - reference.Hidden(text, adapter)).abs().max().item<double>(), 0, 1e-3);
     }
 
-    private static LoraAdapter NoAdapter(long load) => throw new InvalidOperationException($"No adapter takes part, and {load} is asked for.");
+    private static PeftAdapter NoAdapter(long load) => throw new InvalidOperationException($"No adapter takes part, and {load} is asked for.");
 
-    private static float[] Whole(RandomModel model, int[] text, LoraAdapter adapter)
+    private static float[] Whole(RandomModel model, int[] text, PeftAdapter adapter)
     {
         using var reference = new Reference(model.Path, model.Config);
         using var scope = NewDisposeScope();

@@ -71,7 +71,7 @@ public sealed class KernelPassTests : IDisposable
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
-    private static KernelPass Kernels(KernelWeights weights, int bits, int threads, Func<long, LoraAdapter> adapterOf) =>
+    private static KernelPass Kernels(KernelWeights weights, int bits, int threads, Func<long, PeftAdapter> adapterOf) =>
         new(weights, KernelSet.Supported.Single(set => set.Bits == bits), threads, Blocks, BlockSize, adapterOf);
 
     // Two prompts, one of them in two chunks, then decode rows beside a third prompt; with and without the adapter.

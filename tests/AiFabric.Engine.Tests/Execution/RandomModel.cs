@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Interop;
 using AiFabric.Engine.Weights;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -50,21 +51,11 @@ internal sealed class RandomModel : IDisposable
         return LlmEngine.Load(change?.Invoke(options) ?? options, time ?? TimeProvider.System, NullLoggerFactory.Instance);
     }
 
-    /// <summary>An adapter on all seven matrices of every layer, large enough to change what is generated.</summary>
-    public LoraAdapter Adapter(string name, int rank, int seed, ScalarType type = ScalarType.Float32)
+    /// <summary>A LoRA adapter on all seven matrices of every layer, large enough to change what is generated.</summary>
+    public PeftAdapter Adapter(string name, int rank, int seed, ScalarType type = ScalarType.Float32)
     {
-        using var scope = NewDisposeScope();
-        manual_seed(seed);
-        var pairs = new (Tensor, Tensor)?[Config.Layers][];
-        for (int layer = 0; layer < pairs.Length; layer++)
-        {
-            pairs[layer] = [.. LoraTargets.All.Select(target =>
-            {
-                var (outputs, inputs) = Shape(target);
-                return ((Tensor, Tensor)?)((randn(rank, inputs) * 0.3).to(type), (randn(outputs, rank) * 0.3).to(type));
-            })];
-        }
-        return new LoraAdapter(name, rank, 0.5, pairs, "sha256:" + name);
+        using AdapterValues values = RandomAdapter.Values(new LoraMethod { Rank = rank, Alpha = 0.5 * rank }, Config, seed, type);
+        return values.Build(name, weights: null, "sha256:" + name);
     }
 
     public int[] Prompt(int length, int seed)
@@ -92,15 +83,6 @@ internal sealed class RandomModel : IDisposable
         NormEpsilon = 1e-5,
         TieWordEmbeddings = tied,
         EndOfSequenceIds = [1],
-    };
-
-    private (int Outputs, int Inputs) Shape(LoraTarget target) => target switch
-    {
-        LoraTarget.Query => (Config.Heads * Config.HeadSize, Config.HiddenSize),
-        LoraTarget.Key or LoraTarget.Value => (Config.KeyValueHeads * Config.HeadSize, Config.HiddenSize),
-        LoraTarget.Output => (Config.HiddenSize, Config.Heads * Config.HeadSize),
-        LoraTarget.Down => (Config.HiddenSize, Config.IntermediateSize),
-        _ => (Config.IntermediateSize, Config.HiddenSize),
     };
 
     public static Dictionary<string, Tensor> RandomWeights(DecoderConfig config, int seed)

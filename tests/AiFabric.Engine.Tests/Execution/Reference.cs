@@ -16,7 +16,7 @@ internal sealed class Reference(string folder, DecoderConfig config, bool halfGe
     private readonly SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
 
     /// <summary>[n, hidden] before the final norm, Float64.</summary>
-    public Tensor Hidden(IReadOnlyList<int> tokens, LoraAdapter? adapter = null)
+    public Tensor Hidden(IReadOnlyList<int> tokens, PeftAdapter? adapter = null)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -41,7 +41,7 @@ internal sealed class Reference(string folder, DecoderConfig config, bool halfGe
     }
 
     /// <summary>[n, vocab], Float64.</summary>
-    public Tensor Logits(IReadOnlyList<int> tokens, LoraAdapter? adapter = null)
+    public Tensor Logits(IReadOnlyList<int> tokens, PeftAdapter? adapter = null)
     {
         using var scope = NewDisposeScope();
         var head = Weight(config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight");
@@ -49,21 +49,21 @@ internal sealed class Reference(string folder, DecoderConfig config, bool halfGe
     }
 
     /// <summary>[n, vocab] natural log probabilities, Float64.</summary>
-    public Tensor Logprobs(IReadOnlyList<int> tokens, LoraAdapter? adapter = null)
+    public Tensor Logprobs(IReadOnlyList<int> tokens, PeftAdapter? adapter = null)
     {
         using var scope = NewDisposeScope();
         return nn.functional.log_softmax(Logits(tokens, adapter), 1).MoveToOuterDisposeScope();
     }
 
     /// <summary>[hidden] Float64: the mean of the states after the final norm.</summary>
-    public Tensor Mean(IReadOnlyList<int> tokens, LoraAdapter? adapter = null)
+    public Tensor Mean(IReadOnlyList<int> tokens, PeftAdapter? adapter = null)
     {
         using var scope = NewDisposeScope();
         return Norm(Hidden(tokens, adapter), "model.norm.weight").mean([0]).MoveToOuterDisposeScope();
     }
 
     /// <summary>Greedy continuation and its log probabilities, with the whole sequence computed anew for every token.</summary>
-    public List<(int Token, double Logprob)> Greedy(IReadOnlyList<int> prompt, int count, LoraAdapter? adapter = null)
+    public List<(int Token, double Logprob)> Greedy(IReadOnlyList<int> prompt, int count, PeftAdapter? adapter = null)
     {
         var tokens = prompt.ToList();
         var result = new List<(int, double)>();
@@ -82,19 +82,23 @@ internal sealed class Reference(string folder, DecoderConfig config, bool halfGe
 
     private Tensor Weight(string name) => file.Read(name, ScalarType.Float64);
 
-    private Tensor Linear(Tensor x, int layer, LoraTarget target, LoraAdapter? adapter)
+    private Tensor Linear(Tensor x, int layer, LoraTarget target, PeftAdapter? adapter)
     {
         var weight = Weight($"model.layers.{layer}.{target.ModulePath()}.weight");
-        if (adapter?[layer, target] is { } pair)
-            weight = weight + (matmul(pair.B.to(ScalarType.Float64), pair.A.to(ScalarType.Float64)) * adapter.Scale);
-        string bias = $"model.layers.{layer}.{target.ModulePath()}.bias";
-        return file.Tensors.ContainsKey(bias) ? matmul(x, weight.t()) + Weight(bias) : matmul(x, weight.t());
+        string name = $"model.layers.{layer}.{target.ModulePath()}.bias";
+        Tensor bias = file.Tensors.ContainsKey(name) ? Weight(name) : zeros(weight.shape[0], ScalarType.Float64);
+        if (adapter?[layer, target] is not { } patch)
+            return matmul(x, weight.t()) + bias;
+        if (patch is { A: { } a, B: { } b })
+            weight = weight + (matmul(b.to(ScalarType.Float64), a.to(ScalarType.Float64)) * patch.Scale);
+        var (input, output) = (patch.InputScale ?? ones(1), patch.OutputScale ?? ones(1));
+        return ((matmul(x * input, weight.t()) + bias) * output) + (patch.Shift ?? zeros(1));
     }
 
     private Tensor Norm(Tensor x, string weight) =>
         x / (x.pow(2).mean([-1], keepdim: true) + config.NormEpsilon).sqrt() * (Weight(weight) + config.NormOffset);
 
-    private Tensor Heads(Tensor x, int layer, LoraTarget target, LoraAdapter? adapter, string norm, Rope? rope)
+    private Tensor Heads(Tensor x, int layer, LoraTarget target, PeftAdapter? adapter, string norm, Rope? rope)
     {
         var heads = Linear(x, layer, target, adapter).view(x.shape[0], -1, config.HeadSize);
         if (config.QueryKeyNorms)

@@ -6,12 +6,12 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Tests.Execution;
 
 /// <summary>A training session without gradients: runs a sequence forward in windows, pretends to go backward, starts over.</summary>
-internal sealed class ScriptedTraining(DecoderConfig config, int[] text, LoraAdapter? adapter, int rounds) : ITrainingExecutor
+internal sealed class ScriptedTraining(DecoderConfig config, int[] text, PeftAdapter? adapter, int rounds) : ITrainingExecutor
 {
     private readonly int layers = config.Layers;
     private readonly int width = config.HiddenSize;
     private readonly int[] tokens = text;
-    private readonly LoraAdapter? lora = adapter;
+    private readonly PeftAdapter? lora = adapter;
     private readonly List<Tensor> hidden = [];
     private readonly TaskCompletionSource finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Window? open;
@@ -93,7 +93,7 @@ internal sealed class ScriptedTraining(DecoderConfig config, int[] text, LoraAda
 
         public override IReadOnlyList<long> Tokens => [.. owner.tokens.AsSpan(start, count).ToArray().Select(t => (long)t)];
 
-        public override LoraAdapter? Adapter => owner.lora;
+        public override PeftAdapter? Adapter => owner.lora;
 
         public override void SaveLayerInput(int layer, Tensor x)
         {

@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Adapters.Methods;
+using AiFabric.Engine.Tests.Execution;
 using AiFabric.Engine.Tests.Training;
 using AiFabric.Engine.Weights;
 using AiFabric.Tests.Fuzzing;
@@ -65,9 +67,11 @@ public sealed class WeightsFuzzTests : IDisposable
             System.IO.File.WriteAllBytes(weights, weightsContent);
             Fuzz.Bounded(configContent.Length + weightsContent.Length, () => Refused(() =>
             {
-                using var adapter = PeftFolder.Load(place, TinyModel.Config, ScalarType.Float32, CPU);
-                Assert.InRange(adapter.Rank, 1, weightsContent.Length);
-                Assert.True(double.IsFinite(adapter.Scale));
+                using var values = PeftFolder.Read(place, TinyModel.Config, ScalarType.Float32, CPU);
+                if (values.Method is not LoraMethod lora)
+                    return;
+                Assert.InRange(lora.Rank, 1, weightsContent.Length);
+                Assert.True(double.IsFinite(lora.Scale));
             }));
         }
     }
@@ -88,18 +92,8 @@ public sealed class WeightsFuzzTests : IDisposable
 
     private static void Save(string place)
     {
-        var random = new Random(1);
-        var pairs = new (Tensor A, Tensor B)?[TinyModel.Config.Layers][];
-        for (int layer = 0; layer < pairs.Length; layer++)
-        {
-            pairs[layer] = new (Tensor A, Tensor B)?[LoraTargets.All.Count];
-            var (input, output) = PeftFolder.Shape(TinyModel.Config, LoraTarget.Query);
-            pairs[layer][(int)LoraTarget.Query] = (Constant(2, input), Constant(output, 2));
-        }
-        using var adapter = new LoraAdapter("adapter", 2, 2.0, pairs, "");
-        PeftFolder.Save(adapter, place, "tiny");
-
-        Tensor Constant(long rows, long columns) => full([rows, columns], random.NextDouble(), dtype: ScalarType.Float32);
+        using var values = RandomAdapter.Values(new LoraMethod { Rank = 2, Targets = [LoraTarget.Query] }, TinyModel.Config, 1);
+        PeftFolder.Save(values, TinyModel.Config, place, "tiny");
     }
 
     private static byte[] File(byte[] header, int dataBytes)

@@ -47,7 +47,7 @@ public sealed class FamilyComparisonTests(ITestOutputHelper output)
         Expect("stepped in kernels", SteppedLogits.Difference(SteppedLogits.Of(kernels, text), expected), tolerance, expected);
     }
 
-    private static LoraAdapter NoAdapter(long load) => throw new InvalidOperationException($"No adapter takes part, and {load} is asked for.");
+    private static PeftAdapter NoAdapter(long load) => throw new InvalidOperationException($"No adapter takes part, and {load} is asked for.");
 
     // With that table the formulas give llama.cpp's logits; without it FamilyPassTests hold the engine to the same formulas.
     private void ExpectHalfGelu(RandomModel model, int[] text, float[] expected)

@@ -37,8 +37,8 @@ public sealed class EngineTrainingTests(ITestOutputHelper output)
 
         Assert.Equal((TrainingState.Succeeded, 6), (session.Progress.State, session.Progress.Step));
         Assert.True(engine.Metrics.CoServedIterations.Value > 0);
-        using LoraAdapter expected = PeftFolder.Load(alone.OutputFolder, model.Config, ScalarType.Float64, CPU);
-        using LoraAdapter actual = PeftFolder.Load(beside.OutputFolder, model.Config, ScalarType.Float64, CPU);
+        using AdapterValues expected = PeftFolder.Read(alone.OutputFolder, model.Config, ScalarType.Float64, CPU);
+        using AdapterValues actual = PeftFolder.Read(beside.OutputFolder, model.Config, ScalarType.Float64, CPU);
         double difference = Largest(expected, actual, (e, a) => e - a), largest = Largest(expected, expected, (e, _) => e);
         output.WriteLine($"{finished} answers, {engine.Metrics.CoServedIterations.Value} shared iterations, largest value {largest:E2}, largest difference {difference:E2}");
         Assert.InRange(difference, 0, 1e-6); // Float32 in the file
@@ -67,7 +67,7 @@ public sealed class EngineTrainingTests(ITestOutputHelper output)
         Assert.Equal(FinishReason.Length, (await engine.Submit(EngineTestExtensions.Greedy(model.Prompt(5, 1), 3)).AllAsync())[^1].Finish);
     }
 
-    private static double Largest(LoraAdapter left, LoraAdapter right, Func<Tensor, Tensor, Tensor> part)
+    private static double Largest(AdapterValues left, AdapterValues right, Func<Tensor, Tensor, Tensor> part)
     {
         using var scope = NewDisposeScope();
         return left.Tensors.Zip(right.Tensors, (l, r) => part(l, r).abs().max().item<double>()).Max();

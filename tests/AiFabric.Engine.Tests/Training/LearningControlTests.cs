@@ -1,3 +1,4 @@
+using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Training;
 using AiFabric.Engine.Training.Data;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -55,8 +56,7 @@ public sealed class LearningControlTests(ITestOutputHelper output)
         AdapterName = "jargon",
         DatasetPath = DemoModel.JargonTrain,
         EvalPath = DemoModel.JargonEval,
-        Rank = 16,
-        Alpha = 32,
+        Method = new LoraMethod { Rank = 16, Alpha = 32 },
         LearningRate = 2e-3,
         WarmupSteps = 3,
         MaxSteps = 30,

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Training;
 using AiFabric.Engine.Training.Data;
 
@@ -14,8 +15,7 @@ internal static class Recipes
     {
         AdapterName = "test",
         DatasetPath = folder.File("data.jsonl"),
-        Rank = 8,
-        Alpha = 16,
+        Method = new LoraMethod { Rank = 8, Alpha = 16 },
         LearningRate = 5e-3,
         BatchSize = 4,
         SequenceLength = 33,

@@ -1,4 +1,5 @@
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Training;
 using Xunit;
 using static TorchSharp.torch;
@@ -19,8 +20,8 @@ public sealed class TrainingSessionTests(ITestOutputHelper output)
         Assert.True(end.EvalLoss < end.BaseEvalLoss - 0.3, $"Held-out loss went from {end.BaseEvalLoss} to {end.EvalLoss} only.");
         Assert.True(end.Loss < end.BaseEvalLoss - 0.3);
         Assert.Equal(60 * 4 * 32, end.Tokens);
-        using LoraAdapter adapter = PeftFolder.Load(end.AdapterFolder ?? "", weights.Config, ScalarType.Float32, CPU);
-        Assert.Equal((8, 2.0, end.AdapterDigest), (adapter.Rank, adapter.Scale, adapter.Digest));
+        using PeftAdapter adapter = PeftFolder.Load(end.AdapterFolder ?? "", weights);
+        Assert.Equal((8, 2.0, end.AdapterDigest), (adapter.Rank, ((LoraMethod)adapter.Method).Scale, adapter.Digest));
     }
 
     [Fact]

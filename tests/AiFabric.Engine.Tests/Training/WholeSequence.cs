@@ -12,8 +12,11 @@ namespace AiFabric.Engine.Tests.Training;
 /// </summary>
 internal static class WholeSequence
 {
+    /// <summary>What a layer's linear layer makes of an input [n, in].</summary>
+    public delegate Tensor LinearOf(int layer, LoraTarget target, Tensor input, Tensor weight, Tensor? bias);
+
     /// <summary>Loss summed over the learned positions; adds nothing to any gradient by itself.</summary>
-    public static Tensor Loss(DecoderWeights weights, TrainingSample sample, Func<int, LoraTarget, (Tensor A, Tensor B)?> pairs, double scale)
+    public static Tensor Loss(DecoderWeights weights, TrainingSample sample, LinearOf linear)
     {
         var config = weights.Config;
         int n = sample.Count, groups = config.Heads / config.KeyValueHeads;
@@ -35,13 +38,7 @@ internal static class WholeSequence
             h = Norm(x, w[LayerVector.MlpNorm]);
             x = x + Norm(Linear(Activate(Linear(h, LoraTarget.Gate)) * Linear(h, LoraTarget.Up), LoraTarget.Down), w[LayerVector.MlpOutputNorm]);
 
-            Tensor Linear(Tensor input, LoraTarget target)
-            {
-                Tensor product = pairs(current, target) is { } pair
-                    ? input.matmul(w[target].t() + (scale * pair.B.matmul(pair.A)).t())
-                    : input.matmul(w[target].t());
-                return w[LayerVector.QueryBias + (int)target] is { } bias ? product + bias : product;
-            }
+            Tensor Linear(Tensor input, LoraTarget target) => linear(current, target, input, w[target], w[LayerVector.QueryBias + (int)target]);
         }
 
         Tensor logarithms = Cap(Norm(x, weights.FinalNorm).matmul(weights.Head.t()), config.LogitSoftCap).log_softmax(-1);

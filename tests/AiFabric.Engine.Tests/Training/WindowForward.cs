@@ -31,10 +31,9 @@ internal sealed class WindowForward(DecoderWeights weights) : IDisposable
             Tensor Linear(LoraTarget target, Tensor input)
             {
                 DecoderLayer w = weights.Layers[current];
-                Tensor result = nn.functional.linear(input, w[target], w[target.Bias()]);
-                return window.Adapter?[current, target] is { } pair
-                    ? result + (nn.functional.linear(nn.functional.linear(input, pair.A), pair.B) * window.Adapter.Scale)
-                    : result;
+                return window.Adapter?[current, target] is { } patch
+                    ? patch.Apply(input, w[target], w[target.Bias()], window.InputMask(current, target, input.dtype, input.device))
+                    : nn.functional.linear(input, w[target], w[target.Bias()]);
             }
         }
 

@@ -1,10 +1,8 @@
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Models;
 using AiFabric.Engine.Tests.Execution;
-using AiFabric.Engine.Training;
 using AiFabric.Engine.Training.Data;
-using AiFabric.Engine.Training.Gradients;
-using AiFabric.Engine.Training.Planning;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -33,6 +31,31 @@ public sealed class WindowedGradientTests(ITestOutputHelper output)
     [InlineData(LoraTarget.Down)]
     public void Windowed_gradients_are_right_for_a_single_target_too(LoraTarget target) => AssertEqualGradients(16, 8, 40, false, 1, [target]);
 
+    public static TheoryData<string, double, bool> EveryMethod =>
+        [.. RandomAdapter.MethodNames.SelectMany(name => new (string, double, bool)[] { (name, 0, false), (name, 0, true), (name, 0.25, false), (name, 0.25, true) })
+            .Where(row => row.Item2 == 0 || RandomAdapter.Methods[row.Item1] is LoraMethod)];
+
+    /// <summary>Cuts are drawn at random; beside inference each window rides in a batch of decode rows and a prompt chunk with another adapter.</summary>
+    [Theory]
+    [MemberData(nameof(EveryMethod))]
+    public void Windowed_gradients_of_every_method_equal_those_of_the_whole_sequence(string name, double dropout, bool besideInference)
+    {
+        set_num_threads(1);
+        using var folder = new TemporaryFolder();
+        using var model = FamilyModels.Create("llama with biases");
+        using var weights = DecoderWeights.Load(model.Path, ScalarType.Float64, CPU);
+        var method = RandomAdapter.Methods[name];
+        var recipe = Recipes.Make(folder) with { Method = method is LoraMethod lora ? lora with { Dropout = dropout } : method };
+        using var company = besideInference ? new SharedIteration(model, weights) : null;
+        for (int seed = 0; seed < 2; seed++)
+        {
+            var random = new Random(seed);
+            TrainingSample[] samples = [GradientCheck.Sample(300, random.Next(20, 60), masked: seed % 2 == 0, seed), GradientCheck.Sample(300, 17, false, seed + 9)];
+            var check = new GradientCheck(weights, recipe, samples) { Forward = company is null ? null : company.Run };
+            AssertEqual($"{name}, dropout {dropout}, seed {seed}", check.Run((_, left) => random.Next(1, left + 1)));
+        }
+    }
+
     [Theory]
     [MemberData(nameof(FamilyModels.All), MemberType = typeof(FamilyModels))]
     public void Windowed_gradients_equal_those_of_the_whole_sequence_in_every_family(string family)
@@ -52,87 +75,17 @@ public sealed class WindowedGradientTests(ITestOutputHelper output)
     private void AssertEqualGradients(DecoderWeights weights, int forward, int backward, int tokens, bool masked, int sequences, LoraTarget[] targets)
     {
         using var folder = new TemporaryFolder();
-        using var scope = NewDisposeScope();
-        var recipe = Recipes.Make(folder) with { Rank = 4, Alpha = 8, Targets = targets };
-        using var adapter = new TrainableAdapter(recipe, weights);
-        using (no_grad())
-        {
-            manual_seed(3);
-            foreach (Tensor tensor in adapter.Masters)
-                tensor.copy_(0.1 * randn_like(tensor)); // B is zero at first, which would hide errors in A's gradients
-        }
-
-        TrainingSample[] samples = [.. Enumerable.Range(0, sequences).Select(i => Sample(weights.Config.VocabularySize, tokens - (i * 13), masked, i))];
-        double scale = 1.0 / samples.Sum(sample => sample.LossTokens);
-        (Tensor[] expected, double expectedLoss) = Reference(weights, adapter, samples, scale);
-        double loss = Windowed(weights, adapter, samples, scale, forward, backward);
-
-        double difference = expected.Zip(adapter.Gradients, (e, g) => (e - g).abs().max().item<double>()).Max();
-        double largest = expected.Max(gradient => gradient.abs().max().item<double>());
-        output.WriteLine($"forward {forward}, backward {backward}, {tokens} tokens: largest gradient {largest:E2}, largest difference {difference:E2}, loss difference {Math.Abs(loss - expectedLoss):E2}");
-        Assert.True(largest > 1e-4, $"Gradients of {largest} prove nothing.");
-        Assert.InRange(difference, 0, 1e-10);
-        Assert.InRange(Math.Abs(loss - expectedLoss), 0, 1e-10);
+        var recipe = Recipes.Make(folder) with { Method = new LoraMethod { Rank = 4, Alpha = 8, Targets = targets } };
+        TrainingSample[] samples = [.. Enumerable.Range(0, sequences).Select(i => GradientCheck.Sample(weights.Config.VocabularySize, tokens - (i * 13), masked, i))];
+        var result = new GradientCheck(weights, recipe, samples).Run((isBackward, left) => Math.Min(isBackward ? backward : forward, left));
+        AssertEqual($"forward {forward}, backward {backward}, {tokens} tokens", result);
     }
 
-    private static (Tensor[] Gradients, double Loss) Reference(DecoderWeights weights, TrainableAdapter adapter, TrainingSample[] samples, double scale)
+    private void AssertEqual(string what, (double Largest, double Difference, double LossDifference) result)
     {
-        Tensor[] leaves = [.. adapter.Masters.Select(tensor => tensor.clone().detach().requires_grad_())];
-        var place = new Dictionary<(int, LoraTarget), (Tensor, Tensor)>();
-        int next = 0;
-        for (int layer = 0; layer < weights.Config.Layers; layer++)
-        {
-            foreach (LoraTarget target in LoraTargets.All)
-            {
-                if (adapter.Adapter[layer, target] is not null)
-                    place.Add((layer, target), (leaves[next++], leaves[next++]));
-            }
-        }
-
-        Tensor loss = zeros(1, ScalarType.Float64).squeeze();
-        foreach (TrainingSample sample in samples)
-            loss = loss + (WholeSequence.Loss(weights, sample, (layer, target) => place.TryGetValue((layer, target), out var pair) ? pair : null, adapter.Adapter.Scale) * scale);
-        IList<Tensor> gradients = autograd.grad([loss], leaves);
-        return ([.. gradients], loss.item<double>());
-    }
-
-    private static double Windowed(
-        DecoderWeights weights, TrainableAdapter adapter, TrainingSample[] samples, double scale, int forward, int backward)
-    {
-        using var rotary = new RotaryTable(weights.Config, weights.Type, weights.Device);
-        using var memory = new SequenceMemory(weights, samples.Max(sample => sample.Count));
-        using var engine = new WindowForward(weights);
-        using var pass = new BackwardPass(weights, rotary, memory, adapter);
-        var cuts = new SeededRandom(7, 1);
-        double loss = 0;
-        foreach (TrainingSample sample in samples)
-        {
-            memory.ClearGradients();
-            for (int start = 0; start < sample.Count; start += forward)
-            {
-                var window = new SequenceWindow(sample, new WindowSpan(start, Math.Min(forward, sample.Count - start)), adapter.Adapter, memory, true);
-                memory.SaveInput(weights.Config.Layers, start, engine.Run(window));
-            }
-
-            using var engineThread = no_grad(); // as on the engine's thread
-            for (int end = sample.Count; end > 0; end -= backward)
-            {
-                int start = Math.Max(0, end - backward);
-                pass.Begin(sample, new WindowSpan(start, end - start), scale);
-                while (pass.LayersLeft > 0) // Slices end anywhere.
-                    loss += pass.Continue(1 + cuts.NextInt(end - start), cuts.NextInt(weights.Config.Layers + 1));
-            }
-        }
-
-        return loss;
-    }
-
-    private static TrainingSample Sample(int vocabulary, int tokens, bool masked, int seed)
-    {
-        var random = new SeededRandom(seed, 99);
-        int[] ids = [.. Enumerable.Range(0, tokens + 1).Select(_ => random.NextInt(vocabulary))];
-        // A mask with a long unlearned prompt, a gap, and a learned end.
-        bool[] learned = [.. Enumerable.Range(0, tokens + 1).Select(i => !masked || (i > tokens / 2 && i % 7 != 0) || i == tokens)];
-        return TrainingSample.From(ids, learned) ?? throw new InvalidOperationException("Nothing learned.");
+        output.WriteLine($"{what}: largest gradient {result.Largest:E2}, largest difference {result.Difference:E2}, loss difference {result.LossDifference:E2}");
+        Assert.True(result.Largest > 1e-4, $"Gradients of {result.Largest} prove nothing.");
+        Assert.InRange(result.Difference, 0, 1e-10);
+        Assert.InRange(result.LossDifference, 0, 1e-10);
     }
 }

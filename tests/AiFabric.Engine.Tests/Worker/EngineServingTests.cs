@@ -2,6 +2,8 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Adapters.Methods;
+using AiFabric.Engine.Tests.Execution;
 using AiFabric.Engine.Weights;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Control;
@@ -10,7 +12,6 @@ using AiFabric.Worker.CommandLine;
 using AiFabric.Worker.Hosting;
 using AiFabric.Worker.Storage;
 using Xunit;
-using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Tests.Worker;
 
@@ -154,13 +155,7 @@ public sealed class EngineServingTests : IDisposable
 
     internal static string SaveAdapter(string path, DecoderConfig config)
     {
-        using var scope = NewDisposeScope();
-        var pairs = Enumerable.Range(0, config.Layers).Select(_ => LoraTargets.All.Select((target, _) =>
-        {
-            var (input, output) = PeftFolder.Shape(config, target);
-            return ((Tensor, Tensor)?)(randn(4, input), randn(output, 4));
-        }).ToArray()).ToArray();
-        using var adapter = new LoraAdapter("poet", 4, 1.0, pairs);
-        return PeftFolder.Save(adapter, path, "demo");
+        using var values = RandomAdapter.Values(new LoraMethod { Rank = 4, Alpha = 4 }, config, 1);
+        return PeftFolder.Save(values, config, path, "demo");
     }
 }

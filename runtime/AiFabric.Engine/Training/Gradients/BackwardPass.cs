@@ -15,6 +15,7 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
 {
     private Tensor? gradient; // [n, hidden]: the loss by the output of the next layer; null between two windows
     private TrainingSample? sample;
+    private DropoutMasks? dropped;
     private double scale;
 
     /// <summary>The window under way, or the last one.</summary>
@@ -30,13 +31,15 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
     /// <param name="sequence">The sequence, whose forward windows are all in memory.</param>
     /// <param name="window">The last window that had no backward yet.</param>
     /// <param name="lossScale">Factor on the loss: 1 / learned tokens of the batch.</param>
-    public void Begin(TrainingSample sequence, WindowSpan window, double lossScale)
+    /// <param name="dropout">What the sequence's forward windows dropped; null for nothing.</param>
+    public void Begin(TrainingSample sequence, WindowSpan window, double lossScale, DropoutMasks? dropout = null)
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
         gradient?.Dispose();
         gradient = zeros_like(memory.Input(weights.Config.Layers, window.Start, window.Count)).DetachFromDisposeScope();
-        (sample, scale, Window, LossLeft, LayersLeft) = (sequence, lossScale, window, window.Count, weights.Config.Layers);
+        (sample, scale, dropped) = (sequence, lossScale, dropout);
+        (Window, LossLeft, LayersLeft) = (window, window.Count, weights.Config.Layers);
     }
 
     /// <summary>Goes on with the window under way.</summary>
@@ -88,7 +91,7 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
         for (int end = LayersLeft - layers; LayersLeft > end; LayersLeft--)
         {
             Tensor above = Gradient;
-            gradient = LayerGradients(LayersLeft - 1, Window, above, angles[LayersLeft - 1], masks[LayersLeft - 1]).DetachFromDisposeScope();
+            gradient = LayerGradients(LayersLeft - 1, Window, above, angles[LayersLeft - 1], masks[LayersLeft - 1], dropped).DetachFromDisposeScope();
             above.Dispose();
         }
 
@@ -97,10 +100,11 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
     }
 
     /// <summary>Adds one layer's gradients to the sums and returns the gradient by its input, [n, hidden].</summary>
-    private Tensor LayerGradients(int layer, WindowSpan window, Tensor gradient, (Tensor Cos, Tensor Sin) angles, Tensor? mask)
+    private Tensor LayerGradients(
+        int layer, WindowSpan window, Tensor gradient, (Tensor Cos, Tensor Sin) angles, Tensor? mask, DropoutMasks? dropout)
     {
         using var scope = NewDisposeScope();
-        // 1. Leaves: the layer's input, the earlier keys and values, the layer's pairs.
+        // 1. Leaves: the layer's input, the earlier keys and values, the adapter's values.
         Tensor x = memory.Input(layer, window.Start, window.Count).detach().requires_grad_(layer > 0);
         Tensor? keysBefore = null, valuesBefore = null;
         if (window.Start > 0)
@@ -109,23 +113,17 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
             (keysBefore, valuesBefore) = (keys.detach().requires_grad_(), values.detach().requires_grad_());
         }
 
-        var pairs = new (Tensor A, Tensor B)?[LoraTargets.All.Count];
         var leaves = new List<Tensor>();
-        foreach (LoraTarget target in LoraTargets.All)
-        {
-            if (adapter.Adapter[layer, target] is not { } pair)
-                continue;
-            (Tensor A, Tensor B) leaf = (pair.A.detach().requires_grad_(), pair.B.detach().requires_grad_());
-            pairs[(int)target] = leaf;
-            leaves.AddRange([leaf.A, leaf.B]);
-        }
+        LinearPatch?[] patches = adapter.Differentiable(layer, leaves);
 
         // 2. Recompute, with graph.
-        var block = new LoraLayer(weights.Config, weights.TrainingLayer(layer), pairs, adapter.Adapter.Scale);
+        var block = new AdaptedLayer(
+            weights.Config, weights.TrainingLayer(layer), patches,
+            target => dropout?.Mask(layer, target, window.Start, window.Count, weights.Type, weights.Device));
         (Tensor Output, Tensor Keys, Tensor Values) result = block.Forward(x, keysBefore, valuesBefore, angles, mask);
 
         // 3. Differentiate: by what lies above, and by what later windows made of these keys and values.
-        int pairLeaves = leaves.Count;
+        int adapterLeaves = leaves.Count;
         if (keysBefore is not null && valuesBefore is not null)
             leaves.AddRange([keysBefore, valuesBefore]);
         if (layer > 0)
@@ -134,7 +132,7 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
         IList<Tensor> gradients = autograd.grad(outputs, leaves, seeds);
 
         // 4. Add up.
-        return Accumulate(layer, gradients, pairLeaves, window.Start > 0);
+        return Accumulate(layer, gradients, adapterLeaves, window.Start > 0);
     }
 
     /// <summary>Outputs that depend on a leaf, and their gradients. In the first layer keys may not: its input is no leaf.</summary>
@@ -159,14 +157,14 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
         return (outputs, seeds);
     }
 
-    private Tensor Accumulate(int layer, IList<Tensor> gradients, int pairLeaves, bool earlier)
+    private Tensor Accumulate(int layer, IList<Tensor> gradients, int adapterLeaves, bool earlier)
     {
         using var _ = no_grad();
-        int first = layer * pairLeaves; // Every layer has the same targets.
-        for (int i = 0; i < pairLeaves; i++)
+        int first = layer * adapterLeaves; // Every layer has the same targets.
+        for (int i = 0; i < adapterLeaves; i++)
             adapter.Gradients[first + i].add_(gradients[i]);
         if (earlier)
-            memory.AddGradients(layer, gradients[pairLeaves], gradients[pairLeaves + 1]);
+            memory.AddGradients(layer, gradients[adapterLeaves], gradients[adapterLeaves + 1]);
         return layer > 0 ? gradients[^1].detach().MoveToOuterDisposeScope() : zeros(0).MoveToOuterDisposeScope();
     }
 }

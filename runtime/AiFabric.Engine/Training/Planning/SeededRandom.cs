@@ -30,9 +30,12 @@ internal struct SeededRandom
         }
     }
 
-    private ulong Next()
+    /// <summary>The next 64 random bits.</summary>
+    public ulong Next() => Mix(state += 0x9E3779B97F4A7C15);
+
+    /// <summary>Spreads a number over all 64 bits.</summary>
+    public static ulong Mix(ulong z)
     {
-        ulong z = state += 0x9E3779B97F4A7C15;
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
         return z ^ (z >> 31);

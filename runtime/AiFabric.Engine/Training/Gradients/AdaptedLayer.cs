@@ -5,12 +5,12 @@ using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Training.Gradients;
 
-/// <summary>One decoder block with LoRA pairs over one window of one sequence, as autograd sees it.</summary>
+/// <summary>One decoder block with an adapter over one window of one sequence, as autograd sees it.</summary>
 /// <param name="config">The model's shape.</param>
 /// <param name="weights">Frozen weights.</param>
-/// <param name="pairs">By <see cref="LoraTarget"/>: leaves A [rank, in] and B [out, rank], or null.</param>
-/// <param name="scale">Factor on the low-rank products.</param>
-internal readonly struct LoraLayer(DecoderConfig config, DecoderLayer weights, (Tensor A, Tensor B)?[] pairs, double scale)
+/// <param name="patches">By <see cref="LoraTarget"/>, or null.</param>
+/// <param name="mask">What of a linear layer's input the adapter drops; null for nothing.</param>
+internal readonly struct AdaptedLayer(DecoderConfig config, DecoderLayer weights, LinearPatch?[] patches, Func<LoraTarget, Tensor?> mask)
 {
     /// <summary>Forward, for backward: the engine's own forward of the window gave the same values.</summary>
     /// <param name="x">[n, hidden]: the layer's input.</param>
@@ -31,11 +31,7 @@ internal readonly struct LoraLayer(DecoderConfig config, DecoderLayer weights, (
         return (output.MoveToOuterDisposeScope(), keys.MoveToOuterDisposeScope(), values.MoveToOuterDisposeScope());
     }
 
-    private Tensor Linear(LoraTarget target, Tensor x)
-    {
-        Tensor result = nn.functional.linear(x, weights[target], weights[target.Bias()]);
-        return pairs[(int)target] is { } pair
-            ? result + (nn.functional.linear(nn.functional.linear(x, pair.A), pair.B) * scale)
-            : result;
-    }
+    private Tensor Linear(LoraTarget target, Tensor x) => patches[(int)target] is { } patch
+        ? patch.Apply(x, weights[target], weights[target.Bias()], mask(target))
+        : nn.functional.linear(x, weights[target], weights[target.Bias()]);
 }
