@@ -37,6 +37,10 @@ public sealed record DoraMethod : LoraMethod
         };
     }
 
+    // And the output before it is scaled.
+    internal override (bool Input, long Numbers) Keeps(LoraTarget target, long input, long output, bool allWeights) =>
+        (Dropout == 0, base.Keeps(target, input, output, allWeights).Numbers + output);
+
     /// <summary>[out], the L2 norms of a weight's rows; owned by the caller's scope.</summary>
     internal static Tensor RowNorms(Tensor weight)
     {

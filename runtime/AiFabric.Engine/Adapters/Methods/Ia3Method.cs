@@ -31,6 +31,10 @@ public sealed record Ia3Method : PeftMethod
         ? new LinearPatch { InputScale = values[0].view(-1) }
         : new LinearPatch { OutputScale = values[0].view(-1) };
 
+    // What is scaled; a scaled input is read by nobody but the weight.
+    internal override (bool Input, long Numbers) Keeps(LoraTarget target, long input, long output, bool allWeights) =>
+        ScalesInput(target) ? (true, allWeights ? input : 0) : (false, output);
+
     internal override string? Problem(DecoderConfig config) => null;
 
     internal override void Write(IDictionary<string, object?> fields)

@@ -31,6 +31,10 @@ public record LoraMethod : PeftMethod
     internal override LinearPatch Patch(ReadOnlySpan<Tensor> values, Tensor? constant, Tensor? bias) =>
         new() { A = values[0].alias(), B = values[1].alias(), Scale = Scale };
 
+    // A's input, or with dropout the mask and what it leaves; and B's input.
+    internal override (bool Input, long Numbers) Keeps(LoraTarget target, long input, long output, bool allWeights) =>
+        (Dropout == 0, Rank + (Dropout == 0 ? 0 : 2 * input));
+
     internal override string? Problem(DecoderConfig config)
     {
         if (Rank < 1 || Rank > config.HiddenSize)

@@ -67,6 +67,14 @@ public abstract record PeftMethod
     /// <param name="bias">[out], the layer's bias, or null.</param>
     internal abstract LinearPatch Patch(ReadOnlySpan<Tensor> values, Tensor? constant, Tensor? bias);
 
+    /// <summary>What gradients of its values keep of a linear layer's forward, by row.</summary>
+    /// <param name="target">Which layer.</param>
+    /// <param name="input">What it reads.</param>
+    /// <param name="output">What it writes.</param>
+    /// <param name="allWeights">Whether the layer's own weight wants a gradient too.</param>
+    /// <returns>Whether the layer's input is kept, and numbers beside it.</returns>
+    internal abstract (bool Input, long Numbers) Keeps(LoraTarget target, long input, long output, bool allWeights);
+
     /// <summary>What is wrong with its numbers for a model: the field, its value and what is allowed; null for nothing.</summary>
     internal abstract string? Problem(DecoderConfig config);
 

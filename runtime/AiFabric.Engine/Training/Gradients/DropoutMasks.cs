@@ -1,4 +1,5 @@
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Execution;
 using AiFabric.Engine.Training.Planning;
 using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
@@ -25,10 +26,10 @@ internal sealed class DropoutMasks(DecoderConfig config, double rate, long seed,
         int width = PeftFolder.Shape(config, target).Input;
         uint dropped = (uint)Math.Round(rate * (1 << Bits));
         float kept = (float)(1 / (1 - rate));
-        var mask = new float[count * width];
+        var mask = empty(count, width, ScalarType.Float32);
         for (int row = 0; row < count; row++)
-            Fill(mask.AsSpan(row * width, width), layer, target, start + row, dropped, kept);
-        return tensor(mask, [count, width]).to(type).to(device).MoveToOuterDisposeScope();
+            Fill(HostTensors.Floats(mask).Slice(row * width, width), layer, target, start + row, dropped, kept);
+        return mask.to(type).to(device).MoveToOuterDisposeScope();
     }
 
     private void Fill(Span<float> row, int layer, LoraTarget target, int position, uint dropped, float kept)
