@@ -5,7 +5,7 @@ BIN := artifacts/bin
 CLI := $(BIN)/AiFabric.Cli/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/aifabric
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-cluster e2e chaos bench-operator bench-engine bench-scheduler bench-gpu bench-pipeline bench-coserve demo up down crds model format images install clean
+.PHONY: help build test test-cluster e2e chaos bench-operator bench-engine bench-scheduler bench-gpu bench-pipeline bench-coserve bench-memory demo up down crds model format images install clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -46,6 +46,10 @@ bench-engine: ## The engine and the worker beside llama.cpp on the same files, p
 bench-scheduler: ## Time and bytes of a scheduler's step, by BenchmarkDotNet; fails when a step allocates
 	dotnet build tests/AiFabric.Benchmarks -c $(CONFIGURATION) -v q -nologo
 	$(BIN)/AiFabric.Benchmarks/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/bench scheduler
+
+bench-memory: ## Activation memory of finetuning, predicted and measured: docs/benchmarks/memory.md
+	dotnet build tests/AiFabric.Benchmarks -c $(CONFIGURATION) -v q -nologo
+	$(BIN)/AiFabric.Benchmarks/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/bench memory $(BENCH_ARGS)
 
 bench-gpu: ## The engine on a CUDA device, beside its roofline and transformers: docs/benchmarks/gpu.md
 	dotnet build tests/AiFabric.Benchmarks -c $(CONFIGURATION) -v q -nologo
