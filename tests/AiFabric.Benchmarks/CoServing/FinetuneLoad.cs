@@ -3,6 +3,7 @@ using System.Text.Json;
 using AiFabric.Benchmarks.Speed;
 using AiFabric.Engine;
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Training;
 using AiFabric.Engine.Training.Data;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -31,8 +32,7 @@ internal sealed class FinetuneLoad : IDisposable
         {
             AdapterName = "coserve",
             DatasetPath = data,
-            Rank = 16,
-            Targets = [LoraTarget.Down],
+            Method = new LoraMethod { Rank = 16, Targets = [LoraTarget.Down] },
             SequenceLength = SequenceTokens + 1, // The last token is only a target.
             BatchSize = 8,
             Epochs = Forever,
