@@ -51,7 +51,7 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
     {
         bool begins = demand.OpenTokens == 0;
         int tokens = begins ? WindowOf(batch, demand, milliseconds) : demand.OpenTokens;
-        if (!IsUseful(tokens, demand.TokensLeft) && begins)
+        if (begins && !IsUseful(tokens, Math.Min(demand.TokensLeft, options.MaxFinetuneTokens)))
             return;
         var whole = new BackwardSlice(tokens, begins ? tokens : demand.LossLeft, begins ? demand.Layers : demand.LayersLeft);
         var slice = double.IsFinite(milliseconds) || batch.HasInference ? Part(whole, batch, demand, milliseconds) : whole;
@@ -92,7 +92,9 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
     private int Layers(BackwardSlice whole, Batch batch, TrainingDemand demand, double milliseconds)
     {
         double each = latency.Layer(whole.Tokens, demand.Position);
-        double most = Math.Min(each > 0 ? Math.Max(0, milliseconds / each) : double.PositiveInfinity, Math.Max(1, latency.MostSlice / whole.Tokens));
+        double most = each > 0 ? Math.Max(0, milliseconds / each) : double.PositiveInfinity;
+        if (double.IsFinite(milliseconds))
+            most = Math.Min(most, Math.Max(1, latency.MostSlice / whole.Tokens));
         if (batch.HasInference)
             most = Math.Min(most, Math.Max(1, (long)options.MaxFinetuneTokens * demand.Layers / whole.Tokens));
         else if (whole.LossTokens == 0)

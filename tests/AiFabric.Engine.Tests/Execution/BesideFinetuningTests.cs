@@ -23,22 +23,24 @@ public sealed class BesideFinetuningTests
         await using (var engine = model.Start(Options))
         {
             using var training = new ScriptedTraining(model.Config, model.Prompt(29, 9), null, rounds: 12);
-            using (engine.Hold())
-                engine.AttachTraining(training);
-            beside = await AnswersAsync(engine, requests);
+            beside = await AnswersAsync(engine, requests, training);
             await training.Finished.WaitAsync(TimeSpan.FromMinutes(1));
             await engine.DetachTrainingAsync(training);
-            Assert.True(engine.Metrics.CoServedIterations.Value > 4);
+            Assert.True(engine.Metrics.CoServedIterations.Value > 4, $"{engine.Metrics.CoServedIterations.Value} of {engine.Metrics.Iterations.Value} iterations, {beside.Sum(b => b.Count)} events");
         }
 
         Assert.Equal(alone, beside);
     }
 
-    private static async Task<List<(int?, double?)>[]> AnswersAsync(LlmEngine engine, GenerationRequest[] requests)
+    private static async Task<List<(int?, double?)>[]> AnswersAsync(LlmEngine engine, GenerationRequest[] requests, ScriptedTraining? training = null)
     {
         Task<List<TokenEvent>>[] answers;
         using (engine.Hold())
+        {
             answers = [.. requests.Select(request => engine.Submit(request).AllAsync())];
+            if (training is not null)
+                engine.AttachTraining(training);
+        }
         return [.. (await Task.WhenAll(answers)).Select(events => events.Select(next => (next.Token, next.Logprob)).ToList())];
     }
 }

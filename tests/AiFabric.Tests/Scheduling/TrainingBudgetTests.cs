@@ -40,6 +40,15 @@ public sealed class TrainingBudgetTests
     }
 
     [Fact]
+    public void A_cap_below_what_is_useful_otherwise_bounds_backward_and_does_not_stop_it()
+    {
+        var simulation = new Simulation(batchTokens: 32, change: o => o with { MaxFinetuneTokens = 8 }) { Demand = Demand(TrainingPhase.Backward, 100) };
+        simulation.Add(4, 10);
+
+        Assert.Equal(new BackwardSlice(8, 8, Layers), simulation.Plan().Backward);
+    }
+
+    [Fact]
     public void Zero_tokens_keep_training_out_even_without_inference()
     {
         var simulation = new Simulation(change: o => o with { MaxFinetuneTokens = 0 }) { Demand = Demand(TrainingPhase.Forward, 100) };
