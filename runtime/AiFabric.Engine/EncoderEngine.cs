@@ -65,7 +65,7 @@ public sealed class EncoderEngine : IAsyncDisposable
         if (options.Type != torch.ScalarType.Float32 || options.Quantization != Quantization.None)
             throw new System.ComponentModel.DataAnnotations.ValidationException($"Encoders compute in Float32 without quantization, but Type is {options.Type} and Quantization {options.Quantization}.");
         TorchRuntime.EnsureLoaded();
-        options = options with { Device = LlmEngine.DeviceOf(options) };
+        options = options with { Device = ForwardPasses.DeviceOf(options) };
         var tokenizer = HuggingFaceTokenizer.Load(options.ModelFolder);
         var weights = EncoderWeights.Load(options.ModelFolder, torch.device(options.Device));
         if (tokenizer.VocabularySize > weights.VocabularySize)

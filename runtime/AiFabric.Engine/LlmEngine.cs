@@ -1,4 +1,3 @@
-using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Execution;
@@ -88,7 +87,7 @@ public sealed class LlmEngine : IAsyncDisposable
         string folder = options.ModelFolder;
         var tokenizer = new Lazy<HuggingFaceTokenizer>(() => HuggingFaceTokenizer.Load(folder));
         _ = Task.Run(() => tokenizer.Value); // Takes about as long as a small model's weights; its failure shows below.
-        options = options with { Device = DeviceOf(options) };
+        options = options with { Device = ForwardPasses.DeviceOf(options) };
         BaseWeights weights = KernelFormat(options) is { } format ? HostWeights.Load(folder, format, options.Threads) : LoadTensors(options);
         try
         {
@@ -287,16 +286,6 @@ public sealed class LlmEngine : IAsyncDisposable
     {
         TorchRuntime.EnsureLoaded(); // Naming a device is enough to need it.
         return DecoderWeights.Load(options.ModelFolder, options.Type, torch.device(options.Device));
-    }
-
-    internal static string DeviceOf(EngineOptions options)
-    {
-        if (options.Device == "cpu" || (options.Device == "auto" && options.Quantization != Quantization.None))
-            return "cpu";
-        if (TorchRuntime.HasCuda)
-            return "cuda";
-        return options.Device == "auto" ? "cpu" : throw new ValidationException(
-            $"Device is cuda, but this libtorch has no CUDA or finds no device: set {TorchRuntime.DirectoryVariable} to the torch/lib folder of a PyTorch with CUDA, or Device to cpu.");
     }
 
     private long SeedOf(GenerationRequest request, SequenceId id)

@@ -1,4 +1,6 @@
+using System.ComponentModel.DataAnnotations;
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Interop;
 using AiFabric.Engine.Kernels;
 using AiFabric.Engine.Models;
 
@@ -13,4 +15,16 @@ internal static class ForwardPasses
         DecoderWeights tensors => new TorchPass(tensors, options.KvBlocks, options.BlockSize, adapterOf),
         _ => throw new ArgumentException($"No pass runs {weights.GetType().Name}.", nameof(weights)),
     };
+
+    /// <summary>The device that the options stand for: <c>cpu</c> or <c>cuda</c>.</summary>
+    /// <exception cref="ValidationException">They ask for CUDA, and there is none.</exception>
+    public static string DeviceOf(EngineOptions options)
+    {
+        if (options.Device == "cpu" || (options.Device == "auto" && options.Quantization != Quantization.None))
+            return "cpu";
+        if (TorchRuntime.HasCuda)
+            return "cuda";
+        return options.Device == "auto" ? "cpu" : throw new ValidationException(
+            $"Device is cuda, but this libtorch has no CUDA or finds no device: set {TorchRuntime.DirectoryVariable} to the torch/lib folder of a PyTorch with CUDA, or Device to cpu.");
+    }
 }
