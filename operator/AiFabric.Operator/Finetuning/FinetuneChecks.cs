@@ -36,6 +36,8 @@ internal static class FinetuneChecks
             return Check.Fail(Reasons.FinetuningForbidden, $"CoServedModel {name} has coServing.maxFinetuneTokensPerIteration 0");
         if (model.Spec.Lora?.MaxAdapters == 0)
             return Check.Fail(Reasons.FinetuningForbidden, $"CoServedModel {name} has lora.maxAdapters 0, so the adapter could not be served");
+        if (job.Spec.Method == FinetuneMethod.IA3)
+            return Check.Pass; // It has no rank.
         int rank = job.Spec.Lora?.Rank ?? DefaultRank;
         int maxRank = model.Spec.Lora?.MaxRank ?? DefaultMaxRank;
         return rank <= maxRank

@@ -30,16 +30,29 @@ internal static class TrainingRequests
         {
             Job = job.Metadata.Name,
             Suspend = spec.Suspend == true,
-            Dataset = new TrainingDataset { Uri = dataset, EvalUri = eval, Format = Format(spec.Dataset.Format) },
+            Dataset = new TrainingDataset
+            {
+                Uri = dataset,
+                EvalUri = eval,
+                EvalFraction = FinetuneRules.Number(spec.Dataset.EvalFraction),
+                Format = Format(spec.Dataset.Format),
+            },
+            Method = spec.Method == FinetuneMethod.IA3 ? TrainingMethod.IA3 : TrainingMethod.LoRA,
             Lora = Lora(spec.Lora),
+            Objective = spec.Objective == FinetuneObjective.DPO ? TrainingObjective.DPO : TrainingObjective.SupervisedFinetuning,
+            EarlyStopping = spec.EarlyStopping is { } stopping
+                ? new TrainingEarlyStopping { Patience = stopping.Patience ?? 1, MinDelta = FinetuneRules.Number(stopping.MinDelta) ?? 0 }
+                : null,
             Hyperparameters = Settings(spec.Hyperparameters),
             CheckpointUri = checkpoints,
             OutputUri = output,
+            OutputPrecision = spec.Output.Precision == AdapterPrecision.BFloat16 ? TrainingPrecision.BFloat16 : TrainingPrecision.Float32,
         };
         return request with
         {
             CheckpointIntervalSteps = spec.Checkpoint?.IntervalSteps ?? request.CheckpointIntervalSteps,
             CheckpointRetain = spec.Checkpoint?.Retain ?? request.CheckpointRetain,
+            DpoBeta = FinetuneRules.Number(spec.Dpo?.Beta) ?? request.DpoBeta,
         };
     }
 
@@ -49,6 +62,8 @@ internal static class TrainingRequests
     {
         DatasetFormat.PromptCompletion => TrainingDataFormat.PromptCompletion,
         DatasetFormat.Chat => TrainingDataFormat.Chat,
+        DatasetFormat.PlainText => TrainingDataFormat.PlainText,
+        DatasetFormat.Preference => TrainingDataFormat.Preference,
         _ => TrainingDataFormat.Text,
     };
 
@@ -60,6 +75,9 @@ internal static class TrainingRequests
             Rank = lora?.Rank ?? defaults.Rank,
             Alpha = lora?.Alpha ?? defaults.Alpha,
             TargetModules = [.. lora?.TargetModules ?? []],
+            Dropout = FinetuneRules.Number(lora?.Dropout) ?? defaults.Dropout,
+            UseRslora = lora?.UseRslora ?? defaults.UseRslora,
+            UseDora = lora?.UseDora ?? defaults.UseDora,
         };
     }
 
@@ -73,6 +91,13 @@ internal static class TrainingRequests
             MaxSteps = settings?.MaxSteps,
             BatchSize = settings?.BatchSize ?? defaults.BatchSize,
             SequenceLength = settings?.SequenceLength ?? defaults.SequenceLength,
+            GradientAccumulationSteps = settings?.GradientAccumulationSteps ?? defaults.GradientAccumulationSteps,
+            LearningRateSchedule = settings?.LearningRateSchedule switch
+            {
+                LearningRateSchedule.Linear => TrainingSchedule.Linear,
+                LearningRateSchedule.Cosine => TrainingSchedule.Cosine,
+                _ => TrainingSchedule.Constant,
+            },
             WarmupSteps = settings?.WarmupSteps ?? defaults.WarmupSteps,
             WeightDecay = FinetuneRules.Number(settings?.WeightDecay) ?? defaults.WeightDecay,
             MaxGradientNorm = FinetuneRules.Number(settings?.MaxGradientNorm) ?? defaults.MaxGradientNorm,

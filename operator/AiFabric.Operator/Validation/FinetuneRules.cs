@@ -22,6 +22,25 @@ internal static class FinetuneRules
             new("spec.output.adapterName", job => Names.IsSubdomain(job.Spec.Output.AdapterName) && !job.Spec.Output.AdapterName.Contains('.')
                 ? null
                 : "must have at most 63 of a-z, 0-9 and '-'"),
+            new(
+                "spec.lora",
+                job => job.Spec.Lora is null || job.Spec.Method is null or FinetuneMethod.LoRA ? null : "belongs to method LoRA",
+                CelMessage: "lora belongs to method LoRA"),
+            new("spec.dpo", job => job.Spec.Dpo is null || IsDpo(job) ? null : "belongs to objective DPO", CelMessage: "dpo belongs to objective DPO"),
+            new(
+                "spec.objective",
+                job => IsDpo(job) == (job.Spec.Dataset.Format == DatasetFormat.Preference) ? null : "DPO and dataset.format Preference belong together",
+                CelMessage: "objective DPO and dataset.format Preference belong together"),
+            new(
+                "spec.dataset.evalFraction",
+                job => job.Spec.Dataset is { EvalUri: not null, EvalFraction: not null }
+                    ? "stands beside evalUri: give one of them"
+                    : BrokenFraction(job.Spec.Dataset.EvalFraction),
+                CelMessage: "give evalUri or evalFraction, not both"),
+            new("spec.lora.dropout", job => BrokenFraction(job.Spec.Lora?.Dropout)),
+            new("spec.dpo.beta", job => BrokenNumber(job.Spec.Dpo?.Beta, allowZero: false)),
+            new("spec.earlyStopping.patience", job => job.Spec.EarlyStopping is null or { Patience: >= 1 } ? null : "must be at least 1"),
+            new("spec.earlyStopping.minDelta", job => BrokenNumber(job.Spec.EarlyStopping?.MinDelta, allowZero: true)),
             new("spec.lora.targetModules", job => BrokenModules(job.Spec.Lora?.TargetModules)),
             new("spec.hyperparameters.learningRate", job => BrokenNumber(job.Spec.Hyperparameters?.LearningRate, allowZero: false)),
             new("spec.hyperparameters.weightDecay", job => BrokenNumber(job.Spec.Hyperparameters?.WeightDecay, allowZero: true)),
@@ -29,6 +48,10 @@ internal static class FinetuneRules
         ],
         [
             new("spec.modelRef", job => job.Spec.ModelRef),
+            new("spec.method", job => job.Spec.Method),
+            new("spec.objective", job => job.Spec.Objective),
+            new("spec.dpo", job => job.Spec.Dpo),
+            new("spec.earlyStopping", job => job.Spec.EarlyStopping),
             new("spec.lora", job => job.Spec.Lora),
             new("spec.dataset", job => job.Spec.Dataset),
             new("spec.hyperparameters", job => job.Spec.Hyperparameters),
@@ -37,6 +60,11 @@ internal static class FinetuneRules
 
     /// <summary>A decimal string of the spec as a number; null when absent.</summary>
     public static double? Number(string? text) => text is null ? null : double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
+
+    private static bool IsDpo(FinetuneJob job) => job.Spec.Objective == FinetuneObjective.DPO;
+
+    private static string? BrokenFraction(string? text) =>
+        BrokenNumber(text, allowZero: true) ?? (Number(text) is >= 1 ? $"'{text}' must be less than 1" : null);
 
     private static string? BrokenModules(IList<string>? modules)
     {

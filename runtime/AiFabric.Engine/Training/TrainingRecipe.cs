@@ -4,6 +4,8 @@ using System.Text.Json;
 using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Training.Data;
+using AiFabric.Engine.Training.Objectives;
+using AiFabric.Engine.Training.Planning;
 using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
@@ -29,8 +31,17 @@ public sealed record TrainingRecipe
 
     public DatasetFormat Format { get; init; } = DatasetFormat.Text;
 
-    /// <summary>Held-out JSON lines of the same format; null holds out the last tenth of the data set.</summary>
+    /// <summary>Held-out data of the same format; null holds out <see cref="EvalFraction"/> of the data set.</summary>
     public string? EvalPath { get; init; }
+
+    /// <summary>Part of the data set that is drawn by the seed and held out, in [0, 1); at least one example where it is above 0. Not beside <see cref="EvalPath"/>.</summary>
+    public double EvalFraction { get; init; } = 0.1;
+
+    /// <summary>Ends the job early and keeps the best adapter; null runs all steps and keeps the last.</summary>
+    public EarlyStopping? EarlyStopping { get; init; }
+
+    /// <summary>β of direct preference optimization; null for supervised learning.</summary>
+    public double? PreferenceBeta { get; init; }
 
     /// <summary>What is trained, and where.</summary>
     public PeftMethod Method { get; init; } = new LoraMethod();
@@ -50,6 +61,12 @@ public sealed record TrainingRecipe
 
     /// <summary>Tokens per sequence; longer samples are cut.</summary>
     public int SequenceLength { get; init; } = 256;
+
+    /// <summary>Batches whose gradients are added up to one optimizer step: it reads <see cref="BatchSize"/> times this many sequences.</summary>
+    public int GradientAccumulationSteps { get; init; } = 1;
+
+    /// <summary>How the learning rate goes on after warm-up.</summary>
+    public LearningRateSchedule Schedule { get; init; }
 
     /// <summary>Steps over which the learning rate rises linearly from zero.</summary>
     public int WarmupSteps { get; init; }
@@ -84,6 +101,8 @@ public sealed record TrainingRecipe
     /// <summary>Name of the base model, for <c>base_model_name_or_path</c>.</summary>
     public string BaseModelName { get; init; } = string.Empty;
 
+    internal TrainingObjective Objective() => PreferenceBeta is { } beta ? new PreferenceObjective(beta) : new SupervisedObjective();
+
     /// <summary>Element type of the adapter's file.</summary>
     internal ScalarType FileType => AdapterType == AdapterType.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
 
@@ -100,6 +119,19 @@ public sealed record TrainingRecipe
         Require(
             SequenceLength >= 2 && SequenceLength <= config.MaximumPositions,
             "sequenceLength", SequenceLength, $"2 to the model's context length, {config.MaximumPositions}");
+        Require(GradientAccumulationSteps >= 1, "gradientAccumulationSteps", GradientAccumulationSteps, "at least 1");
+        Require((long)BatchSize * GradientAccumulationSteps <= int.MaxValue, "gradientAccumulationSteps", GradientAccumulationSteps, "smaller for this batchSize");
+        Require(EvalFraction is >= 0 and < 1, "evalFraction", EvalFraction, "at least 0 and less than 1");
+        Require(EarlyStopping is null or { Patience: >= 1 }, "earlyStopping.patience", EarlyStopping?.Patience ?? 0, "at least 1");
+        Require(EarlyStopping is null or { MinDelta: >= 0 and < double.PositiveInfinity }, "earlyStopping.minDelta", EarlyStopping?.MinDelta ?? 0, "0 or more");
+        Require(PreferenceBeta is null or (> 0 and < double.PositiveInfinity), "dpo.beta", PreferenceBeta ?? 0, "a positive number");
+        if (Format == DatasetFormat.Preference != PreferenceBeta is not null)
+        {
+            throw new TrainingException(
+                TrainingErrorReasons.InvalidHyperparameters,
+                $"dataset.format is {Format}; the objective {(PreferenceBeta is null ? "SupervisedFinetuning needs another than" : "DPO needs")} Preference.");
+        }
+
         Require(WarmupSteps >= 0, "warmupSteps", WarmupSteps, "at least 0");
         Require(double.IsFinite(WeightDecay) && WeightDecay >= 0, "weightDecay", WeightDecay, "0 or more");
         Require(MaxGradientNorm > 0, "maxGradientNorm", MaxGradientNorm, "a positive number");
@@ -114,12 +146,15 @@ public sealed record TrainingRecipe
     /// </summary>
     /// <param name="baseDigest">Digest of the base weights.</param>
     /// <param name="datasetDigest">Digest of the encoded data.</param>
-    internal string Hash(string baseDigest, string datasetDigest)
+    /// <param name="totalSteps">Steps of the whole job.</param>
+    internal string Hash(string baseDigest, string datasetDigest, int totalSteps)
     {
         string fields = JsonSerializer.Serialize(new object[]
         {
             baseDigest, datasetDigest, PeftConfig.ToJson(Method, string.Empty), AdapterType, LearningRate, BatchSize, SequenceLength,
-            WarmupSteps, WeightDecay, MaxGradientNorm, Seed, ShuffleLabels,
+            WarmupSteps, WeightDecay, MaxGradientNorm, Seed, ShuffleLabels, GradientAccumulationSteps, Schedule, PreferenceBeta ?? 0.0,
+            // A falling learning rate depends on where it ends.
+            Schedule == LearningRateSchedule.Constant ? 0 : totalSteps,
         });
         return "sha256:" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(fields)));
     }

@@ -1,8 +1,10 @@
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Models;
 using AiFabric.Engine.Training.Checkpoints;
 using AiFabric.Engine.Training.Data;
 using AiFabric.Engine.Training.Gradients;
+using AiFabric.Engine.Training.Objectives;
 using AiFabric.Engine.Training.Planning;
 using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
@@ -20,6 +22,7 @@ internal sealed class TrainingRun : IDisposable
     private readonly TrainableAdapter adapter;
     private readonly AdamW optimizer;
     private readonly BackwardPass backward;
+    private readonly TrainingObjective objective;
     private readonly string[] names;
     private readonly string recipeHash;
     private SequenceWindow? open;
@@ -33,7 +36,10 @@ internal sealed class TrainingRun : IDisposable
     public TrainingRun(TrainingRecipe recipe, TrainingCorpus corpus, BaseWeights weights, CheckpointStore store)
     {
         (this.recipe, this.corpus, this.weights) = (recipe, corpus, weights);
-        recipeHash = recipe.Hash(weights.Digest, corpus.Digest);
+        Plan = new TrainingPlan(
+            corpus.Train.Count / corpus.Sides, recipe.BatchSize * recipe.GradientAccumulationSteps, recipe.Epochs, recipe.MaxSteps, recipe.Seed);
+        recipeHash = recipe.Hash(weights.Digest, corpus.Digest, Plan.TotalSteps);
+        objective = recipe.Objective();
         rotary = new RotaryTable(weights.Config, weights.Type, weights.Device);
         memory = new SequenceMemory(weights, corpus.Train.Concat(corpus.HeldOut).Max(sample => sample.Count));
         adapter = new TrainableAdapter(recipe, weights);
@@ -51,11 +57,11 @@ internal sealed class TrainingRun : IDisposable
             throw;
         }
 
-        (Tokens, Loss, BaseEvalLoss) = (checkpoint?.Tokens ?? 0, checkpoint?.Loss, checkpoint?.BaseEvalLoss);
-        Plan = new TrainingPlan(corpus.Train.Count, recipe.BatchSize, recipe.Epochs, recipe.MaxSteps, recipe.Seed);
+        (Tokens, Loss, Best) = (checkpoint?.Tokens ?? 0, checkpoint?.Loss, checkpoint?.Best);
+        BaseEvalLoss = checkpoint?.BaseEvalLoss ?? (corpus.HeldOut.Count > 0 ? objective.KnownBaseLoss : null);
         Cursor = new TrainingCursor(
             Plan, [.. corpus.Train.Select(sample => sample.Count)], [.. corpus.HeldOut.Select(sample => sample.Count)],
-            recipe.CheckpointIntervalSteps, checkpoint?.Step ?? 0, BaseEvalLoss is not null);
+            recipe.CheckpointIntervalSteps, checkpoint?.Step ?? 0, BaseEvalLoss is not null, objective.Program);
     }
 
     public TrainingPlan Plan { get; }
@@ -70,6 +76,9 @@ internal sealed class TrainingRun : IDisposable
     public double? EvalLoss { get; private set; }
 
     public double? BaseEvalLoss { get; private set; }
+
+    /// <summary>The best evaluation; null before the first, and without early stopping.</summary>
+    public BestEvaluation? Best { get; private set; }
 
     /// <summary>Gradients of the running batch so far, in the order of the adapter's tensors.</summary>
     internal IReadOnlyList<Tensor> Gradients => adapter.Gradients;
@@ -91,8 +100,11 @@ internal sealed class TrainingRun : IDisposable
     {
         if (Cursor.Activity is not (TrainingActivity.Forward or TrainingActivity.EvaluateBase or TrainingActivity.EvaluateAdapter))
             throw new InvalidOperationException($"No forward window is due in {Cursor.Activity}.");
-        PeftAdapter? rows = Cursor.Activity == TrainingActivity.EvaluateBase ? null : adapter.Adapter;
-        return open = new SequenceWindow(Sample, Cursor.Next(maxTokens), rows, memory, keepInputs: !Cursor.Evaluating, Dropout);
+        WindowSpan span = Cursor.Next(maxTokens);
+        if (span.Start == 0 && Cursor.OnFirstPass)
+            objective.Begin();
+        PeftAdapter? rows = Cursor.Pass.Kind == TrainingPassKind.Reference ? null : adapter.Adapter;
+        return open = new SequenceWindow(Sample, span, rows, memory, keepInputs: Cursor.Pass.Kind == TrainingPassKind.Learn, Dropout);
     }
 
     /// <exception cref="TrainingException">LossNotFinite, of an evaluation.</exception>
@@ -102,13 +114,16 @@ internal sealed class TrainingRun : IDisposable
             throw new InvalidOperationException("The window is not the open one.");
         open = null;
         var span = new WindowSpan(window.Start, window.Count);
+        if (objective.Hears(Cursor.Pass))
+            Hear(span, finalHidden);
         if (Cursor.Evaluating)
         {
-            EvaluateWindow(span, finalHidden);
+            EndEvaluationWindow(span);
             return;
         }
 
-        memory.SaveInput(weights.Config.Layers, span.Start, finalHidden);
+        if (Cursor.Pass.Kind == TrainingPassKind.Learn)
+            memory.SaveInput(weights.Config.Layers, span.Start, finalHidden);
         _ = Cursor.Advance(span);
         if (Cursor.Activity == TrainingActivity.Backward)
             memory.ClearGradients();
@@ -135,17 +150,20 @@ internal sealed class TrainingRun : IDisposable
             throw new InvalidOperationException($"No backward slice is due in {Cursor.Activity}.");
         if (backward.LayersLeft == 0)
         {
-            long learned = Cursor.Batch.Sum(index => (long)corpus.Train[index].LossTokens);
-            backward.Begin(Sample, Cursor.Next(slice.Tokens), 1.0 / learned, Dropout);
+            double scale = objective.Factor(Cursor.Pass) / Weight(corpus.Train, Cursor.Batch);
+            backward.Begin(Sample, Cursor.Next(slice.Tokens), scale, Dropout);
         }
 
-        lossSum += backward.Continue(slice.LossTokens, slice.Layers);
+        double loss = backward.Continue(slice.LossTokens, slice.Layers);
+        if (objective.HearsBackward)
+            objective.Hear(Cursor.Pass, loss / backward.Scale);
         if (backward.LayersLeft > 0)
             return 0;
         WindowSpan span = backward.Window;
         Tokens += span.Count;
-        bool lastOfBatch = span.Start == 0 && Cursor.Sample == Cursor.Batch[^1];
-        if (lastOfBatch)
+        if (span.Start == 0 && Cursor.OnLastPassOfExample)
+            lossSum += objective.Loss;
+        if (span.Start == 0 && Cursor.OnLastPass)
             OptimizerStep();
         _ = Cursor.Advance(span);
         return span.Count;
@@ -174,12 +192,20 @@ internal sealed class TrainingRun : IDisposable
             Seed = recipe.Seed,
             Loss = Loss,
             BaseEvalLoss = BaseEvalLoss,
+            Best = Best,
         };
         return (manifest, tensors);
     }
 
     /// <summary>A copy of the adapter, for writing from another thread. The caller disposes it.</summary>
     public AdapterValues SnapshotAdapter() => adapter.Snapshot();
+
+    /// <summary>Hands changed <see cref="Values"/> to the forward passes.</summary>
+    internal void Publish() => adapter.Publish();
+
+    /// <summary>The adapter of a checkpoint, in the same form.</summary>
+    public static AdapterValues ReadAdapter(SafetensorsFile file, PeftMethod method, DecoderConfig config) =>
+        AdapterValues.Make(method, config, slot => file.Read(slot.Name, slot.Parameter.Shape, ScalarType.Float32));
 
     public void Dispose()
     {
@@ -206,29 +232,63 @@ internal sealed class TrainingRun : IDisposable
         adapter.Publish();
     }
 
-    private void EvaluateWindow(WindowSpan span, Tensor finalHidden)
+    private void Hear(WindowSpan span, Tensor finalHidden)
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
         if (TrainingLoss.Sum(weights, finalHidden, Sample, span.Start) is { } sum)
-            lossSum += sum.to(ScalarType.Float64).item<double>();
+            objective.Hear(Cursor.Pass, sum.to(ScalarType.Float64).item<double>());
+    }
+
+    private void EndEvaluationWindow(WindowSpan span)
+    {
+        if (span.Count == Cursor.TokensLeft && Cursor.OnLastPassOfExample)
+            lossSum += objective.Loss;
         TrainingActivity activity = Cursor.Activity;
         if (Cursor.Advance(span) != TrainingMilestone.Round)
             return;
-        double loss = TakeLoss("held-out") / corpus.HeldOut.Sum(sample => (long)sample.LossTokens);
+        double loss = TakeLoss("held-out") / Weight(corpus.HeldOut, Enumerable.Range(0, corpus.HeldOut.Count / corpus.Sides));
         if (activity == TrainingActivity.EvaluateBase)
             BaseEvalLoss = loss;
         else
-            EvalLoss = loss;
+            Evaluated(loss);
+    }
+
+    private void Evaluated(double loss)
+    {
+        EvalLoss = loss;
+        // A suspended job evaluates when it goes on, at steps that count for nothing.
+        bool counts = Cursor.Step % recipe.CheckpointIntervalSteps == 0 || Cursor.Step == Plan.TotalSteps;
+        if (recipe.EarlyStopping is not { } stopping || !counts)
+            return;
+        Best = BestEvaluation.After(Best, Cursor.Step, loss, stopping.MinDelta);
+        if (Best.Stale >= stopping.Patience)
+            Cursor.Stop();
+        if (Cursor.Activity == TrainingActivity.Finished)
+            EvalLoss = Best.Loss; // of the adapter that is kept
+    }
+
+    private long Weight(IReadOnlyList<TrainingSample> sequences, IEnumerable<int> examples)
+    {
+        long weight = 0;
+        Span<int> learned = stackalloc int[corpus.Sides];
+        foreach (int example in examples)
+        {
+            for (int side = 0; side < corpus.Sides; side++)
+                learned[side] = sequences[(example * corpus.Sides) + side].LossTokens;
+            weight += objective.Weight(learned);
+        }
+
+        return weight;
     }
 
     private void OptimizerStep()
     {
-        double loss = TakeLoss("training");
+        double loss = TakeLoss("training") / Weight(corpus.Train, Cursor.Batch);
         double norm = optimizer.GradientNorm();
         if (!double.IsFinite(norm))
             throw NotFinite("norm of the gradients", norm);
-        optimizer.Step(Cursor.Step + 1, norm);
+        optimizer.Step(Cursor.Step + 1, LearningRate.At(recipe, Cursor.Step + 1, Plan.TotalSteps), norm);
         adapter.Publish();
         Loss = loss;
     }

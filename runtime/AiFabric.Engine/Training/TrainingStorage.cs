@@ -2,6 +2,7 @@ using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Models;
 using AiFabric.Engine.Training.Checkpoints;
 using AiFabric.Engine.Training.Data;
+using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Training;
@@ -15,7 +16,7 @@ internal sealed class TrainingStorage(TrainingRecipe recipe, CheckpointStore sto
         recipe.Validate(weights.Config);
         TrainingCorpus corpus = TrainingCorpus.Load(recipe, encoder, cancellationToken);
         var run = new TrainingRun(recipe, corpus, weights, store);
-        return new Outcome.Prepared(run, corpus.Train.Count, corpus.HeldOut.Count, corpus.Skipped);
+        return new Outcome.Prepared(run, corpus.Train.Count / corpus.Sides, corpus.HeldOut.Count / corpus.Sides, corpus.Skipped);
     };
 
     /// <summary>Writes a checkpoint of this moment.</summary>
@@ -37,17 +38,19 @@ internal sealed class TrainingStorage(TrainingRecipe recipe, CheckpointStore sto
         };
     }
 
-    /// <summary>Writes the finished adapter.</summary>
+    /// <summary>Writes the finished adapter: the last one or, with early stopping, the best.</summary>
     public Func<CancellationToken, Outcome> Export(TrainingRun run)
     {
-        AdapterValues copy = run.SnapshotAdapter();
+        DecoderConfig config = run.Config;
+        int? best = run.Best is { } evaluation && evaluation.Step != run.Cursor.Step ? evaluation.Step : null;
+        AdapterValues? last = best is null ? run.SnapshotAdapter() : null;
         return _ =>
         {
-            using (copy)
+            using (AdapterValues copy = last ?? store.Read(best!.Value, file => TrainingRun.ReadAdapter(file, recipe.Method, config))) // One of them is there.
             {
                 try
                 {
-                    return new Outcome.Exported(PeftFolder.Save(copy, run.Config, recipe.OutputFolder, recipe.BaseModelName, recipe.FileType));
+                    return new Outcome.Exported(PeftFolder.Save(copy, config, recipe.OutputFolder, recipe.BaseModelName, recipe.FileType));
                 }
                 catch (Exception e) when (e is IOException or UnauthorizedAccessException)
                 {

@@ -16,7 +16,18 @@ public sealed record TrainingRequest
 
     public required TrainingDataset Dataset { get; init; }
 
+    public TrainingMethod Method { get; set; } = TrainingMethod.LoRA;
+
+    /// <summary>Of <see cref="TrainingMethod.LoRA"/> alone.</summary>
     public TrainingLora Lora { get; set; } = new();
+
+    public TrainingObjective Objective { get; set; } = TrainingObjective.SupervisedFinetuning;
+
+    /// <summary>β of <see cref="TrainingObjective.DPO"/>: how closely the adapter is held to the base model.</summary>
+    public double DpoBeta { get; set; } = 0.1;
+
+    /// <summary>Null runs all steps and keeps the last adapter.</summary>
+    public TrainingEarlyStopping? EarlyStopping { get; init; }
 
     public TrainingHyperparameters Hyperparameters { get; set; } = new();
 
@@ -31,17 +42,67 @@ public sealed record TrainingRequest
 
     /// <summary>Folder that receives the PEFT adapter, <c>file://</c>.</summary>
     public required string OutputUri { get; init; }
+
+    /// <summary>Element type of the adapter's file.</summary>
+    public TrainingPrecision OutputPrecision { get; set; } = TrainingPrecision.Float32;
 }
 
-/// <summary>JSON lines to train on.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<TrainingMethod>))]
+public enum TrainingMethod
+{
+    /// <summary>Low-rank additions, plain, rank-stabilized or weight-decomposed.</summary>
+    LoRA,
+
+    /// <summary>(IA)³: scales keys, values and the input of the down projection.</summary>
+    IA3,
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<TrainingObjective>))]
+public enum TrainingObjective
+{
+    SupervisedFinetuning,
+
+    /// <summary>Direct preference optimization over <see cref="TrainingDataFormat.Preference"/> data; the base model is the reference.</summary>
+    DPO,
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<TrainingPrecision>))]
+public enum TrainingPrecision
+{
+    Float32,
+    BFloat16,
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<TrainingSchedule>))]
+public enum TrainingSchedule
+{
+    Constant,
+    Linear,
+    Cosine,
+}
+
+/// <summary>Ends a job whose held-out loss no longer falls; the best adapter is kept.</summary>
+public sealed record TrainingEarlyStopping
+{
+    /// <summary>Evaluations in a row without a better loss after which the job ends.</summary>
+    public required int Patience { get; init; }
+
+    /// <summary>By how much a loss must be lower to count as better, nats per token.</summary>
+    public double MinDelta { get; init; }
+}
+
+/// <summary>What to train on.</summary>
 public sealed record TrainingDataset
 {
     public required string Uri { get; init; }
 
     public TrainingDataFormat Format { get; set; } = TrainingDataFormat.Text;
 
-    /// <summary>Held-out lines; null holds out the last tenth of <see cref="Uri"/>.</summary>
+    /// <summary>Held-out data; null holds out <see cref="EvalFraction"/> of <see cref="Uri"/>.</summary>
     public string? EvalUri { get; init; }
+
+    /// <summary>Part of the data that is drawn by the seed and held out, in [0, 1); null for a tenth. Not beside <see cref="EvalUri"/>.</summary>
+    public double? EvalFraction { get; init; }
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<TrainingDataFormat>))]
@@ -53,8 +114,14 @@ public enum TrainingDataFormat
     /// <summary><c>prompt</c> and <c>completion</c>; the loss is on the completion.</summary>
     PromptCompletion,
 
-    /// <summary>OpenAI <c>messages</c>; the loss is on the assistant's messages.</summary>
+    /// <summary>OpenAI <c>messages</c>; the loss is on the assistant's messages whose <c>weight</c> is not 0.</summary>
     Chat,
+
+    /// <summary>A text as it is, such as a book; the loss is on every token.</summary>
+    PlainText,
+
+    /// <summary><c>prompt</c>, <c>chosen</c> and <c>rejected</c>, or OpenAI's <c>input</c>, <c>preferred_output</c> and <c>non_preferred_output</c>.</summary>
+    Preference,
 }
 
 public sealed record TrainingLora
@@ -65,6 +132,15 @@ public sealed record TrainingLora
 
     /// <summary>Names as in PEFT: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj. Empty: all seven.</summary>
     public IReadOnlyList<string> TargetModules { get; set; } = [];
+
+    /// <summary>Part of the adapter's inputs that is dropped in training, in [0, 1).</summary>
+    public double Dropout { get; init; }
+
+    /// <summary>Scales by alpha / √rank and not by alpha / rank.</summary>
+    public bool UseRslora { get; init; }
+
+    /// <summary>Trains magnitudes of the weights' rows as well (DoRA).</summary>
+    public bool UseDora { get; init; }
 }
 
 public sealed record TrainingHyperparameters
@@ -81,6 +157,11 @@ public sealed record TrainingHyperparameters
 
     /// <summary>Tokens per sequence; longer samples are cut.</summary>
     public int SequenceLength { get; set; } = 256;
+
+    /// <summary>Batches whose gradients are added up to one optimizer step.</summary>
+    public int GradientAccumulationSteps { get; set; } = 1;
+
+    public TrainingSchedule LearningRateSchedule { get; set; } = TrainingSchedule.Constant;
 
     public int WarmupSteps { get; init; }
 

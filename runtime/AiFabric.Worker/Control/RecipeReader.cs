@@ -2,6 +2,7 @@ using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Training;
 using AiFabric.Engine.Training.Data;
+using AiFabric.Engine.Training.Planning;
 using AiFabric.Protocol.Control;
 using AiFabric.Worker.Errors;
 using AiFabric.Worker.Storage;
@@ -39,6 +40,8 @@ internal static class RecipeReader
             MaxSteps = numbers.MaxSteps,
             BatchSize = numbers.BatchSize,
             SequenceLength = numbers.SequenceLength,
+            GradientAccumulationSteps = numbers.GradientAccumulationSteps,
+            Schedule = ScheduleOf(numbers.LearningRateSchedule),
             WarmupSteps = numbers.WarmupSteps,
             WeightDecay = numbers.WeightDecay,
             MaxGradientNorm = numbers.MaxGradientNorm,
@@ -47,6 +50,10 @@ internal static class RecipeReader
             CheckpointIntervalSteps = request.CheckpointIntervalSteps,
             CheckpointRetain = request.CheckpointRetain,
             OutputFolder = PathOf("outputUri", request.OutputUri),
+            AdapterType = request.OutputPrecision == TrainingPrecision.BFloat16 ? AdapterType.BFloat16 : AdapterType.Float32,
+            PreferenceBeta = request.Objective == TrainingObjective.DPO ? request.DpoBeta : null,
+            EarlyStopping = request.EarlyStopping is { } stopping ? new EarlyStopping(stopping.Patience, stopping.MinDelta) : null,
+            EvalFraction = FractionOf(request.Dataset),
         };
     }
 
@@ -80,11 +87,37 @@ internal static class RecipeReader
         }
     }
 
-    private static LoraMethod MethodOf(TrainingRequest request) => new()
+    private static PeftMethod MethodOf(TrainingRequest request) => request.Method == TrainingMethod.IA3 ? Ia3(request.Lora) : Lora(request.Lora);
+
+    // What a method does not take is refused, not ignored.
+    private static Ia3Method Ia3(TrainingLora lora) => lora is { TargetModules.Count: 0, Dropout: 0, UseDora: false, UseRslora: false }
+        ? new Ia3Method()
+        : throw ApiException.Invalid("lora", "is set, but method is IA3.");
+
+    private static LoraMethod Lora(TrainingLora lora)
     {
-        Rank = request.Lora.Rank,
-        Alpha = request.Lora.Alpha,
-        Targets = [.. request.Lora.TargetModules.Select(TargetOf)],
+        LoraMethod method = lora.UseDora ? new DoraMethod() : new LoraMethod();
+        return method with
+        {
+            Rank = lora.Rank,
+            Alpha = lora.Alpha,
+            Dropout = lora.Dropout,
+            RankStabilized = lora.UseRslora,
+            Targets = [.. lora.TargetModules.Select(TargetOf)],
+        };
+    }
+
+    private static double FractionOf(TrainingDataset dataset) => dataset switch
+    {
+        { EvalUri: not null, EvalFraction: not null } => throw ApiException.Invalid("dataset.evalFraction", "stands beside evalUri: give one of them."),
+        _ => dataset.EvalFraction ?? 0.1,
+    };
+
+    private static LearningRateSchedule ScheduleOf(TrainingSchedule schedule) => schedule switch
+    {
+        TrainingSchedule.Linear => LearningRateSchedule.Linear,
+        TrainingSchedule.Cosine => LearningRateSchedule.Cosine,
+        _ => LearningRateSchedule.Constant,
     };
 
     private static LoraTarget TargetOf(string name) => LoraTargets.TryParse(name, out var target)
@@ -95,6 +128,8 @@ internal static class RecipeReader
     {
         TrainingDataFormat.PromptCompletion => DatasetFormat.PromptCompletion,
         TrainingDataFormat.Chat => DatasetFormat.Chat,
+        TrainingDataFormat.PlainText => DatasetFormat.PlainText,
+        TrainingDataFormat.Preference => DatasetFormat.Preference,
         _ => DatasetFormat.Text,
     };
 }

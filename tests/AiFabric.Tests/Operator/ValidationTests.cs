@@ -56,6 +56,16 @@ public sealed class ValidationTests
         ("spec.lora.targetModules", job => job.Spec.Lora = new() { TargetModules = ["q_proj", "lm_head"] }),
         ("spec.lora.targetModules", job => job.Spec.Lora = new() { TargetModules = ["q_proj", "q_proj"] }),
         ("spec.lora.targetModules", job => job.Spec.Lora = new() { TargetModules = [] }),
+        ("spec.lora", job => (job.Spec.Method, job.Spec.Lora) = (FinetuneMethod.IA3, new() { Rank = 4 })),
+        ("spec.lora.dropout", job => job.Spec.Lora = new() { Dropout = "1" }),
+        ("spec.dpo", job => job.Spec.Dpo = new() { Beta = "0.1" }),
+        ("spec.dpo.beta", job => (job.Spec.Objective, job.Spec.Dataset.Format, job.Spec.Dpo) = (FinetuneObjective.DPO, DatasetFormat.Preference, new() { Beta = "0" })),
+        ("spec.objective", job => job.Spec.Objective = FinetuneObjective.DPO),
+        ("spec.objective", job => job.Spec.Dataset.Format = DatasetFormat.Preference),
+        ("spec.dataset.evalFraction", job => job.Spec.Dataset.EvalFraction = "1.0"),
+        ("spec.dataset.evalFraction", job => (job.Spec.Dataset.EvalUri, job.Spec.Dataset.EvalFraction) = ("file:///eval.jsonl", "0.1")),
+        ("spec.earlyStopping.patience", job => job.Spec.EarlyStopping = new() { Patience = 0 }),
+        ("spec.earlyStopping.minDelta", job => job.Spec.EarlyStopping = new() { Patience = 1, MinDelta = "-1" }),
         ("spec.hyperparameters.learningRate", job => job.Spec.Hyperparameters = new() { LearningRate = "0" }),
         ("spec.hyperparameters.learningRate", job => job.Spec.Hyperparameters = new() { LearningRate = "fast" }),
         ("spec.hyperparameters.weightDecay", job => job.Spec.Hyperparameters = new() { WeightDecay = "1e999" }),
@@ -104,6 +114,11 @@ public sealed class ValidationTests
             spec.Lora = new() { TargetModules = [.. FinetuneRules.TargetModules] };
             spec.Hyperparameters = new() { LearningRate = "5e-4", WeightDecay = "0", MaxGradientNorm = "1.0" };
         })));
+        Assert.Empty(FinetuneRules.All.Check(Make.Job(spec =>
+        {
+            (spec.Objective, spec.Dataset.Format, spec.Dpo) = (FinetuneObjective.DPO, DatasetFormat.Preference, new() { Beta = "0.2" });
+            (spec.Method, spec.Dataset.EvalFraction, spec.EarlyStopping) = (FinetuneMethod.IA3, "0.25", new() { Patience = 2, MinDelta = "0.01" });
+        })));
     }
 
     [Fact]
@@ -123,6 +138,10 @@ public sealed class ValidationTests
     [Theory]
     [InlineData("spec.modelRef")]
     [InlineData("spec.lora")]
+    [InlineData("spec.method")]
+    [InlineData("spec.objective")]
+    [InlineData("spec.dpo")]
+    [InlineData("spec.earlyStopping")]
     [InlineData("spec.dataset")]
     [InlineData("spec.hyperparameters")]
     [InlineData("spec.output")]
@@ -135,6 +154,10 @@ public sealed class ValidationTests
         {
             ["spec.modelRef"] = () => job.Spec.ModelRef.Name = "other",
             ["spec.lora"] = () => job.Spec.Lora = new() { Rank = 8 },
+            ["spec.method"] = () => job.Spec.Method = FinetuneMethod.IA3,
+            ["spec.objective"] = () => job.Spec.Objective = FinetuneObjective.DPO,
+            ["spec.dpo"] = () => job.Spec.Dpo = new() { Beta = "0.3" },
+            ["spec.earlyStopping"] = () => job.Spec.EarlyStopping = new() { Patience = 3 },
             ["spec.dataset"] = () => job.Spec.Dataset.Uri = "file:///other",
             ["spec.hyperparameters"] = () => job.Spec.Hyperparameters = new() { Epochs = 2 },
             ["spec.output"] = () => job.Spec.Output.AdapterName = "other",

@@ -53,6 +53,10 @@ public sealed class TrainingCorpusTests : IDisposable
     [InlineData(DatasetFormat.Chat, """{"messages": []}""", "line 3: field 'messages' must be a list")]
     [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "user", "content": "a"}]}""", "line 3: has no message of the assistant")]
     [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "tool", "content": "a"}]}""", "line 3: messages[0] has role 'tool'")]
+    [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "assistant", "content": "a", "weight": 0}]}""", "line 3: has no message of the assistant")]
+    [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "assistant", "content": "a", "weight": 0.5}]}""", "line 3: messages[0] has weight 0.5; it must be 0 or 1")]
+    [InlineData(DatasetFormat.Preference, """{"prompt": "a", "chosen": "b"}""", "line 3: has no field 'rejected'")]
+    [InlineData(DatasetFormat.Preference, """{"input": {"messages": [{"role": "user", "content": "a"}]}, "preferred_output": []}""", "line 3: field 'preferred_output' must be a list")]
     [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "user"}]}""", "line 3: messages[0] has no field 'content'")]
     public void A_broken_line_is_named_by_file_number_and_cause(DatasetFormat format, string line, string message)
     {
@@ -60,6 +64,7 @@ public sealed class TrainingCorpusTests : IDisposable
         {
             DatasetFormat.Text => """{"text": "ab"}""",
             DatasetFormat.PromptCompletion => """{"prompt": "a", "completion": "b"}""",
+            DatasetFormat.Preference => """{"prompt": "a", "chosen": "b", "rejected": "c"}""",
             _ => """{"messages": [{"role": "assistant", "content": "a"}]}""",
         };
         var refusal = Assert.Throws<TrainingException>(() => Load(format, good, "", line));
@@ -115,10 +120,58 @@ public sealed class TrainingCorpusTests : IDisposable
     [InlineData(10, 9, 1)]
     [InlineData(40, 36, 4)]
     [InlineData(1000, 900, 32)] // evaluations read 32 at most
-    public void The_last_tenth_is_held_out(int lines, int train, int heldOut)
+    public void A_tenth_is_held_out(int lines, int train, int heldOut)
     {
         TrainingCorpus corpus = Load(DatasetFormat.Text, [.. Enumerable.Range(0, lines).Select(i => $$"""{"text": "{{(char)('A' + (i % 26))}}x"}""")]);
         Assert.Equal((train, heldOut), (corpus.Train.Count, corpus.HeldOut.Count));
+    }
+
+    [Theory]
+    [InlineData(0, 20, 0)]
+    [InlineData(0.25, 15, 5)]
+    [InlineData(0.01, 19, 1)]
+    [InlineData(0.999, 1, 19)]
+    public void What_is_held_out_is_a_fraction_that_the_seed_draws(double fraction, int train, int heldOut)
+    {
+        string[] lines = [.. Enumerable.Range(0, 20).Select(i => $$"""{"text": "{{(char)('A' + i)}}x"}""")];
+        TrainingCorpus first = Load(Recipe(DatasetFormat.Text) with { EvalFraction = fraction }, Encoder, lines);
+        TrainingCorpus again = Load(Recipe(DatasetFormat.Text) with { EvalFraction = fraction }, Encoder, lines);
+        TrainingCorpus other = Load(Recipe(DatasetFormat.Text) with { EvalFraction = fraction, Seed = 7 }, Encoder, lines);
+        Assert.Equal((train, heldOut), (first.Train.Count, first.HeldOut.Count));
+        Assert.Equal(20, first.Train.Concat(first.HeldOut).Select(sample => sample.Inputs[1]).Distinct().Count());
+        Assert.Equal(first.Digest, again.Digest);
+        Assert.Equal(fraction == 0, first.Digest == other.Digest);
+    }
+
+    [Fact]
+    public void Messages_of_weight_0_are_read_but_not_learned()
+    {
+        TrainingSample sample = Load(DatasetFormat.Chat, """
+            {"messages": [{"role": "assistant", "content": "p", "weight": 0}, {"role": "user", "content": "q"}, {"role": "assistant", "content": "r", "weight": 1}]}
+            """.ReplaceLineEndings(" ")).Train[0];
+        Assert.Equal("<a>p;<u>q;<a>r", new string([.. sample.Inputs.Select(token => (char)token)]));
+        Assert.Equal("r;", new string([.. sample.Targets.Where((_, i) => sample.Learned[i]).Select(token => (char)token)]));
+    }
+
+    [Fact]
+    public void A_plain_text_is_cut_so_that_each_token_is_learned_once()
+    {
+        TrainingCorpus corpus = Load(Recipe(DatasetFormat.PlainText) with { SequenceLength = 4, EvalFraction = 0 }, Encoder, "abcdefg");
+        Assert.Equal(["\u0001abc", "cdef", "fg\n\u0002"], corpus.Train.Select(sample => new string([.. sample.Inputs.Append(sample.Targets[^1]).Take(4).Select(token => (char)token)])));
+        Assert.Equal("abcdefg\n\u0002", string.Concat(corpus.Train.SelectMany(sample => sample.Targets).Select(token => (char)token)));
+        Assert.All(corpus.Train, sample => Assert.DoesNotContain(false, sample.Learned));
+    }
+
+    [Theory]
+    [InlineData("""{"prompt": "ab", "chosen": "c", "rejected": "de"}""", "c", "de")]
+    [InlineData("""{"input": {"messages": [{"role": "user", "content": "x"}]}, "preferred_output": [{"role": "assistant", "content": "c"}], "non_preferred_output": [{"role": "assistant", "content": "de"}]}""", "c;", "de;")]
+    public void A_preference_is_two_sequences_of_which_the_answers_count(string line, string chosen, string rejected)
+    {
+        TrainingCorpus corpus = Load(Recipe(DatasetFormat.Preference) with { PreferenceBeta = 0.1 }, Encoder, line);
+        Assert.Equal((2, 2), (corpus.Sides, corpus.Train.Count));
+        Assert.Equal(
+            [chosen, rejected],
+            corpus.Train.Select(sample => new string([.. sample.Targets.Where((target, i) => sample.Learned[i] && target != End).Select(token => (char)token)])));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using AiFabric.Engine.Training.Planning;
 
 namespace AiFabric.Engine.Training.Checkpoints;
 
@@ -25,6 +26,9 @@ public sealed record CheckpointManifest
 
     /// <summary>Held-out loss of the base model.</summary>
     public double? BaseEvalLoss { get; init; }
+
+    /// <summary>The best evaluation before this step's; null without early stopping.</summary>
+    public BestEvaluation? Best { get; init; }
 
     /// <summary><c>sha256:…</c> of the file of tensors.</summary>
     public string Digest { get; init; } = string.Empty;

@@ -34,7 +34,7 @@ internal sealed class CheckpointStore
         this.write = write ?? ((path, tensors) => SafetensorsWriter.Write(path, tensors));
     }
 
-    /// <summary>Writes a checkpoint and removes the oldest ones above the number kept.</summary>
+    /// <summary>Writes a checkpoint and removes the oldest ones above the number kept, but for the best one.</summary>
     /// <exception cref="TrainingException">StorageFull or StorageUnavailable, both retryable; earlier checkpoints stay.</exception>
     public void Save(CheckpointManifest manifest, IReadOnlyCollection<KeyValuePair<string, Tensor>> tensors)
     {
@@ -49,7 +49,8 @@ internal sealed class CheckpointStore
                 JsonSerializer.Serialize(file, manifest with { Version = Version, Digest = DigestOf(path) }, CheckpointJson.Default.CheckpointManifest);
                 file.Flush(flushToDisk: true);
             });
-            foreach (string old in Newest().Skip(retain))
+            string? best = manifest.Best is { } evaluation ? FolderOf(evaluation.Step) : null;
+            foreach (string old in Newest().Skip(retain).Where(old => old != best))
                 Directory.Delete(old, recursive: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -93,6 +94,23 @@ internal sealed class CheckpointStore
         }
 
         return problem.Length == 0 ? null : throw Unreadable($"No checkpoint in {folder} is whole; delete them to start over. {problem}");
+    }
+
+    /// <summary>Reads the checkpoint of a step.</summary>
+    /// <exception cref="TrainingException">CheckpointUnreadable.</exception>
+    public T Read<T>(int step, Func<SafetensorsFile, T> read)
+    {
+        string place = FolderOf(step);
+        try
+        {
+            _ = ReadManifest(place);
+            using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(place, TensorsFile));
+            return read(file);
+        }
+        catch (Exception e) when (e is CheckpointException or JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw Unreadable($"{place}: {e.Message}");
+        }
     }
 
     private string FolderOf(int step) => Path.Combine(folder, Prefix + step.ToString("D8", CultureInfo.InvariantCulture));

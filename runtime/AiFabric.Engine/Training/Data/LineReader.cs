@@ -2,13 +2,13 @@ using System.Text.Json;
 
 namespace AiFabric.Engine.Training.Data;
 
-/// <summary>Reads one line of a data set into segments. Every refusal says what the line lacks.</summary>
+/// <summary>Reads one line of a data set into the segments of each of its sequences. Every refusal says what the line lacks.</summary>
 internal static class LineReader
 {
     private static readonly string[] Roles = ["system", "user", "assistant"];
 
     /// <exception cref="FormatException">The line is not what the format asks for.</exception>
-    public static IReadOnlyList<TextSegment> Read(string line, DatasetFormat format, SampleEncoder encoder)
+    public static IReadOnlyList<IReadOnlyList<TextSegment>> Read(string line, DatasetFormat format, SampleEncoder encoder)
     {
         try
         {
@@ -18,10 +18,11 @@ internal static class LineReader
                 throw new FormatException($"expected a JSON object, found {Kind(root)}");
             return format switch
             {
-                DatasetFormat.Text => [new TextSegment(Text(root, "text"), true, false)],
-                DatasetFormat.PromptCompletion =>
-                    [new TextSegment(Text(root, "prompt", mayBeEmpty: true), false, false), new TextSegment(Text(root, "completion"), true, false)],
-                DatasetFormat.Chat => Conversation(Messages(root), encoder),
+                DatasetFormat.Text => [[new TextSegment(Text(root, "text"), true, false)]],
+                DatasetFormat.PromptCompletion => [Answered(root, "completion")],
+                DatasetFormat.Chat => [Conversation(Messages(root, "messages"), encoder)],
+                DatasetFormat.Preference when root.TryGetProperty("input", out _) => [Preferred(root, "preferred_output", encoder), Preferred(root, "non_preferred_output", encoder)],
+                DatasetFormat.Preference => [Answered(root, "chosen"), Answered(root, "rejected")],
                 _ => throw new ArgumentOutOfRangeException(nameof(format), format, null),
             };
         }
@@ -29,6 +30,19 @@ internal static class LineReader
         {
             throw new FormatException($"is not valid JSON: {e.Message}", e);
         }
+    }
+
+    private static List<TextSegment> Answered(JsonElement root, string answer) =>
+        [new TextSegment(Text(root, "prompt", mayBeEmpty: true), false, false), new TextSegment(Text(root, answer), true, false)];
+
+    // What was said before, and one answer to it.
+    private static List<TextSegment> Preferred(JsonElement root, string answer, SampleEncoder encoder)
+    {
+        JsonElement input = root.GetProperty("input");
+        if (input.ValueKind != JsonValueKind.Object)
+            throw new FormatException($"field 'input' must be an object, found {Kind(input)}");
+        List<ChatTurn> before = [.. Messages(input, "messages", needsAnswer: false).Select(turn => turn with { IsLearned = false })];
+        return Conversation([.. before, .. Messages(root, answer)], encoder);
     }
 
     private static string Text(JsonElement item, string field, bool mayBeEmpty = false)
@@ -41,31 +55,42 @@ internal static class LineReader
         return text.Length > 0 || mayBeEmpty ? text : throw new FormatException($"field '{field}' is empty");
     }
 
-    private static List<ChatTurn> Messages(JsonElement root)
+    private static List<ChatTurn> Messages(JsonElement root, string field, bool needsAnswer = true)
     {
-        if (!root.TryGetProperty("messages", out JsonElement list))
-            throw new FormatException("has no field 'messages'");
+        if (!root.TryGetProperty(field, out JsonElement list))
+            throw new FormatException($"has no field '{field}'");
         if (list.ValueKind != JsonValueKind.Array || list.GetArrayLength() == 0)
-            throw new FormatException("field 'messages' must be a list of at least one message");
+            throw new FormatException($"field '{field}' must be a list of at least one message");
         var turns = new List<ChatTurn>();
         foreach (JsonElement item in list.EnumerateArray())
         {
             if (item.ValueKind != JsonValueKind.Object)
-                throw new FormatException($"messages[{turns.Count}] must be an object, found {Kind(item)}");
+                throw new FormatException($"{field}[{turns.Count}] must be an object, found {Kind(item)}");
             try
             {
-                turns.Add(new ChatTurn(Text(item, "role"), Text(item, "content", mayBeEmpty: true)));
+                turns.Add(new ChatTurn(Text(item, "role"), Text(item, "content", mayBeEmpty: true), Weight(item)));
             }
             catch (FormatException e)
             {
-                throw new FormatException($"messages[{turns.Count}] {e.Message}", e);
+                throw new FormatException($"{field}[{turns.Count}] {e.Message}", e);
             }
 
             if (!Roles.Contains(turns[^1].Role))
-                throw new FormatException($"messages[{turns.Count - 1}] has role '{turns[^1].Role}'; system, user and assistant are supported");
+                throw new FormatException($"{field}[{turns.Count - 1}] has role '{turns[^1].Role}'; system, user and assistant are supported");
         }
 
-        return turns.Exists(turn => turn.Role == "assistant") ? turns : throw new FormatException("has no message of the assistant to learn from");
+        return !needsAnswer || turns.Exists(turn => turn is { Role: "assistant", IsLearned: true })
+            ? turns
+            : throw new FormatException("has no message of the assistant to learn from");
+    }
+
+    private static bool Weight(JsonElement message)
+    {
+        if (!message.TryGetProperty("weight", out JsonElement weight))
+            return true;
+        return weight.ValueKind == JsonValueKind.Number && weight.GetDouble() is 0 or 1
+            ? weight.GetDouble() == 1
+            : throw new FormatException($"has weight {weight.GetRawText()}; it must be 0 or 1");
     }
 
     /// <summary>
@@ -83,7 +108,7 @@ internal static class LineReader
             if (turns[i].Role != "assistant")
                 continue;
             written = Append(segments, written, render(turns[..i], true), learned: false);
-            written = Append(segments, written, render(turns[..(i + 1)], false), learned: true);
+            written = Append(segments, written, render(turns[..(i + 1)], false), turns[i].IsLearned);
         }
 
         return segments;

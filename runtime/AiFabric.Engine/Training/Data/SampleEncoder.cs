@@ -58,4 +58,20 @@ public sealed class SampleEncoder
             learned.Add(learn);
         }
     }
+
+    /// <summary>Encodes a text of any length as sequences that follow each other, all tokens learned but the first.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="sequenceLength">Tokens of each sequence but the last.</param>
+    internal IEnumerable<TrainingSample> Cut(string text, int sequenceLength)
+    {
+        int[] tokens = [.. begin is { } opening ? [opening] : Array.Empty<int>(), .. encode(text, false), .. end is { } closing ? [closing] : Array.Empty<int>()];
+        bool[] learned = Enumerable.Repeat(true, sequenceLength).ToArray();
+        // A sequence begins with the token that the one before it ended with, so that each token is learned once.
+        for (int start = 0; start + 1 < tokens.Length; start += sequenceLength - 1)
+        {
+            int count = Math.Min(sequenceLength, tokens.Length - start);
+            if (TrainingSample.From(tokens.AsSpan(start, count), learned.AsSpan(0, count)) is { } sample)
+                yield return sample;
+        }
+    }
 }

@@ -5,54 +5,68 @@ using AiFabric.Engine.Training.Planning;
 
 namespace AiFabric.Engine.Training.Data;
 
-/// <summary>The encoded samples of a job. Held in memory: 17 bytes a token.</summary>
-/// <param name="Train">Samples to train on, at least one.</param>
-/// <param name="HeldOut">Samples to evaluate on; empty when the data set has only one.</param>
-/// <param name="Digest"><c>sha256:…</c> of the encoded samples of both kinds.</param>
+/// <summary>The encoded sequences of a job; those of one example follow each other. Held in memory: 17 bytes a token.</summary>
+/// <param name="Train">Sequences to train on, at least one.</param>
+/// <param name="HeldOut">Sequences to evaluate on; may be empty.</param>
+/// <param name="Sides">Sequences of an example.</param>
+/// <param name="Digest"><c>sha256:…</c> of the encoded sequences of both kinds.</param>
 /// <param name="Skipped">Lines with nothing to learn within the sequence length.</param>
-public sealed record TrainingCorpus(IReadOnlyList<TrainingSample> Train, IReadOnlyList<TrainingSample> HeldOut, string Digest, int Skipped)
+public sealed record TrainingCorpus(IReadOnlyList<TrainingSample> Train, IReadOnlyList<TrainingSample> HeldOut, int Sides, string Digest, int Skipped)
 {
-    private const int HeldOutShare = 10;
+    private static readonly UTF8Encoding Strict = new(false, throwOnInvalidBytes: true);
+    private const long SplitStream = long.MinValue; // of the seed; no epoch's and no sample's
 
     /// <summary>Reads and encodes a job's data.</summary>
     /// <exception cref="TrainingException">InvalidDataset: a file is missing, empty, or a line is broken; the message names file, 1-based line and cause.</exception>
     public static TrainingCorpus Load(TrainingRecipe recipe, SampleEncoder encoder, CancellationToken cancellationToken)
     {
-        (List<TrainingSample> samples, int skipped) = ReadFile(recipe.DatasetPath, recipe, encoder, cancellationToken);
-        List<TrainingSample> heldOut;
-        if (recipe.EvalPath is { } evalPath)
-        {
-            heldOut = ReadFile(evalPath, recipe, encoder, cancellationToken).Samples;
-        }
-        else
-        {
-            int count = samples.Count < 2 ? 0 : Math.Max(1, samples.Count / HeldOutShare);
-            heldOut = samples[^count..];
-            samples.RemoveRange(samples.Count - count, count);
-        }
-
+        (List<TrainingSample[]> examples, int skipped) = ReadFile(recipe.DatasetPath, recipe, encoder, cancellationToken);
+        List<TrainingSample[]> heldOut = recipe.EvalPath is { } evalPath
+            ? ReadFile(evalPath, recipe, encoder, cancellationToken).Examples
+            : HoldOut(examples, recipe);
         if (heldOut.Count > recipe.MaxEvaluationSequences)
             heldOut.RemoveRange(recipe.MaxEvaluationSequences, heldOut.Count - recipe.MaxEvaluationSequences);
+        if (recipe.EarlyStopping is not null && heldOut.Count == 0)
+            throw Invalid($"{recipe.DatasetPath}: earlyStopping needs held-out data, but none is left: give dataset.evalUri, or a larger dataset.evalFraction.");
+        List<TrainingSample> train = [.. examples.SelectMany(sides => sides)];
         if (recipe.ShuffleLabels)
-            samples = [.. samples.Select((sample, index) => ShuffleTargets(sample, recipe.Seed, index))];
-        return new TrainingCorpus(samples, heldOut, DigestOf([.. samples, .. heldOut]), skipped);
+            train = [.. train.Select((sample, index) => ShuffleTargets(sample, recipe.Seed, index))];
+        List<TrainingSample> eval = [.. heldOut.SelectMany(sides => sides)];
+        return new TrainingCorpus(train, eval, examples[0].Length, DigestOf([.. train, .. eval]), skipped);
     }
 
-    private static (List<TrainingSample> Samples, int Skipped) ReadFile(
+    // Takes the held-out examples out of the others, whose order stays.
+    private static List<TrainingSample[]> HoldOut(List<TrainingSample[]> examples, TrainingRecipe recipe)
+    {
+        int count = recipe.EvalFraction == 0 || examples.Count < 2 ? 0 : Math.Clamp((int)(examples.Count * recipe.EvalFraction), 1, examples.Count - 1);
+        int[] order = [.. Enumerable.Range(0, examples.Count)];
+        new SeededRandom(recipe.Seed, SplitStream).Shuffle<int>(order);
+        HashSet<int> chosen = [.. order.AsSpan(0, count)];
+        List<TrainingSample[]> heldOut = [.. examples.Where((_, index) => chosen.Contains(index))];
+        List<TrainingSample[]> rest = [.. examples.Where((_, index) => !chosen.Contains(index))];
+        examples.Clear();
+        examples.AddRange(rest);
+        return heldOut;
+    }
+
+    private static (List<TrainingSample[]> Examples, int Skipped) ReadFile(
         string path, TrainingRecipe recipe, SampleEncoder encoder, CancellationToken cancellationToken)
     {
-        var samples = new List<TrainingSample>();
+        var examples = new List<TrainingSample[]>();
         int number = 0, skipped = 0;
         try
         {
-            foreach (string line in File.ReadLines(path, new UTF8Encoding(false, throwOnInvalidBytes: true)))
+            if (recipe.Format == DatasetFormat.PlainText)
+                examples.AddRange(encoder.Cut(File.ReadAllText(path, Strict), recipe.SequenceLength).Select(sample => new[] { sample }));
+            foreach (string line in recipe.Format == DatasetFormat.PlainText ? [] : File.ReadLines(path, Strict))
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 number++;
                 if (string.IsNullOrWhiteSpace(line))
                     continue;
-                if (encoder.Encode(LineReader.Read(line, recipe.Format, encoder), recipe.SequenceLength) is { } sample)
-                    samples.Add(sample);
+                TrainingSample?[] sides = [.. LineReader.Read(line, recipe.Format, encoder).Select(segments => encoder.Encode(segments, recipe.SequenceLength))];
+                if (Array.TrueForAll(sides, side => side is not null))
+                    examples.Add([.. sides.OfType<TrainingSample>()]);
                 else
                     skipped++;
             }
@@ -70,14 +84,14 @@ public sealed record TrainingCorpus(IReadOnlyList<TrainingSample> Train, IReadOn
             throw Invalid($"{path}: cannot be read: {e.Message}", e);
         }
 
-        if (samples.Count == 0)
+        if (examples.Count == 0)
         {
             throw Invalid(skipped == 0
                 ? $"{path}: the data set is empty."
                 : $"{path}: none of {skipped} samples has a token to learn within a sequence length of {recipe.SequenceLength}.");
         }
 
-        return (samples, skipped);
+        return (examples, skipped);
     }
 
     private static TrainingSample ShuffleTargets(TrainingSample sample, long seed, int index)

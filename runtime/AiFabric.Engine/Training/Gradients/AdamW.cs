@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace AiFabric.Engine.Training.Gradients;
 
-/// <summary>Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101), with global-norm clipping and linear warm-up.</summary>
+/// <summary>Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101), with global-norm clipping.</summary>
 internal sealed class AdamW : IDisposable
 {
     private const double Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1e-8;
@@ -10,7 +10,7 @@ internal sealed class AdamW : IDisposable
     private readonly Tensor[] values;
     private readonly Tensor[] gradients;
 
-    /// <param name="recipe">Learning rate, warm-up, decay and clipping.</param>
+    /// <param name="recipe">Decay and clipping.</param>
     /// <param name="values">Updated in place; not owned.</param>
     /// <param name="gradients">Read, then set to zero; not owned.</param>
     public AdamW(TrainingRecipe recipe, Tensor[] values, Tensor[] gradients)
@@ -24,10 +24,6 @@ internal sealed class AdamW : IDisposable
 
     public Tensor[] SecondMoments { get; }
 
-    /// <summary>Learning rate of a step, counted from 1.</summary>
-    public static double LearningRateAt(TrainingRecipe recipe, int step) =>
-        recipe.LearningRate * (step < recipe.WarmupSteps ? (double)step / recipe.WarmupSteps : 1);
-
     /// <summary>Global L2 norm of the gradients.</summary>
     public double GradientNorm()
     {
@@ -38,12 +34,12 @@ internal sealed class AdamW : IDisposable
 
     /// <summary>Updates the values and clears the gradients.</summary>
     /// <param name="step">The step's number, counted from 1.</param>
+    /// <param name="rate">The learning rate.</param>
     /// <param name="norm">From <see cref="GradientNorm"/>; finite.</param>
-    public void Step(int step, double norm)
+    public void Step(int step, double rate, double norm)
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        double rate = LearningRateAt(recipe, step);
         double clip = norm > recipe.MaxGradientNorm ? recipe.MaxGradientNorm / norm : 1;
         double correction1 = 1 - Math.Pow(Beta1, step), correction2 = 1 - Math.Pow(Beta2, step);
         for (int i = 0; i < values.Length; i++)

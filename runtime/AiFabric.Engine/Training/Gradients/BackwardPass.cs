@@ -16,10 +16,12 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
     private Tensor? gradient; // [n, hidden]: the loss by the output of the next layer; null between two windows
     private TrainingSample? sample;
     private DropoutMasks? dropped;
-    private double scale;
 
     /// <summary>The window under way, or the last one.</summary>
     public WindowSpan Window { get; private set; }
+
+    /// <summary>Factor on the losses of the window under way, or of the last one.</summary>
+    public double Scale { get; private set; }
 
     /// <summary>Tokens of the window under way whose loss is still due.</summary>
     public int LossLeft { get; private set; }
@@ -38,7 +40,7 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
         using var scope = NewDisposeScope();
         gradient?.Dispose();
         gradient = zeros_like(memory.Input(weights.Config.Layers, window.Start, window.Count)).DetachFromDisposeScope();
-        (sample, scale, dropped) = (sequence, lossScale, dropout);
+        (sample, Scale, dropped) = (sequence, lossScale, dropout);
         (Window, LossLeft, LayersLeft) = (window, window.Count, weights.Config.Layers);
     }
 
@@ -76,7 +78,7 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
         Tensor hidden = memory.Input(weights.Config.Layers, Window.Start + first, tokens).detach().requires_grad_();
         if (TrainingLoss.Sum(weights, hidden, sample, Window.Start + first) is not { } sum)
             return 0;
-        Tensor loss = sum * scale;
+        Tensor loss = sum * Scale;
         using (no_grad())
             Gradient.narrow(0, first, tokens).copy_(autograd.grad([loss], [hidden])[0]);
         return loss.detach().to(ScalarType.Float64).item<double>();

@@ -43,8 +43,8 @@ public enum TrainingMilestone
 /// Where a job stands: which window comes next and what follows it. Pure: no tensor, clock or I/O; the training session carries out what it says.
 /// </summary>
 /// <remarks>
-/// base evaluation → (per step: per sample of the batch: forward windows, backward windows) → every few steps and after the last:
-/// checkpoint, evaluation → finished. A resumed job evaluates its adapter first.
+/// base evaluation → (per step: per example of the batch: forward windows, backward windows of each pass) → every few steps and after the last:
+/// checkpoint, evaluation → finished. A resumed job evaluates its adapter first. The passes of an example are its <see cref="TrainingProgram"/>'s.
 /// </remarks>
 public sealed class TrainingCursor
 {
@@ -52,24 +52,29 @@ public sealed class TrainingCursor
     private readonly IReadOnlyList<int> trainTokens;
     private readonly IReadOnlyList<int> heldOutTokens;
     private readonly int checkpointInterval;
+    private readonly TrainingProgram program;
     private int[] batch = [];
-    private int sample;
+    private int sample; // an example of the batch, or of those held out
+    private int pass;
     private int position;
     private bool evaluationDue;
 
     /// <param name="plan">Batches of every step.</param>
-    /// <param name="trainTokens">Positions of each training sample, at least 1.</param>
-    /// <param name="heldOutTokens">Positions of each held-out sample; empty for no evaluation.</param>
+    /// <param name="trainTokens">Positions of each training sequence, at least 1; the sequences of an example one after the other.</param>
+    /// <param name="heldOutTokens">Positions of each held-out sequence; empty for no evaluation.</param>
     /// <param name="checkpointInterval">Steps between two checkpoints.</param>
     /// <param name="step">Steps already done.</param>
     /// <param name="baseEvaluated">Whether the base's held-out loss is already known.</param>
+    /// <param name="program">Passes of an example; null for supervised learning's.</param>
     public TrainingCursor(
-        TrainingPlan plan, IReadOnlyList<int> trainTokens, IReadOnlyList<int> heldOutTokens, int checkpointInterval, int step, bool baseEvaluated)
+        TrainingPlan plan, IReadOnlyList<int> trainTokens, IReadOnlyList<int> heldOutTokens, int checkpointInterval, int step, bool baseEvaluated,
+        TrainingProgram? program = null)
     {
+        this.program = program ?? TrainingProgram.Supervised;
         (this.plan, this.trainTokens, this.heldOutTokens, this.checkpointInterval) = (plan, trainTokens, heldOutTokens, checkpointInterval);
         Step = step;
         evaluationDue = step > 0 && heldOutTokens.Count > 0;
-        if (heldOutTokens.Count > 0 && !baseEvaluated)
+        if (heldOutTokens.Count > 0 && !baseEvaluated && this.program.EvaluateBase.Count > 0)
             Begin(TrainingActivity.EvaluateBase, 0);
         else
             AfterCheckpoint();
@@ -80,16 +85,28 @@ public sealed class TrainingCursor
     /// <summary>Optimizer steps done.</summary>
     public int Step { get; private set; }
 
-    /// <summary>Index of the running sample, in the held-out list while evaluating, else in the training list.</summary>
-    public int Sample => Evaluating ? sample : batch[sample];
+    /// <summary>Index of the running sequence, in the held-out list while evaluating, else in the training list.</summary>
+    public int Sample => ((Evaluating ? sample : batch[sample]) * program.Sides) + Pass.Side;
 
-    /// <summary>Samples of the running step.</summary>
+    /// <summary>The running pass.</summary>
+    public TrainingPass Pass => Passes[pass];
+
+    /// <summary>Whether the running pass is the first of its example.</summary>
+    public bool OnFirstPass => pass == 0;
+
+    /// <summary>Whether the running pass is the last of its example.</summary>
+    public bool OnLastPassOfExample => pass == Passes.Count - 1;
+
+    /// <summary>Whether, beside that, the example is the last of its batch or evaluation.</summary>
+    public bool OnLastPass => OnLastPassOfExample && sample == (Evaluating ? heldOutTokens.Count / program.Sides : batch.Length) - 1;
+
+    /// <summary>Examples of the running step.</summary>
     public IReadOnlyList<int> Batch => batch;
 
     public bool Evaluating => Activity is TrainingActivity.EvaluateBase or TrainingActivity.EvaluateAdapter;
 
     /// <summary>Whether no sample of the next step was begun: a checkpoint made now loses nothing.</summary>
-    public bool AtStepBoundary => Activity == TrainingActivity.Forward && sample == 0 && position == 0;
+    public bool AtStepBoundary => Activity == TrainingActivity.Forward && sample == 0 && pass == 0 && position == 0;
 
     /// <summary>Tokens left in this phase of the running sample.</summary>
     public int TokensLeft => Activity switch
@@ -118,7 +135,8 @@ public sealed class TrainingCursor
             return TrainingMilestone.None;
         return Activity switch
         {
-            TrainingActivity.Forward => BeginBackward(),
+            TrainingActivity.Forward when Pass.Kind == TrainingPassKind.Learn => BeginBackward(),
+            _ when pass + 1 < Passes.Count => NextPass(),
             TrainingActivity.Backward => NextTrainingSample(),
             _ => NextHeldOutSample(),
         };
@@ -139,6 +157,28 @@ public sealed class TrainingCursor
         if (Activity != TrainingActivity.Checkpoint)
             throw new InvalidOperationException($"No checkpoint is due in {Activity}.");
         AfterCheckpoint();
+    }
+
+    /// <summary>Ends the job although steps are left. Between an evaluation and the next step only.</summary>
+    /// <exception cref="InvalidOperationException">A step is under way.</exception>
+    public void Stop()
+    {
+        if (!AtStepBoundary && Activity != TrainingActivity.Finished)
+            throw new InvalidOperationException($"A job can stop only between two steps, not in {Activity} of example {sample} at {position}.");
+        Activity = TrainingActivity.Finished;
+    }
+
+    private IReadOnlyList<TrainingPass> Passes => Activity switch
+    {
+        TrainingActivity.EvaluateBase => program.EvaluateBase,
+        TrainingActivity.EvaluateAdapter => program.Evaluate,
+        _ => program.Train,
+    };
+
+    private TrainingMilestone NextPass()
+    {
+        Begin(Evaluating ? Activity : TrainingActivity.Forward, sample, pass + 1);
+        return TrainingMilestone.None;
     }
 
     private TrainingMilestone BeginBackward()
@@ -171,7 +211,7 @@ public sealed class TrainingCursor
 
     private TrainingMilestone NextHeldOutSample()
     {
-        if (sample + 1 < heldOutTokens.Count)
+        if (sample + 1 < heldOutTokens.Count / program.Sides)
         {
             Begin(Activity, sample + 1);
             return TrainingMilestone.Sample;
@@ -203,5 +243,5 @@ public sealed class TrainingCursor
         Begin(TrainingActivity.Forward, 0);
     }
 
-    private void Begin(TrainingActivity activity, int index) => (Activity, sample, position) = (activity, index, 0);
+    private void Begin(TrainingActivity activity, int index, int next = 0) => (Activity, sample, pass, position) = (activity, index, next, 0);
 }
