@@ -68,7 +68,7 @@ public sealed class AdapterValues : IDisposable
 
     /// <summary>The adapter that these values make of a model.</summary>
     /// <param name="name">Name in requests.</param>
-    /// <param name="weights">The model; may be null for a method that does not look at it, if the model has no biases.</param>
+    /// <param name="weights">The model; may be null for a method that does not look at it.</param>
     /// <param name="digest">Of the files.</param>
     internal PeftAdapter Build(string name, BaseWeights? weights, string digest = "")
     {
@@ -94,8 +94,10 @@ public sealed class AdapterValues : IDisposable
         using var _ = no_grad();
         using var scope = NewDisposeScope();
         ReadOnlySpan<Tensor> values = this[layer, target];
-        Tensor? constant = Method.ReadsWeights && weights is not null ? Method.Constant(weights.Matrix(layer, target), values) : null;
-        return Method.Patch(values, constant, weights?.Vector(layer, target.Bias())).Keep();
+        // Weights in plain memory become tensors only for a method that looks at them.
+        return Method.ReadsWeights && weights is not null
+            ? Method.Patch(values, Method.Constant(weights.Matrix(layer, target), values), weights.Vector(layer, target.Bias())).Keep()
+            : Method.Patch(values, constant: null, bias: null).Keep();
     }
 
     private int First(int layer, int place) => ((layer * Method.EffectiveTargets.Count) + place) * perTarget;

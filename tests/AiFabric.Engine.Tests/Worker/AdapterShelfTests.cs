@@ -49,14 +49,14 @@ public sealed class AdapterShelfTests : IDisposable
         await using var worker = await model.ServeAsync(options => options with { MaxAdapters = 1 });
         await PutAsync(worker, "a");
         await PutAsync(worker, "b");
-        EngineServingTests.SaveAdapter(folder.File("a"), model.Config);
+        EngineServingTests.SaveAdapter(folder.File("a"), model.Config, seed: 3);
         var (status, body) = await PostAsync(worker, "a");
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "adapter_unavailable"), (status, body.GetProperty("error").GetProperty("code").GetString()));
     }
 
     private async Task PutAsync(RunningWorker worker, string name)
     {
-        string digest = EngineServingTests.SaveAdapter(folder.File(name), model.Config);
+        string digest = EngineServingTests.SaveAdapter(folder.File(name), model.Config, seed: name[0]);
         var body = new AdapterRequest { Uri = "file://" + folder.File(name), Digest = digest };
         using var put = await worker.Control.PutAsync($"/control/adapters/{name}", JsonContent.Create(body, ControlJson.Default.AdapterRequest));
         Assert.Equal(HttpStatusCode.OK, put.StatusCode);

@@ -153,9 +153,9 @@ public sealed class EngineServingTests : IDisposable
         Assert.Contains(cause, await ready.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
-    internal static string SaveAdapter(string path, DecoderConfig config)
+    internal static string SaveAdapter(string path, DecoderConfig config, int seed = 1)
     {
-        using var values = RandomAdapter.Values(new LoraMethod { Rank = 4, Alpha = 4 }, config, 1);
+        using var values = RandomAdapter.Values(new LoraMethod { Rank = 4, Alpha = 4 }, config, seed);
         return PeftFolder.Save(values, config, path, "demo");
     }
 }
