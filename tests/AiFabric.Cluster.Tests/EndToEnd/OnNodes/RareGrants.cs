@@ -22,5 +22,11 @@ internal static class RareGrants
             "the webhooks' certificate is renewed after months"),
         new("aifabric-operator", "aifabric.io", "coservedmodels/finalizers", "update", "operator/AiFabric.Operator/Objects/OwnedMetadata.cs", "BlockOwnerDeletion",
             "asked for by OwnerReferencesPermissionEnforcement (OpenShift), on behalf of the owner references we set"),
+        new("aifabric-operator", "aifabric.io", "pipelines/finalizers", "update", "operator/AiFabric.Operator/Objects/OwnedMetadata.cs", "BlockOwnerDeletion",
+            "the same for a pipeline's functions"),
+        new("aifabric-operator", "aifabric.io", "pipelines/status", "patch", "operator/AiFabric.Operator/Pipelines/PipelineController.cs", "statuses.WriteAsync<",
+            "the journey declares no pipeline"),
+        new("aifabric-operator", "apps", "deployments", "delete", "operator/AiFabric.Operator/Pipelines/PipelineExecutor.cs", "client.DeleteAsync",
+            "a pipeline loses a stage that is a function"),
     ];
 }
