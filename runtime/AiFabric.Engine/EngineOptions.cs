@@ -97,6 +97,10 @@ public sealed record EngineOptions
     [Range(0, 1 << 20)]
     public int MaxFinetuneTokensPerIteration { get; init; } = 256;
 
+    /// <summary>Bytes that the activations of all finetuning jobs may take, beside the key-value cache; null for no bound.</summary>
+    [Range(0, long.MaxValue)]
+    public long? FinetuneMemoryBytes { get; init; }
+
     public CoServingPolicy Policy { get; init; } = CoServingPolicy.InferenceFirst;
 
     /// <summary>Share of time that <see cref="CoServingPolicy.WeightedFair"/> grants finetuning at least.</summary>

@@ -36,7 +36,7 @@ public sealed class LlmEngine : IAsyncDisposable
     {
         (this.options, this.time, this.logger, Weights, Tokenizer) = (options, time, logger, weights, tokenizer);
         adapters = new AdapterRegistry(options.MaxAdapters);
-        attainment = new SlidingAttainment(time);
+        (attainment, TrainingMemory) = (new SlidingAttainment(time), new TrainingMemory(options.FinetuneMemoryBytes, options.MaxBatchTokens));
         runner = new ModelRunner(weights.Config.VocabularySize, ForwardPasses.Create(weights, options, adapters.Held), time);
         var delivery = new Delivery(adapters, Metrics, attainment, options.TpotObjective, time);
         loop = new EngineLoop(options, SchedulerOptions.From(options), new BlockPool(options.KvBlocks), runner, delivery, Metrics, time, logger);
@@ -63,6 +63,9 @@ public sealed class LlmEngine : IAsyncDisposable
 
     /// <summary>The base weights, for training on the engine's thread. Owned by the engine.</summary>
     public BaseWeights Weights { get; }
+
+    /// <summary>What finetuning's activations may take.</summary>
+    public TrainingMemory TrainingMemory { get; }
 
     public EngineMetrics Metrics { get; } = new();
 

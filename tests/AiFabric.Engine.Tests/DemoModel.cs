@@ -13,6 +13,12 @@ internal static class DemoModel
     /// <summary>Held out from <see cref="JargonTrain"/>.</summary>
     public static string JargonEval { get; } = Path.Combine(RepositoryRoot, "samples/finetune/jargon-eval.jsonl");
 
+    /// <summary>Terms and definitions, of WordNet.</summary>
+    public static string WordNetTrain { get; } = Path.Combine(RepositoryRoot, "samples/finetune/wordnet-train.jsonl");
+
+    /// <summary>Held out from <see cref="WordNetTrain"/>.</summary>
+    public static string WordNetEval { get; } = Path.Combine(RepositoryRoot, "samples/finetune/wordnet-eval.jsonl");
+
     /// <summary>The model's folder; skips the test where it is not there.</summary>
     public static string RequireFolder()
     {

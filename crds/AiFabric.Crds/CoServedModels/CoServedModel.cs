@@ -154,6 +154,11 @@ public sealed class CoServingSpec
     [RangeMinimum(0)]
     [RangeMaximum(65536)]
     public int? MaxFinetuneTokensPerIteration { get; set; }
+
+    [Description("Mebibytes that the activations of all finetuning jobs on a replica may take, beside the key-value cache. A job that needs more is refused with the number. Default: no bound.")]
+    [RangeMinimum(1)]
+    [RangeMaximum(16777216)]
+    public int? FinetuneMemoryMebibytes { get; set; }
 }
 
 /// <summary>Bounds on adapters served beside the base model.</summary>

@@ -190,6 +190,7 @@ internal static class PodTemplateBuilder
         if (spec.CoServing?.Policy is { } policy)
             arguments.AddRange(["--policy", policy.ToString()]);
         Add("--max-finetune-tokens", spec.CoServing?.MaxFinetuneTokensPerIteration);
+        Add("--finetune-memory-mib", spec.CoServing?.FinetuneMemoryMebibytes);
         Add("--max-adapters", spec.Lora?.MaxAdapters);
         Add("--max-lora-rank", spec.Lora?.MaxRank);
         if (spec.Speculative?.Method is { } method)

@@ -15,6 +15,7 @@ public static class TrainingErrorReasons
     public const string StorageFull = nameof(StorageFull);
     public const string StorageUnavailable = nameof(StorageUnavailable);
     public const string LossNotFinite = nameof(LossNotFinite);
+    public const string InsufficientMemory = nameof(InsufficientMemory);
     public const string InternalError = nameof(InternalError);
 }
 

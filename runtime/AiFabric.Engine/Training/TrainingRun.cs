@@ -18,30 +18,36 @@ internal sealed class TrainingRun : IDisposable
     private readonly TrainingCorpus corpus;
     private readonly BaseWeights weights;
     private readonly RotaryTable rotary;
+    private readonly IDisposable lease;
     private readonly SequenceMemory memory;
     private readonly TrainableAdapter adapter;
     private readonly AdamW optimizer;
     private readonly BackwardPass backward;
     private readonly TrainingObjective objective;
+    private readonly LossAccount losses;
     private readonly string[] names;
     private readonly string recipeHash;
     private SequenceWindow? open;
-    private double lossSum;
 
     /// <param name="recipe">Validated.</param>
     /// <param name="corpus">Its data.</param>
     /// <param name="weights">The base model; not owned.</param>
     /// <param name="store">Where a checkpoint to go on from may lie.</param>
-    /// <exception cref="TrainingException">CheckpointUnreadable.</exception>
-    public TrainingRun(TrainingRecipe recipe, TrainingCorpus corpus, BaseWeights weights, CheckpointStore store)
+    /// <param name="activations">Where its activations are taken from.</param>
+    /// <exception cref="TrainingException">InsufficientMemory or CheckpointUnreadable.</exception>
+    public TrainingRun(TrainingRecipe recipe, TrainingCorpus corpus, BaseWeights weights, CheckpointStore store, TrainingMemory activations)
     {
         (this.recipe, this.corpus, this.weights) = (recipe, corpus, weights);
         Plan = new TrainingPlan(
             corpus.Train.Count / corpus.Sides, recipe.BatchSize * recipe.GradientAccumulationSteps, recipe.Epochs, recipe.MaxSteps, recipe.Seed);
         recipeHash = recipe.Hash(weights.Digest, corpus.Digest, Plan.TotalSteps);
         objective = recipe.Objective();
+        losses = new LossAccount(objective, corpus.Sides);
+        int longest = corpus.Train.Concat(corpus.HeldOut).Max(sample => sample.Count);
+        var plan = new MemoryPlan(weights.Config, recipe.Method, TensorTypes.Describe(weights.Type).Bytes, longest, activations.Window);
+        lease = activations.Take(plan.RecomputedBytes, longest);
         rotary = new RotaryTable(weights.Config, weights.Type, weights.Device);
-        memory = new SequenceMemory(weights, corpus.Train.Concat(corpus.HeldOut).Max(sample => sample.Count));
+        memory = new SequenceMemory(weights, longest);
         adapter = new TrainableAdapter(recipe, weights);
         names = [.. adapter.Names];
         optimizer = new AdamW(recipe, adapter.Masters, adapter.Gradients);
@@ -150,7 +156,7 @@ internal sealed class TrainingRun : IDisposable
             throw new InvalidOperationException($"No backward slice is due in {Cursor.Activity}.");
         if (backward.LayersLeft == 0)
         {
-            double scale = objective.Factor(Cursor.Pass) / Weight(corpus.Train, Cursor.Batch);
+            double scale = objective.Factor(Cursor.Pass) / losses.Weight(corpus.Train, Cursor.Batch);
             backward.Begin(Sample, Cursor.Next(slice.Tokens), scale, Dropout);
         }
 
@@ -162,7 +168,7 @@ internal sealed class TrainingRun : IDisposable
         WindowSpan span = backward.Window;
         Tokens += span.Count;
         if (span.Start == 0 && Cursor.OnLastPassOfExample)
-            lossSum += objective.Loss;
+            losses.EndExample();
         if (span.Start == 0 && Cursor.OnLastPass)
             OptimizerStep();
         _ = Cursor.Advance(span);
@@ -213,6 +219,7 @@ internal sealed class TrainingRun : IDisposable
         optimizer.Dispose();
         adapter.Dispose();
         memory.Dispose();
+        lease.Dispose();
         rotary.Dispose();
     }
 
@@ -243,11 +250,11 @@ internal sealed class TrainingRun : IDisposable
     private void EndEvaluationWindow(WindowSpan span)
     {
         if (span.Count == Cursor.TokensLeft && Cursor.OnLastPassOfExample)
-            lossSum += objective.Loss;
+            losses.EndExample();
         TrainingActivity activity = Cursor.Activity;
         if (Cursor.Advance(span) != TrainingMilestone.Round)
             return;
-        double loss = TakeLoss("held-out") / Weight(corpus.HeldOut, Enumerable.Range(0, corpus.HeldOut.Count / corpus.Sides));
+        double loss = Finite("held-out loss", losses.Take(corpus.HeldOut, Enumerable.Range(0, corpus.HeldOut.Count / corpus.Sides)));
         if (activity == TrainingActivity.EvaluateBase)
             BaseEvalLoss = loss;
         else
@@ -268,37 +275,16 @@ internal sealed class TrainingRun : IDisposable
             EvalLoss = Best.Loss; // of the adapter that is kept
     }
 
-    private long Weight(IReadOnlyList<TrainingSample> sequences, IEnumerable<int> examples)
-    {
-        long weight = 0;
-        Span<int> learned = stackalloc int[corpus.Sides];
-        foreach (int example in examples)
-        {
-            for (int side = 0; side < corpus.Sides; side++)
-                learned[side] = sequences[(example * corpus.Sides) + side].LossTokens;
-            weight += objective.Weight(learned);
-        }
-
-        return weight;
-    }
-
     private void OptimizerStep()
     {
-        double loss = TakeLoss("training") / Weight(corpus.Train, Cursor.Batch);
-        double norm = optimizer.GradientNorm();
-        if (!double.IsFinite(norm))
-            throw NotFinite("norm of the gradients", norm);
+        double loss = Finite("training loss", losses.Take(corpus.Train, Cursor.Batch));
+        double norm = Finite("norm of the gradients", optimizer.GradientNorm());
         optimizer.Step(Cursor.Step + 1, LearningRate.At(recipe, Cursor.Step + 1, Plan.TotalSteps), norm);
         adapter.Publish();
         Loss = loss;
     }
 
-    private double TakeLoss(string kind)
-    {
-        double loss = lossSum;
-        lossSum = 0;
-        return double.IsFinite(loss) ? loss : throw NotFinite($"{kind} loss", loss);
-    }
+    private double Finite(string what, double value) => double.IsFinite(value) ? value : throw NotFinite(what, value);
 
     private TrainingException NotFinite(string what, double value) => new(
         TrainingErrorReasons.LossNotFinite,

@@ -30,14 +30,15 @@ public sealed class TrainingSession : ITrainingExecutor
     private bool disposed;
 
     internal TrainingSession(
-        TrainingRecipe recipe, BaseWeights weights, SampleEncoder encoder, TimeProvider time, ILogger log, bool suspended, WriteTensors? write)
+        TrainingRecipe recipe, BaseWeights weights, SampleEncoder encoder, TimeProvider time, ILogger log, bool suspended, WriteTensors? write,
+        TrainingMemory? activations = null)
     {
         TorchRuntime.EnsureLoaded();
         (this.recipe, this.log, suspendRequested) = (recipe, log, suspended);
         rate = new TokenRate(time);
         storage = new TrainingStorage(recipe, new CheckpointStore(recipe.CheckpointFolder, recipe.CheckpointRetain, log, write));
         background.Arrived += () => WorkAvailable?.Invoke();
-        background.Start(storage.Prepare(weights, encoder));
+        background.Start(storage.Prepare(weights, encoder, activations ?? TrainingMemory.Unbounded));
     }
 
     /// <summary>Starts a job, or goes on with it from its newest checkpoint. Returns at once; data are read in the background.</summary>
@@ -47,9 +48,10 @@ public sealed class TrainingSession : ITrainingExecutor
     /// <param name="time">Clock of the rates.</param>
     /// <param name="log">Hears of milestones and failures.</param>
     /// <param name="suspended">Whether it waits for <see cref="Resume"/>.</param>
+    /// <param name="memory">Where its activations are taken from; null for no bound.</param>
     public static TrainingSession Start(
-        TrainingRecipe recipe, BaseWeights weights, SampleEncoder encoder, TimeProvider time, ILogger log, bool suspended = false) =>
-        new(recipe, weights, encoder, time, log, suspended, write: null);
+        TrainingRecipe recipe, BaseWeights weights, SampleEncoder encoder, TimeProvider time, ILogger log, bool suspended = false, TrainingMemory? memory = null) =>
+        new(recipe, weights, encoder, time, log, suspended, write: null, memory);
 
     /// <inheritdoc/>
     public event Action? WorkAvailable;

@@ -11,11 +11,11 @@ namespace AiFabric.Engine.Training;
 internal sealed class TrainingStorage(TrainingRecipe recipe, CheckpointStore store)
 {
     /// <summary>Reads data and checkpoint.</summary>
-    public Func<CancellationToken, Outcome> Prepare(BaseWeights weights, SampleEncoder encoder) => cancellationToken =>
+    public Func<CancellationToken, Outcome> Prepare(BaseWeights weights, SampleEncoder encoder, TrainingMemory memory) => cancellationToken =>
     {
         recipe.Validate(weights.Config);
         TrainingCorpus corpus = TrainingCorpus.Load(recipe, encoder, cancellationToken);
-        var run = new TrainingRun(recipe, corpus, weights, store);
+        var run = new TrainingRun(recipe, corpus, weights, store, memory);
         return new Outcome.Prepared(run, corpus.Train.Count / corpus.Sides, corpus.HeldOut.Count / corpus.Sides, corpus.Skipped);
     };
 

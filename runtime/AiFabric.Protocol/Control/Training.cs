@@ -231,7 +231,7 @@ public sealed record TrainingStatus
 /// <summary>Why a session failed.</summary>
 public sealed record TrainingError
 {
-    /// <summary>CamelCase, fit for a condition's reason: InvalidDataset, InvalidHyperparameters, CheckpointUnreadable, StorageFull, LossNotFinite, InternalError.</summary>
+    /// <summary>CamelCase, fit for a condition's reason: InvalidDataset, InvalidHyperparameters, CheckpointUnreadable, StorageFull, InsufficientMemory, LossNotFinite, InternalError.</summary>
     public required string Reason { get; init; }
 
     public required string Message { get; init; }

@@ -92,7 +92,7 @@ internal sealed class EngineBackend : IModelBackend
 
     public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended)
     {
-        var session = TrainingSession.Start(recipe, engine.Weights, encoder, time, log, suspended);
+        var session = TrainingSession.Start(recipe, engine.Weights, encoder, time, log, suspended, engine.TrainingMemory);
         return new EngineTrainingRun(engine, session);
     }
 
@@ -130,6 +130,7 @@ internal sealed class EngineBackend : IModelBackend
         MaxRunningRequests = Math.Min(options.MaxRunningRequests, options.MaxBatchTokens),
         MaxQueuedRequests = options.MaxQueuedRequests,
         MaxFinetuneTokensPerIteration = options.MaxFinetuneTokens,
+        FinetuneMemoryBytes = options.FinetuneMemoryMebibytes is { } mebibytes ? (long)mebibytes << 20 : null,
         Policy = options.Policy,
         TpotObjective = options.TpotObjective,
         TtftObjective = options.TtftObjective,

@@ -70,6 +70,9 @@ internal sealed record ServeOptions
 
     public int MaxFinetuneTokens { get; init; } = 256;
 
+    /// <summary>Bound on finetuning's activations; null for none.</summary>
+    public int? FinetuneMemoryMebibytes { get; init; }
+
     public CoServingPolicy Policy { get; init; } = CoServingPolicy.InferenceFirst;
 
     /// <summary>Time per output token to hold.</summary>

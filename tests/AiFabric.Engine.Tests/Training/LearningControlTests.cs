@@ -1,6 +1,8 @@
+using System.Text.Json;
 using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Training;
 using AiFabric.Engine.Training.Data;
+using AiFabric.Engine.Training.Planning;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -31,12 +33,46 @@ public sealed class LearningControlTests(ITestOutputHelper output)
         Assert.True(control.EvalLoss >= control.BaseEvalLoss, $"Learned from shuffled labels: {control}");
     }
 
-    private async Task<TrainingProgress> TrainAsync(LlmEngine engine, bool shuffleLabels)
+    /// <summary>Terms and their definitions; and a book, the Jargon File's entries one after the other.</summary>
+    [Theory]
+    [InlineData(DatasetFormat.PromptCompletion)]
+    [InlineData(DatasetFormat.PlainText)]
+    public async Task Pairs_and_a_book_are_learned_and_their_controls_are_not(DatasetFormat format)
+    {
+        string model = DemoModel.RequireFolder();
+        await using LlmEngine engine = LlmEngine.Load(new EngineOptions { ModelFolder = model, KvBlocks = 64 }, TimeProvider.System, NullLoggerFactory.Instance);
+        using var folder = new TemporaryFolder();
+
+        TrainingProgress real = await TrainAsync(engine, shuffleLabels: false, recipe => Of(recipe, format, folder));
+        TrainingProgress control = await TrainAsync(engine, shuffleLabels: true, recipe => Of(recipe, format, folder));
+
+        Assert.True(real.EvalLoss < real.BaseEvalLoss, $"Not learned: {real}");
+        Assert.True(control.EvalLoss >= control.BaseEvalLoss, $"Learned from shuffled labels: {control}");
+    }
+
+    private static TrainingRecipe Of(TrainingRecipe recipe, DatasetFormat format, TemporaryFolder folder) => format == DatasetFormat.PromptCompletion
+        ? recipe with { Format = format, DatasetPath = DemoModel.WordNetTrain, EvalPath = DemoModel.WordNetEval, BatchSize = 8, Schedule = LearningRateSchedule.Cosine }
+        : recipe with
+        {
+            Format = format,
+            DatasetPath = Book(folder.File("train.txt"), DemoModel.JargonTrain),
+            EvalPath = Book(folder.File("eval.txt"), DemoModel.JargonEval),
+            Method = new DoraMethod { Rank = 8, Alpha = 16, Dropout = 0.05 },
+        };
+
+    private static string Book(string path, string lines)
+    {
+        File.WriteAllLines(path, File.ReadLines(lines).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("text").GetString() ?? ""));
+        return path;
+    }
+
+    private async Task<TrainingProgress> TrainAsync(LlmEngine engine, bool shuffleLabels, Func<TrainingRecipe, TrainingRecipe>? change = null)
     {
         using var folder = new TemporaryFolder();
+        TrainingRecipe recipe = Recipe(folder, shuffleLabels);
         long start = TimeProvider.System.GetTimestamp();
         using var session = TrainingSession.Start(
-            Recipe(folder, shuffleLabels), engine.Weights, new SampleEncoder(engine.Tokenizer), TimeProvider.System, NullLogger.Instance);
+            change?.Invoke(recipe) ?? recipe, engine.Weights, new SampleEncoder(engine.Tokenizer), TimeProvider.System, NullLogger.Instance);
         engine.AttachTraining(session);
         using var deadline = new CancellationTokenSource(Deadline);
         while (session.Progress.State is TrainingState.Starting or TrainingState.Running)

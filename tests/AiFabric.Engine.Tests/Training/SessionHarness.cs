@@ -16,10 +16,10 @@ internal sealed class SessionHarness : IDisposable
     private readonly SemaphoreSlim wake = new(0);
 
     public SessionHarness(
-        TrainingRecipe recipe, DecoderWeights weights, bool suspended = false, ILogger? log = null, WriteTensors? write = null)
+        TrainingRecipe recipe, DecoderWeights weights, bool suspended = false, ILogger? log = null, WriteTensors? write = null, TrainingMemory? memory = null)
     {
         forward = new WindowForward(weights);
-        Session = new TrainingSession(recipe, weights, Recipes.Encoder, TimeProvider.System, log ?? NullLogger.Instance, suspended, write);
+        Session = new TrainingSession(recipe, weights, Recipes.Encoder, TimeProvider.System, log ?? NullLogger.Instance, suspended, write, memory);
         Session.WorkAvailable += () => wake.Release();
     }
 

@@ -1,6 +1,7 @@
 using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Adapters.Methods;
 using AiFabric.Engine.Training;
+using AiFabric.Engine.Training.Planning;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -169,5 +170,25 @@ public sealed class TrainingSessionTests(ITestOutputHelper output)
         TrainingProgress end = harness.RunToEnd();
         Assert.Equal(TrainingErrorReasons.InvalidHyperparameters, end.Error?.Reason);
         Assert.Contains("sequenceLength is 5000", end.Error?.Message);
+    }
+
+    [Fact]
+    public void A_job_takes_the_memory_that_its_plan_says_and_one_that_does_not_fit_fails()
+    {
+        using var folder = new TemporaryFolder();
+        using var weights = TinyModel.Load(folder, ScalarType.Float32);
+        TrainingRecipe recipe = Recipes.Make(folder).WithCountingText();
+        long needed = new MemoryPlan(weights.Config, recipe.Method, elementBytes: 4, tokens: 32, window: 64).RecomputedBytes;
+        var enough = new TrainingMemory(needed, window: 64);
+        using (var harness = new SessionHarness(recipe, weights, memory: enough))
+        {
+            harness.RunUntil(progress => progress.Step == 1);
+            Assert.Equal(needed, enough.LeasedBytes);
+        }
+
+        Assert.Equal(0, enough.LeasedBytes);
+        using var refused = new SessionHarness(recipe, weights, memory: new TrainingMemory(needed - 1, window: 64));
+        TrainingProgress end = refused.RunToEnd();
+        Assert.Equal((TrainingState.Failed, TrainingErrorReasons.InsufficientMemory, false), (end.State, end.Error?.Reason, end.Error?.Retryable));
     }
 }

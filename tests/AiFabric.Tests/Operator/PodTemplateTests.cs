@@ -187,7 +187,7 @@ public sealed class PodTemplateTests
     {
         spec.Model = new ModelSource { Uri = "pvc://weights/llama-8b", Revision = "v2", Name = "meta/llama-8b" };
         spec.Slo = new SloSpec { TtftMilliseconds = 2000, TpotMilliseconds = 50 };
-        spec.CoServing = new CoServingSpec { Policy = CoServingPolicy.WeightedFair, MaxFinetuneTokensPerIteration = 128 };
+        spec.CoServing = new CoServingSpec { Policy = CoServingPolicy.WeightedFair, MaxFinetuneTokensPerIteration = 128, FinetuneMemoryMebibytes = 4096 };
         spec.Lora = new LoraSpec { MaxAdapters = 4, MaxRank = 32 };
         spec.Resources = new V1ResourceRequirements
         {
