@@ -2,6 +2,7 @@ using AiFabric.Crds.Adapters;
 using AiFabric.Crds.Common;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Gateway.AsyncRuns;
 using AiFabric.Gateway.Auth;
 using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Finetuning;
@@ -38,6 +39,7 @@ public static class GatewayHost
         builder.Logging.AddSimpleConsole(c => c.SingleLine = true)
             .AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("System.Net.Http.HttpClient", LogLevel.Warning).AddFilter("Yarp", LogLevel.Warning);
         AddServices(builder.Services, options);
+        builder.Services.AddAsyncRuns(builder.Configuration);
 
         WebApplication app = builder.Build();
         app.UseExceptionHandler(errors => errors.Run(async context =>
@@ -48,6 +50,7 @@ public static class GatewayHost
         }));
         app.UseMiddleware<ApiKeyMiddleware>();
         app.MapFinetuning();
+        app.MapAsyncRuns();
         app.MapGateway();
         return app;
     }

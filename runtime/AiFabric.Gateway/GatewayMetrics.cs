@@ -39,4 +39,12 @@ internal static class GatewayMetrics
 
     public static readonly Counter ClientsGone = Metrics.CreateCounter(
         "aifabric_gateway_clients_gone_total", "Requests whose client left before the end.");
+
+    public static readonly Gauge RunsOpen = Metrics.CreateGauge(
+        "aifabric_gateway_runs_open", "Asynchronous pipeline runs of all replicas that have not ended, as this one saw them last.");
+
+    public static readonly Gauge RunsInProgress = Metrics.CreateGauge("aifabric_gateway_runs_in_progress", "Asynchronous pipeline runs that this replica works on.");
+
+    public static readonly Counter RunsEnded = Metrics.CreateCounter(
+        "aifabric_gateway_runs_ended_total", "Asynchronous pipeline runs that this replica ended, by status.", "status");
 }
