@@ -36,7 +36,7 @@ public sealed class FakeDaprSidecar : IAsyncDisposable
         builder.Services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = MaxMessageBytes);
         builder.Services.AddSingleton(State);
         _app = builder.Build();
-        _app.MapGrpcService<Service>();
+        _app.MapGrpcService<DaprService>();
     }
 
     public Components State { get; }
@@ -118,49 +118,70 @@ public sealed class FakeDaprSidecar : IAsyncDisposable
 
         private string NextETag() => (++_etags).ToString(CultureInfo.InvariantCulture);
     }
+}
 
-    private sealed class Service(Components state) : Dapr.Client.Autogen.Grpc.v1.Dapr.DaprBase
+/// <summary>
+/// The calls of <c>dapr.proto.runtime.v1.Dapr</c> that are answered. Dapr.Protos has the messages and the client; the server's side is bound here, to methods that must be virtual.
+/// </summary>
+[BindServiceMethod(typeof(DaprService), nameof(BindService))]
+public class DaprService(FakeDaprSidecar.Components state)
+{
+    private const string Name = "dapr.proto.runtime.v1.Dapr";
+
+    public static void BindService(ServiceBinderBase binder, DaprService? service)
     {
-        public override async Task<GetStateResponse> GetState(GetStateRequest request, ServerCallContext context)
-        {
-            Check(request.StoreName, StateStore);
-            await state.Before("get", request.Key).WaitAsync(context.CancellationToken);
-            return state.Read(request.Key) is { } found ? new GetStateResponse { Data = ByteString.CopyFrom(found.Value), Etag = found.ETag } : new GetStateResponse();
-        }
-
-        public override async Task<Empty> SaveState(SaveStateRequest request, ServerCallContext context)
-        {
-            Check(request.StoreName, StateStore);
-            foreach (StateItem item in request.States)
-            {
-                await state.Before("save", item.Key).WaitAsync(context.CancellationToken);
-                state.Write(item);
-            }
-            return new Empty();
-        }
-
-        public override async Task<Empty> DeleteState(DeleteStateRequest request, ServerCallContext context)
-        {
-            Check(request.StoreName, StateStore);
-            await state.Before("delete", request.Key).WaitAsync(context.CancellationToken);
-            state.Delete(request.Key);
-            return new Empty();
-        }
-
-        public override async Task<Empty> PublishEvent(PublishEventRequest request, ServerCallContext context)
-        {
-            Check(request.PubsubName, PubSub);
-            await state.Before("publish", request.Topic).WaitAsync(context.CancellationToken);
-            if (request.DataContentType != "application/cloudevents+json")
-                throw new RpcException(new Status(StatusCode.InvalidArgument, "not a CloudEvent"));
-            state.Published.Enqueue(JsonDocument.Parse(request.Data.Memory).RootElement);
-            return new Empty();
-        }
-
-        private static void Check(string asked, string component)
-        {
-            if (asked != component)
-                throw new RpcException(new Status(StatusCode.FailedPrecondition, $"component {asked} is not configured"));
-        }
+        binder.AddMethod(Unary("GetState", GetStateRequest.Parser, GetStateResponse.Parser), service is null ? null : service.GetState);
+        binder.AddMethod(Unary("SaveState", SaveStateRequest.Parser, Empty.Parser), service is null ? null : service.SaveState);
+        binder.AddMethod(Unary("DeleteState", DeleteStateRequest.Parser, Empty.Parser), service is null ? null : service.DeleteState);
+        binder.AddMethod(Unary("PublishEvent", PublishEventRequest.Parser, Empty.Parser), service is null ? null : service.PublishEvent);
     }
+
+    public virtual async Task<GetStateResponse> GetState(GetStateRequest request, ServerCallContext context)
+    {
+        Check(request.StoreName, FakeDaprSidecar.StateStore);
+        await state.Before("get", request.Key).WaitAsync(context.CancellationToken);
+        return state.Read(request.Key) is { } found ? new GetStateResponse { Data = ByteString.CopyFrom(found.Value), Etag = found.ETag } : new GetStateResponse();
+    }
+
+    public virtual async Task<Empty> SaveState(SaveStateRequest request, ServerCallContext context)
+    {
+        Check(request.StoreName, FakeDaprSidecar.StateStore);
+        foreach (StateItem item in request.States)
+        {
+            await state.Before("save", item.Key).WaitAsync(context.CancellationToken);
+            state.Write(item);
+        }
+        return new Empty();
+    }
+
+    public virtual async Task<Empty> DeleteState(DeleteStateRequest request, ServerCallContext context)
+    {
+        Check(request.StoreName, FakeDaprSidecar.StateStore);
+        await state.Before("delete", request.Key).WaitAsync(context.CancellationToken);
+        state.Delete(request.Key);
+        return new Empty();
+    }
+
+    public virtual async Task<Empty> PublishEvent(PublishEventRequest request, ServerCallContext context)
+    {
+        Check(request.PubsubName, FakeDaprSidecar.PubSub);
+        await state.Before("publish", request.Topic).WaitAsync(context.CancellationToken);
+        if (request.DataContentType != "application/cloudevents+json")
+            throw new RpcException(new Status(StatusCode.InvalidArgument, "not a CloudEvent"));
+        state.Published.Enqueue(JsonDocument.Parse(request.Data.Memory).RootElement);
+        return new Empty();
+    }
+
+    private static void Check(string asked, string component)
+    {
+        if (asked != component)
+            throw new RpcException(new Status(StatusCode.FailedPrecondition, $"component {asked} is not configured"));
+    }
+
+    private static Method<TAsk, TAnswer> Unary<TAsk, TAnswer>(string name, MessageParser<TAsk> ask, MessageParser<TAnswer> answer)
+        where TAsk : class, IMessage<TAsk>
+        where TAnswer : class, IMessage<TAnswer> => new(MethodType.Unary, Name, name, Marshal(ask), Marshal(answer));
+
+    private static Marshaller<T> Marshal<T>(MessageParser<T> parser)
+        where T : class, IMessage<T> => Marshallers.Create(message => message.ToByteArray(), parser.ParseFrom);
 }

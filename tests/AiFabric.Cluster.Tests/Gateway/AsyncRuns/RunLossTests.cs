@@ -78,7 +78,7 @@ public sealed class RunLossTests(GatewayBench bench)
             Assert.Equal(1, (await RunBench.UntilAsync(second, pipeline, id, "completed")).GetProperty("attempts").GetInt32());
         Assert.Equal(48, worker.Received.Count); // Two calls for each.
         // Every event of every run was published, in order; those of one run by one replica.
-        await GatewayBench.WaitAsync(() => Task.FromResult(ids.All(id => Published(runs, id).LastOrDefault() == "completed")), () => "all ends to be published");
+        await GatewayBench.WaitAsync(() => Task.FromResult(ids.All(id => Published(runs, id) is [.., "completed"])), () => "all ends to be published");
         Assert.All(ids, id => Assert.Equal(["started", "stage_finished", "stage_finished", "stage_finished", "completed"], Published(runs, id)));
     }
 
@@ -158,7 +158,7 @@ public sealed class RunLossTests(GatewayBench bench)
         await RunBench.UntilAsync(runs.Http, pipeline, id, "completed");
         Assert.Empty(state.Published);
         state.Before = (_, _) => Task.CompletedTask;
-        await GatewayBench.WaitAsync(() => Task.FromResult(Published(runs, id).LastOrDefault() == "completed"), () => "the end to be published");
+        await GatewayBench.WaitAsync(() => Task.FromResult(Published(runs, id) is [.., "completed"]), () => "the end to be published");
         Assert.Equal(["started", "stage_finished", "stage_finished", "stage_finished", "completed"], Published(runs, id));
         JsonElement last = state.Published.Last();
         Assert.Equal(
