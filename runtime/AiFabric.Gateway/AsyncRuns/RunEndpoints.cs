@@ -165,7 +165,12 @@ internal static class RunEndpoints
             await Unknown(id).WriteAsync(context);
     }
 
-    private static OpenAIError Unknown(string id) => OpenAIError.NotFound($"There is no run '{id}'.", "run_not_found", "run_id");
+    internal static OpenAIError Unknown(string id) => OpenAIError.NotFound($"There is no run '{id}'.", "run_not_found", "run_id");
+
+    internal static OpenAIError StoreLost => new(
+        StatusCodes.Status503ServiceUnavailable, "server_error", "The gateway's store of runs does not answer; ask again, with an Idempotency-Key if this was to start a run.",
+        "storage_unavailable")
+    { RetryAfterSeconds = 5 };
 
     private static OpenAIError Reused => new(
         StatusCodes.Status422UnprocessableEntity, "invalid_request_error", "Another request was sent with this idempotency key before: use a new key for a new request.",
@@ -191,10 +196,8 @@ internal static class RunEndpoints
         catch (StorageException e)
         {
             Log.RunsNotKept(invocation.HttpContext.RequestServices.GetRequiredService<ILogger<RunKeeper>>(), e);
-            await new OpenAIError(
-                StatusCodes.Status503ServiceUnavailable, "server_error", "The gateway's store of runs does not answer; ask again, with an Idempotency-Key if this was to start a run.", "storage_unavailable")
-            { RetryAfterSeconds = 5 }.WriteAsync(invocation.HttpContext);
-            return null;
+            await StoreLost.WriteAsync(invocation.HttpContext);
+            return Results.Empty; // Null would be written as JSON behind the error.
         }
     }
 }

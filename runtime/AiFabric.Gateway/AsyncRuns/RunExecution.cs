@@ -221,7 +221,7 @@ internal sealed class RunExecution : IDisposable
                 Log.RunEnded(_parts.Log, run.Id, run.Status, run.Attempts);
                 GatewayMetrics.RunsEnded.WithLabels(RunView.Name(run.Status)).Inc();
                 if (await _parts.Teller.TellAsync(run, CancellationToken.None))
-                    await _parts.Store.CloseAsync(run.Id, CancellationToken.None);
+                    await _parts.Store.CloseAsync(run, CancellationToken.None);
                 return;
             }
             catch (StorageException e)

@@ -2,8 +2,10 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using AiFabric.Gateway.AsyncRuns.Storage;
 using AiFabric.Gateway.Http;
 using AiFabric.Gateway.Shutdown;
+using AiFabric.Protocol;
 using AiFabric.Protocol.Gateway;
 using AiFabric.Protocol.Sse;
 
@@ -31,22 +33,47 @@ public sealed class RunFeed(RunStore store, RunTeller teller, Drain drain, TimeP
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, drain.Cut);
         context.Response.ContentType = "text/event-stream";
         context.Response.Headers.CacheControl = "no-cache";
+        OpenAIError? broken;
+        try
+        {
+            broken = await FollowAsync(context, run, next, ends.Token);
+        }
+        catch (OperationCanceledException) when (drain.Cut.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
+        {
+            broken = OpenAIError.ShuttingDown();
+        }
+        catch (StorageException) when (context.Response.HasStarted)
+        {
+            broken = RunEndpoints.StoreLost;
+        }
+        if (broken is null)
+            return;
+        // No stream stops without a word: the client goes on after the last event that it had.
+        context.Response.BodyWriter.Write("event: error\n"u8);
+        SseFrame.Write(context.Response.BodyWriter, JsonSerializer.SerializeToUtf8Bytes(broken.ToResponse(), OpenAIJson.Default.ErrorResponse));
+        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+    }
+
+    /// <returns>What ended the stream before the run; null when the run did.</returns>
+    private async Task<OpenAIError?> FollowAsync(HttpContext context, RunRecord run, int next, CancellationToken cancellationToken)
+    {
         RunRecord? now = run;
         for (int quiet = 0; now is not null; quiet++)
         {
-            await foreach ((int index, PipelineRunEvent happened) in teller.SinceAsync(now, next, ends.Token))
+            await foreach ((int index, PipelineRunEvent happened) in teller.SinceAsync(now, next, cancellationToken))
             {
-                await WriteAsync(context, index, happened, ends.Token);
+                await WriteAsync(context, index, happened, cancellationToken);
                 (next, quiet) = (index + 1, 0);
             }
             if (now.HasEnded)
-                return;
+                return null;
             if (quiet % QuietLooks == 0)
                 SseFrame.WriteComment(context.Response.BodyWriter);
-            await context.Response.BodyWriter.FlushAsync(ends.Token);
-            await Task.Delay(Period, time, ends.Token);
-            now = await store.FindAsync(run.Id, ends.Token);
+            await context.Response.BodyWriter.FlushAsync(cancellationToken);
+            await Task.Delay(Period, time, cancellationToken);
+            now = await store.FindAsync(run.Id, cancellationToken);
         }
+        return RunEndpoints.Unknown(run.Id);
     }
 
     private static async Task WriteAsync(HttpContext context, int index, PipelineRunEvent happened, CancellationToken cancellationToken)

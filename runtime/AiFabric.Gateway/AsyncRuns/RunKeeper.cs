@@ -120,7 +120,7 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
                 await SettleAsync(run!, cancellationToken); // It has ended, so it is there.
                 break;
             case RunStep.Drop:
-                await parts.Store.CloseAsync(entry.Id, cancellationToken);
+                await parts.Store.DropAsync(entry, cancellationToken);
                 break;
         }
     }
@@ -130,7 +130,7 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
     private async Task SettleAsync(RunRecord run, CancellationToken cancellationToken)
     {
         if (await parts.Teller.TellAsync(run, cancellationToken))
-            await parts.Store.CloseAsync(run.Id, cancellationToken);
+            await parts.Store.CloseAsync(run, cancellationToken);
     }
 
     private async Task ClaimAsync(string id, CancellationToken cancellationToken)
@@ -159,12 +159,17 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
     /// <param name="id">The run.</param>
     /// <param name="execution">Its attempt.</param>
     /// <param name="begin">When it is in the list of running ones.</param>
+    [SuppressMessage("Design", "CA1031", Justification = "The top of a task. It logs the exception, and the run's lease runs out.")]
     private async Task RunAsync(string id, RunExecution execution, Task begin)
     {
         await begin.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         try
         {
             await execution.RunAsync(drain.Cut);
+        }
+        catch (Exception e)
+        {
+            Log.RunBroke(parts.Log, id, e);
         }
         finally
         {

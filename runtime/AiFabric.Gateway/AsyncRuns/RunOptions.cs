@@ -29,7 +29,7 @@ public sealed class RunOptions : IValidatableObject
     [Range(1, 10_000)]
     public int RunsOpen { get; set; } = 1_000;
 
-    /// <summary>Those of one tenant.</summary>
+    /// <summary>Those of one tenant, where API keys tell tenants apart.</summary>
     [Range(1, 10_000)]
     public int RunsOpenPerTenant { get; set; } = 250;
 

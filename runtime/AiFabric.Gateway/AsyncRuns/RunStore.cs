@@ -72,8 +72,19 @@ public sealed class RunStore(IDocuments documents, IOptions<RunOptions> options,
     public async Task<IReadOnlyList<IndexEntry>> OfTenantAsync(string tenant, CancellationToken cancellationToken) =>
         [.. (await ListAsync(TenantKey(tenant), cancellationToken)).Reverse()];
 
-    /// <summary>Nothing is left to do for a run.</summary>
-    public Task CloseAsync(string id, CancellationToken cancellationToken) => LeaveAsync(OpenKey, id, cancellationToken);
+    /// <summary>Nothing is left to do for a run; its tenant's list learns when it will be gone.</summary>
+    public async Task CloseAsync(RunRecord run, CancellationToken cancellationToken)
+    {
+        long gone = run.ExpiresAt ?? run.LatestEnd;
+        await EditAsync(
+            TenantKey(run.Tenant), runs => runs.Any(entry => entry.Id == run.Id && entry.LatestEnd != gone)
+                ? [.. runs.Select(entry => entry.Id == run.Id ? entry with { LatestEnd = gone } : entry)]
+                : null, ListKeep, cancellationToken);
+        await LeaveAsync(OpenKey, run.Id, cancellationToken);
+    }
+
+    /// <summary>Takes a name that was left over off the list of open runs.</summary>
+    public Task DropAsync(IndexEntry entry, CancellationToken cancellationToken) => LeaveAsync(OpenKey, entry.Id, cancellationToken);
 
     /// <summary>Deletes a run and all that belongs to it, the run itself first: what is left by a kill is no run.</summary>
     public async Task DeleteAsync(RunRecord run, CancellationToken cancellationToken)
@@ -157,7 +168,7 @@ public sealed class RunStore(IDocuments documents, IOptions<RunOptions> options,
 
     private RunLimit? Bound(IReadOnlyList<IndexEntry> open, string tenant) =>
         open.Count >= options.Value.RunsOpen ? RunLimit.Open
-        : open.Count(entry => entry.Tenant == tenant) >= options.Value.RunsOpenPerTenant ? RunLimit.OpenPerTenant
+        : tenant.Length > 0 && open.Count(entry => entry.Tenant == tenant) >= options.Value.RunsOpenPerTenant ? RunLimit.OpenPerTenant
         : null;
 
     /// <summary>A tenant's list outlives each run that may be in it.</summary>

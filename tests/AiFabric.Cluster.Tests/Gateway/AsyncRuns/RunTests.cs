@@ -178,6 +178,42 @@ public sealed class RunTests(GatewayBench bench)
         await RunBench.BeginAsync(runs.Http, pipeline); // There is room again.
     }
 
+    [Theory]
+    [InlineData("sqlite")]
+    [InlineData("dapr")]
+    public async Task What_has_been_kept_long_enough_is_gone_and_makes_room(string kind)
+    {
+        (FakeWorker worker, string pipeline) = await ServeAsync(TalkingModel.Script(_ => "Done."));
+        await using FakeWorker _ = worker;
+        await using RunBench runs = await RunBench.StartAsync(bench, kind, "--Gateway:RunsKeptPerTenant", "1");
+        string id = await RunBench.BeginAsync(runs.Http, pipeline, """{"input": "Hello", "keep_seconds": 1}""");
+        await GatewayBench.WaitAsync(async () => (await runs.Http.GetAsync($"/v1/pipelines/{pipeline}/runs/{id}")).StatusCode == HttpStatusCode.NotFound, () => "the run to be gone");
+        Assert.Empty(Ids(await runs.Http.GetFromJsonAsync<JsonElement>($"/v1/pipelines/{pipeline}/runs")));
+        await RunBench.BeginAsync(runs.Http, pipeline);
+    }
+
+    [Fact]
+    public async Task The_input_may_be_a_file_or_a_conversation()
+    {
+        (FakeWorker worker, string pipeline) = await ServeAsync(TalkingModel.Script(prompt => $"<{prompt}>"));
+        await using FakeWorker _ = worker;
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("aifabric-run-files-");
+        await using RunBench runs = await RunBench.StartAsync(bench, "sqlite", "--Gateway:FilesFolder", folder.FullName, "--Gateway:FilesUri", $"file://{folder.FullName}");
+        using var form = new MultipartFormDataContent { { new StringContent("Once upon a time"), "file", "story.txt" }, { new StringContent("user_data"), "purpose" } };
+        using HttpResponseMessage uploaded = await runs.Http.PostAsync("/v1/files", form);
+        JsonElement file = await RunBench.ReadAsync(uploaded);
+        Assert.Equal("user_data", file.GetProperty("purpose").GetString());
+        string fileId = file.GetProperty("id").GetString()!;
+
+        string id = await RunBench.BeginAsync(runs.Http, pipeline, JsonSerializer.Serialize(new { input = new { file_id = fileId } }));
+        Assert.Equal(HttpStatusCode.OK, (await runs.Http.DeleteAsync($"/v1/files/{fileId}")).StatusCode); // The run has what it needs.
+        Assert.Equal("<<Once upon a time>>", (await RunBench.UntilAsync(runs.Http, pipeline, id, "completed")).GetProperty("output").GetString());
+
+        id = await RunBench.BeginAsync(runs.Http, pipeline, """{"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]}""");
+        Assert.Equal("<<system: Be brief.>\n<user: Hello>>", (await RunBench.UntilAsync(runs.Http, pipeline, id, "completed")).GetProperty("output").GetString());
+        folder.Delete(recursive: true);
+    }
+
     private async Task<(FakeWorker Worker, string Pipeline)> ServeAsync(Microsoft.AspNetCore.Http.RequestDelegate script)
     {
         string name = $"async-{Interlocked.Increment(ref _names)}";
