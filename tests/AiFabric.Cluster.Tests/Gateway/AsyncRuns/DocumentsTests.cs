@@ -116,13 +116,13 @@ public sealed class DocumentsTests : IAsyncDisposable
     public async Task A_sidecar_that_is_away_slow_or_without_the_component_is_told_apart_from_a_document_that_is_not_there()
     {
         IDocuments documents = await StartAsync("dapr");
-        _sidecar!.State.Before = (_, _) => throw new RpcException(new Status(StatusCode.Unavailable, "no sidecar"));
+        _sidecar!.Before = (_, _) => throw new RpcException(new Status(StatusCode.Unavailable, "no sidecar"));
         StorageException away = await Assert.ThrowsAsync<StorageException>(() => documents.ReadAsync("a", default));
         Assert.Contains("no sidecar", away.Message, StringComparison.Ordinal);
 
         var never = new TaskCompletionSource();
         var asked = new TaskCompletionSource();
-        _sidecar.State.Before = (_, _) =>
+        _sidecar.Before = (_, _) =>
         {
             asked.TrySetResult();
             return never.Task;
@@ -133,7 +133,7 @@ public sealed class DocumentsTests : IAsyncDisposable
         StorageException slow = await Assert.ThrowsAsync<StorageException>(() => waiting);
         Assert.Contains("longer than 5 s", slow.Message, StringComparison.Ordinal);
 
-        _sidecar.State.Before = (_, _) => Task.CompletedTask;
+        _sidecar.Before = (_, _) => Task.CompletedTask;
         var other = new DaprDocuments(Client(), "another", Patience, _time);
         StorageException unknown = await Assert.ThrowsAsync<StorageException>(() => other.ReadAsync("a", default));
         Assert.Contains("component another is not configured", unknown.Message, StringComparison.Ordinal);

@@ -27,14 +27,14 @@ public sealed class FakeDaprSidecar : IAsyncDisposable
 
     private readonly WebApplication _app;
 
-    private FakeDaprSidecar(TimeProvider time)
+    private FakeDaprSidecar(Components state)
     {
-        State = new Components(time);
+        State = state;
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
         builder.Services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = MaxMessageBytes);
-        builder.Services.AddSingleton(State);
+        builder.Services.AddSingleton(this);
         _app = builder.Build();
         _app.MapGrpcService<DaprService>();
     }
@@ -43,9 +43,15 @@ public sealed class FakeDaprSidecar : IAsyncDisposable
 
     public Uri Address => new(_app.Urls.First());
 
-    public static async Task<FakeDaprSidecar> StartAsync(TimeProvider? time = null)
+    /// <summary>Called before each call is answered, with its name and its key or topic: it may wait, or throw an <see cref="RpcException"/>.</summary>
+    public Func<string, string, Task> Before { get; set; } = (_, _) => Task.CompletedTask;
+
+    public static Task<FakeDaprSidecar> StartAsync(TimeProvider? time = null) => StartAsync(new Components(time ?? TimeProvider.System));
+
+    /// <summary>Starts a sidecar of another replica, before the same components.</summary>
+    public static async Task<FakeDaprSidecar> StartAsync(Components state)
     {
-        var sidecar = new FakeDaprSidecar(time ?? TimeProvider.System);
+        var sidecar = new FakeDaprSidecar(state);
         await sidecar._app.StartAsync();
         return sidecar;
     }
@@ -56,15 +62,12 @@ public sealed class FakeDaprSidecar : IAsyncDisposable
         await _app.DisposeAsync();
     }
 
-    /// <summary>What is behind the sidecar, and how it misbehaves.</summary>
+    /// <summary>What is behind the sidecar.</summary>
     public sealed class Components(TimeProvider time)
     {
         private readonly Dictionary<string, (byte[] Value, string ETag, DateTimeOffset? Expires)> _documents = [];
         private readonly Lock _lock = new();
         private int _etags;
-
-        /// <summary>Called before each call is answered, with its name and its key or topic: it may wait, or throw an <see cref="RpcException"/>.</summary>
-        public Func<string, string, Task> Before { get; set; } = (_, _) => Task.CompletedTask;
 
         /// <summary>Events in the order in which they came.</summary>
         public ConcurrentQueue<JsonElement> Published { get; } = [];
@@ -124,7 +127,7 @@ public sealed class FakeDaprSidecar : IAsyncDisposable
 /// The calls of <c>dapr.proto.runtime.v1.Dapr</c> that are answered. Dapr.Protos has the messages and the client; the server's side is bound here, to methods that must be virtual.
 /// </summary>
 [BindServiceMethod(typeof(DaprService), nameof(BindService))]
-public class DaprService(FakeDaprSidecar.Components state)
+public class DaprService(FakeDaprSidecar sidecar)
 {
     private const string Name = "dapr.proto.runtime.v1.Dapr";
 
@@ -139,8 +142,8 @@ public class DaprService(FakeDaprSidecar.Components state)
     public virtual async Task<GetStateResponse> GetState(GetStateRequest request, ServerCallContext context)
     {
         Check(request.StoreName, FakeDaprSidecar.StateStore);
-        await state.Before("get", request.Key).WaitAsync(context.CancellationToken);
-        return state.Read(request.Key) is { } found ? new GetStateResponse { Data = ByteString.CopyFrom(found.Value), Etag = found.ETag } : new GetStateResponse();
+        await sidecar.Before("get", request.Key).WaitAsync(context.CancellationToken);
+        return sidecar.State.Read(request.Key) is { } found ? new GetStateResponse { Data = ByteString.CopyFrom(found.Value), Etag = found.ETag } : new GetStateResponse();
     }
 
     public virtual async Task<Empty> SaveState(SaveStateRequest request, ServerCallContext context)
@@ -148,8 +151,8 @@ public class DaprService(FakeDaprSidecar.Components state)
         Check(request.StoreName, FakeDaprSidecar.StateStore);
         foreach (StateItem item in request.States)
         {
-            await state.Before("save", item.Key).WaitAsync(context.CancellationToken);
-            state.Write(item);
+            await sidecar.Before("save", item.Key).WaitAsync(context.CancellationToken);
+            sidecar.State.Write(item);
         }
         return new Empty();
     }
@@ -157,18 +160,18 @@ public class DaprService(FakeDaprSidecar.Components state)
     public virtual async Task<Empty> DeleteState(DeleteStateRequest request, ServerCallContext context)
     {
         Check(request.StoreName, FakeDaprSidecar.StateStore);
-        await state.Before("delete", request.Key).WaitAsync(context.CancellationToken);
-        state.Delete(request.Key);
+        await sidecar.Before("delete", request.Key).WaitAsync(context.CancellationToken);
+        sidecar.State.Delete(request.Key);
         return new Empty();
     }
 
     public virtual async Task<Empty> PublishEvent(PublishEventRequest request, ServerCallContext context)
     {
         Check(request.PubsubName, FakeDaprSidecar.PubSub);
-        await state.Before("publish", request.Topic).WaitAsync(context.CancellationToken);
+        await sidecar.Before("publish", request.Topic).WaitAsync(context.CancellationToken);
         if (request.DataContentType != "application/cloudevents+json")
             throw new RpcException(new Status(StatusCode.InvalidArgument, "not a CloudEvent"));
-        state.Published.Enqueue(JsonDocument.Parse(request.Data.Memory).RootElement);
+        sidecar.State.Published.Enqueue(JsonDocument.Parse(request.Data.Memory).RootElement);
         return new Empty();
     }
 

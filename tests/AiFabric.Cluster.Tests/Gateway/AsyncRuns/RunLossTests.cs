@@ -5,6 +5,8 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using AiFabric.Cluster.Tests.Gateway.Pipelines;
 using Grpc.Core;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Xunit;
 
 namespace AiFabric.Cluster.Tests.Gateway.AsyncRuns;
@@ -104,9 +106,9 @@ public sealed class RunLossTests(GatewayBench bench)
         await using RunBench runs = await RunBench.StartAsync(bench, "dapr", "--Gateway:RunLeaseSeconds", "60");
         string id = await RunBench.BeginAsync(runs.Http, pipeline);
         await held.Task;
-        FakeDaprSidecar.Components state = runs.Sidecar!.State;
+        FakeDaprSidecar sidecar = runs.Sidecar!;
         int refused = 0;
-        state.Before = (_, _) =>
+        sidecar.Before = (_, _) =>
         {
             Interlocked.Increment(ref refused);
             throw new RpcException(new Status(StatusCode.Unavailable, "no sidecar"));
@@ -117,11 +119,36 @@ public sealed class RunLossTests(GatewayBench bench)
         await Asking.RefusedAsync(await runs.Http.GetAsync($"/v1/pipelines/{pipeline}/runs/{id}"), HttpStatusCode.ServiceUnavailable, "storage_unavailable");
         worker.Script = TalkingModel.Script(_ => "Whole.");
         await GatewayBench.WaitAsync(() => Task.FromResult(Volatile.Read(ref refused) >= 4), () => "the run to have missed the store");
-        state.Before = (_, _) => Task.CompletedTask;
+        sidecar.Before = (_, _) => Task.CompletedTask;
         Assert.Equal("in_progress", (await RunBench.GetAsync(runs.Http, pipeline, id)).GetProperty("status").GetString());
         await runs.Http.PostAsync($"/v1/pipelines/{pipeline}/runs/{id}/cancel", null);
         string next = await RunBench.BeginAsync(runs.Http, pipeline);
         await RunBench.UntilAsync(runs.Http, pipeline, next, "completed");
+    }
+
+    [Fact]
+    public async Task A_replica_whose_sidecar_stalls_loses_its_run_to_another_and_writes_nothing_more()
+    {
+        var left = new TaskCompletionSource();
+        (FakeWorker worker, string pipeline, TaskCompletionSource held) = await ServeAsync(left: left);
+        await using FakeWorker _ = worker;
+        await using RunBench slow = await RunBench.StartAsync(bench, "dapr");
+        await using FakeDaprSidecar quick = await FakeDaprSidecar.StartAsync(slow.Sidecar!.State);
+        string id = await RunBench.BeginAsync(slow.Http, pipeline);
+        await held.Task;
+        var stall = new TaskCompletionSource();
+        slow.Sidecar.Before = (_, _) => stall.Task;
+        await using WebApplication gateway = await bench.StartGatewayAsync([.. RunBench.StoreOf(quick), "--Gateway:RunLeaseSeconds", "2", "--Gateway:ShutdownSeconds", "0"]);
+        using var other = new HttpClient { BaseAddress = new Uri(gateway.Urls.First()) };
+        JsonElement run = await RunBench.UntilAsync(other, pipeline, id, "completed");
+        Assert.Equal((2, "Whole."), (run.GetProperty("attempts").GetInt32(), run.GetProperty("output").GetString()));
+        await left.Task; // The first attempt gave its worker free.
+        stall.SetResult();
+        slow.Sidecar.Before = (_, _) => Task.CompletedTask;
+        string next = await RunBench.BeginAsync(slow.Http, pipeline);
+        await RunBench.UntilAsync(slow.Http, pipeline, next, "completed"); // The replica is well again.
+        JsonElement after = await RunBench.GetAsync(slow.Http, pipeline, id);
+        Assert.Equal((2, "Whole."), (after.GetProperty("attempts").GetInt32(), after.GetProperty("output").GetString()));
     }
 
     [Fact]
@@ -130,13 +157,13 @@ public sealed class RunLossTests(GatewayBench bench)
         (FakeWorker worker, string pipeline, TaskCompletionSource _) = await ServeAsync(TalkingModel.Script(_ => "Whole."));
         await using FakeWorker stopped = worker;
         await using RunBench runs = await RunBench.StartAsync(bench, "dapr");
-        FakeDaprSidecar.Components state = runs.Sidecar!.State;
+        FakeDaprSidecar sidecar = runs.Sidecar!;
         int saves = 0;
         // Every second write of a list or a run finds that somebody else has written meanwhile.
-        state.Before = (call, key) =>
+        sidecar.Before = (call, key) =>
         {
             if (call == "save" && (key == "open" || key.StartsWith("run.", StringComparison.Ordinal)) && Interlocked.Increment(ref saves) % 2 == 0)
-                state.Touch(key);
+                sidecar.State.Touch(key);
             return Task.CompletedTask;
         };
         string[] ids = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => RunBench.BeginAsync(runs.Http, pipeline)));
@@ -152,19 +179,19 @@ public sealed class RunLossTests(GatewayBench bench)
         (FakeWorker worker, string pipeline, TaskCompletionSource _) = await ServeAsync(TalkingModel.Script(_ => "Whole."));
         await using FakeWorker stopped = worker;
         await using RunBench runs = await RunBench.StartAsync(bench, "dapr");
-        FakeDaprSidecar.Components state = runs.Sidecar!.State;
-        state.Before = (call, _) => call == "publish" ? throw new RpcException(new Status(StatusCode.Internal, "no broker")) : Task.CompletedTask;
+        FakeDaprSidecar sidecar = runs.Sidecar!;
+        sidecar.Before = (call, _) => call == "publish" ? throw new RpcException(new Status(StatusCode.Internal, "no broker")) : Task.CompletedTask;
         string id = await RunBench.BeginAsync(runs.Http, pipeline);
         await RunBench.UntilAsync(runs.Http, pipeline, id, "completed");
-        Assert.Empty(state.Published);
-        state.Before = (_, _) => Task.CompletedTask;
+        Assert.Empty(sidecar.State.Published);
+        sidecar.Before = (_, _) => Task.CompletedTask;
         await GatewayBench.WaitAsync(() => Task.FromResult(Published(runs, id) is [.., "completed"]), () => "the end to be published");
         Assert.Equal(["started", "stage_finished", "stage_finished", "stage_finished", "completed"], Published(runs, id));
-        JsonElement last = state.Published.Last();
+        JsonElement last = sidecar.State.Published.Last();
         Assert.Equal(
             ("1.0", $"{id}/4", $"/aifabric/pipelines/default/{pipeline}", id),
             (last.GetProperty("specversion").GetString(), last.GetProperty("id").GetString(), last.GetProperty("source").GetString(), last.GetProperty("subject").GetString()));
-        Assert.DoesNotContain(state.Published, happened => happened.ToString().Contains("Whole.", StringComparison.Ordinal)); // No text leaves this way.
+        Assert.DoesNotContain(sidecar.State.Published, happened => happened.ToString().Contains("Whole.", StringComparison.Ordinal)); // No text leaves this way.
     }
 
     private static string ETagOf(FakeDaprSidecar sidecar, string id) => sidecar.State.Read($"run.{id}")!.Value.ETag; // Nobody deletes it.
@@ -176,7 +203,7 @@ public sealed class RunLossTests(GatewayBench bench)
     ];
 
     /// <summary>Serves a pipeline whose first call of the model says half of its answer and then nothing, until its caller leaves; later ones say <c>Whole.</c></summary>
-    private async Task<(FakeWorker Worker, string Pipeline, TaskCompletionSource Held)> ServeAsync(Microsoft.AspNetCore.Http.RequestDelegate? script = null)
+    private async Task<(FakeWorker Worker, string Pipeline, TaskCompletionSource Held)> ServeAsync(RequestDelegate? script = null, TaskCompletionSource? left = null)
     {
         string name = $"lost-{Interlocked.Increment(ref _names)}";
         var held = new TaskCompletionSource();
@@ -190,6 +217,7 @@ public sealed class RunLossTests(GatewayBench bench)
             }
             yield return "Ha";
             held.SetResult();
+            await using CancellationTokenRegistration leaves = token.Register(() => left?.TrySetResult());
             await Task.Delay(Timeout.Infinite, token);
         }
         FakeWorker worker = await FakeWorker.StartAsync(name + "-model", script ?? TalkingModel.Script((_, token) => SpeakAsync(token)));
