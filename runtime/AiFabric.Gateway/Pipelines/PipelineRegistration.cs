@@ -17,7 +17,7 @@ internal static class PipelineRegistration
         services.AddInformer<Pipeline>(options.Namespace);
         services.AddSingleton<PipelineCatalog>().AddSingleton<PipelineRunner>().AddSingleton<PipelineEndpoint>();
         services.AddSingleton(s => new FunctionReplicas(s.GetRequiredService<IStore<V1Pod>>()));
-        services.AddSingleton(_ => new FunctionCaller(Http()));
+        services.AddSingleton(_ => new FunctionCaller(Http(), new FunctionPlaces()));
         services.AddSingleton(s => new ModelCaller(
             Http(), s.GetRequiredService<RouteKeeper>(), s.GetRequiredService<WaitingRoom>(), s.GetRequiredService<DemandBook>(),
             s.GetRequiredService<IOptions<GatewayOptions>>()));

@@ -28,7 +28,7 @@ internal sealed record EmbeddingPlan
 
     /// <summary>Checks a request body and makes it a plan. Pure but for the tokenizer.</summary>
     /// <exception cref="ApiException">4xx naming the field at fault.</exception>
-    public static EmbeddingPlan Read(ServedModel model, JsonElement json, string? tenant)
+    public static EmbeddingPlan Read(ServedModel model, JsonElement json, Sender sender)
     {
         RequestFields.Embeddings.Check(json);
         var body = JsonBody.Convert(json, OpenAIJson.Default.EmbeddingRequestBody);
@@ -44,8 +44,9 @@ internal sealed record EmbeddingPlan
             {
                 Tokens = tokens,
                 Adapter = adapter,
-                Tenant = tenant,
+                Tenant = sender.Tenant,
                 Priority = body.Priority ?? 0,
+                Age = sender.Age,
             })],
             Normalize = body.Normalize ?? true,
             Base64 = body.EncodingFormat == "base64",

@@ -22,8 +22,8 @@ internal sealed record GenerationPlan
     /// <summary>The prompt's text, repeated before the answer; null for no echo.</summary>
     public string? Echo { get; init; }
 
-    /// <summary>The plan as a tenant's.</summary>
-    public GenerationPlan For(string? tenant) => this with { Request = Request with { Tenant = tenant } };
+    /// <summary>The plan with what the gateway says of the request.</summary>
+    public GenerationPlan For(Sender sender) => this with { Request = Request with { Tenant = sender.Tenant, Age = sender.Age } };
 
     /// <summary>The request of one choice. Each has its own seed, or equal seeds would give equal answers.</summary>
     public GenerationRequest RequestOf(int choice) => Request with
