@@ -12,6 +12,19 @@ internal readonly record struct Served(double FirstToken, double End);
 /// <param name="ByAge">Whether calls wait in the order of their request's arrival, or of their own.</param>
 internal readonly record struct EmulatedWay(PipelineExecution Execution, bool ByAge = true);
 
+/// <summary>What is the same for all ways.</summary>
+/// <param name="Case">Its name among the figures.</param>
+/// <param name="Pass">The GPU.</param>
+/// <param name="Aggregate">What is made of the verdicts.</param>
+internal sealed record EmulatedSetting(string Case, MeasuredPass Pass, Aggregate Aggregate)
+{
+    public static readonly IReadOnlyList<EmulatedSetting> All =
+    [
+        new("emulated", MeasuredPass.H100, Aggregate.AllTrue), new("emulated-every-verdict", MeasuredPass.H100, Aggregate.EveryVerdict),
+        new("emulated-a100", MeasuredPass.A100, Aggregate.AllTrue), new("emulated-a100-every-verdict", MeasuredPass.A100, Aggregate.EveryVerdict),
+    ];
+}
+
 /// <summary>
 /// The verification pipeline in virtual time. Requests arrive by a Poisson process whether or not those before are done; each stage has its instances, and a call goes to the least busy one.
 /// What runs when is decided by the gateway's own <see cref="PipelineRun"/> and the engine's own scheduler. Nothing is measured by a clock, so that the same seed gives the same figures on
@@ -28,23 +41,24 @@ internal sealed class EmulatedCluster
     private readonly EmulatedSearch[] _search;
     private readonly List<Served> _served = [];
 
-    private EmulatedCluster(EmulatedWay way)
+    private EmulatedCluster(EmulatedSetting setting, EmulatedWay way)
     {
-        PipelineSpec spec = FactCheck.Spec(way.Execution);
+        PipelineSpec spec = FactCheck.Spec(way.Execution, setting.Aggregate);
         _pipeline = CompiledPipeline.TryCompile(spec) ?? throw new BenchException(string.Join("; ", PipelineShape.Of(spec).Problems));
         _isBarrier = way.Execution == PipelineExecution.Barrier;
         _models = FactCheck.Instances.Where(stage => stage.Key != FactCheck.Search)
-            .ToDictionary(stage => stage.Key, stage => Enumerable.Range(0, stage.Value).Select(_ => new EmulatedModel(_clock, way.ByAge)).ToArray());
+            .ToDictionary(stage => stage.Key, stage => Enumerable.Range(0, stage.Value).Select(_ => new EmulatedModel(_clock, setting.Pass, way.ByAge)).ToArray());
         _search = [.. Enumerable.Range(0, FactCheck.Instances[FactCheck.Search]).Select(_ => new EmulatedSearch(_clock, way.ByAge))];
     }
 
+    /// <param name="setting">What runs.</param>
     /// <param name="way">How requests are run.</param>
     /// <param name="requestsPerSecond">The load.</param>
     /// <param name="requests">How many arrive; the first tenth does not count.</param>
     /// <param name="seed">Of arrivals and answers.</param>
-    public static IReadOnlyList<Served> Run(EmulatedWay way, double requestsPerSecond, int requests, int seed)
+    public static IReadOnlyList<Served> Run(EmulatedSetting setting, EmulatedWay way, double requestsPerSecond, int requests, int seed)
     {
-        var cluster = new EmulatedCluster(way);
+        var cluster = new EmulatedCluster(setting, way);
         var random = new Random(seed);
         double at = 0;
         for (int i = 0; i < requests; i++)
@@ -73,6 +87,9 @@ internal sealed class EmulatedCluster
                 case RunEffect.Start start:
                     Begin(request, start.Work, _pipeline.StageOf(start.Work.Node)!.Name); // Only stages are called.
                     break;
+                case RunEffect.Cancel cancel when request.Calls.TryGetValue(cancel.Work, out Action? end):
+                    end();
+                    break;
                 case RunEffect.Output:
                     request.FirstToken ??= _clock.Now - request.Arrived;
                     break;
@@ -87,14 +104,14 @@ internal sealed class EmulatedCluster
     {
         if (stage == FactCheck.Search)
         {
-            _search.MinBy(instance => instance.Load)!.Ask(request.Arrived, () => Say(request, work, [(0, "found")], 0, 0)); // There are instances.
+            request.Calls[work] = _search.MinBy(instance => instance.Load)!.Ask(request.Arrived, () => Say(request, work, [(0, "found")], 0, 0)); // There are instances.
             return;
         }
         int[] path = [.. Enumerable.Range(0, work.Path.Depth).Select(level => work.Path[level])];
         IReadOnlyList<(int Tokens, string Text)> pieces = FactCheck.Pieces(request.Content, stage, path);
         (int shared, int own) = FactCheck.Prompt(request.Content, stage, path);
         (int said, long offset) = (0, 0);
-        _models[stage].MinBy(instance => instance.Load)!.Ask(Array.IndexOf(Stages, stage), shared, own, pieces[^1].Tokens, request.Arrived, made =>
+        request.Calls[work] = _models[stage].MinBy(instance => instance.Load)!.Ask(Array.IndexOf(Stages, stage), shared, own, pieces[^1].Tokens, request.Arrived, made =>
         {
             while (said < pieces.Count && pieces[said].Tokens <= made)
                 offset = Say(request, work, pieces, said++, offset);
@@ -123,5 +140,8 @@ internal sealed class EmulatedCluster
         public bool Counts { get; } = counts;
 
         public double? FirstToken { get; set; }
+
+        /// <summary>Ends each call that was made.</summary>
+        public Dictionary<Work, Action> Calls { get; } = [];
     }
 }

@@ -1,3 +1,4 @@
+using AiFabric.Engine;
 using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Scheduling;
@@ -6,11 +7,12 @@ namespace AiFabric.Benchmarks.Pipelines;
 
 /// <summary>
 /// A model server in virtual time: what each iteration computes is decided by the engine's own <see cref="Scheduler"/> (continuous batching, chunked prompts, prefix cache, admission by the
-/// age of the request), how long it takes by <see cref="MeasuredPass"/>.
+/// age of the request), how long it takes by <paramref name="pass"/>.
 /// </summary>
 /// <param name="clock">Virtual time.</param>
+/// <param name="pass">What an iteration costs.</param>
 /// <param name="byAge">Whether calls of older requests are admitted first.</param>
-internal sealed class EmulatedModel(VirtualClock clock, bool byAge)
+internal sealed class EmulatedModel(VirtualClock clock, MeasuredPass pass, bool byAge)
 {
     /// <summary>Tokens of a block.</summary>
     private const int BlockSize = 16;
@@ -18,7 +20,7 @@ internal sealed class EmulatedModel(VirtualClock clock, bool byAge)
     /// <summary>What 80 GB hold beside 14 GB of weights, at 512 KiB a token and with a tenth left free.</summary>
     private const int Blocks = 6_800;
 
-    private readonly Scheduler _scheduler = new(SchedulerOptions.From(new EngineOptions()), new BlockPool(Blocks));
+    private readonly Scheduler _scheduler = new(SchedulerOptions.From(new EngineOptions { ModelFolder = "" }), new BlockPool(Blocks));
     private readonly BatchOutcome _outcome = new();
     private readonly Dictionary<SequenceId, Action<int>> _calls = [];
     private bool _isBusy;
@@ -35,7 +37,8 @@ internal sealed class EmulatedModel(VirtualClock clock, bool byAge)
     /// <param name="tokens">Of the answer.</param>
     /// <param name="since">When the request came that it is a part of.</param>
     /// <param name="made">Told how many tokens there are, whenever there are more.</param>
-    public void Ask(int stage, int shared, int own, int tokens, double since, Action<int> made)
+    /// <returns>Ends it.</returns>
+    public Action Ask(int stage, int shared, int own, int tokens, double since, Action<int> made)
     {
         int[] prompt = [.. Enumerable.Range(stage * 1_000, shared), .. Enumerable.Range(_nextToken, own)];
         _nextToken += own;
@@ -43,19 +46,20 @@ internal sealed class EmulatedModel(VirtualClock clock, bool byAge)
         var sequence = new Sequence(new SequenceId(++_last), request, tokens, seed: 0, adapterLoad: 0, BlockSize) { Arrived = TimeSpan.FromSeconds(clock.Now) };
         _calls.Add(sequence.Id, made);
         _scheduler.Add(sequence);
-        if (_isBusy)
-            return;
+        if (!_isBusy)
+            clock.At(clock.Now, Iterate); // With all that comes at this moment.
         _isBusy = true;
-        clock.At(clock.Now, Iterate); // With all that comes at this moment.
+        return sequence.RequestCancel;
     }
 
     private void Iterate()
     {
         Batch batch = _scheduler.Next(default, TimeSpan.FromSeconds(clock.Now));
         _isBusy = !batch.IsEmpty;
+        Forget();
         if (!_isBusy)
             return;
-        double seconds = MeasuredPass.Seconds(batch);
+        double seconds = pass.Seconds(batch);
         clock.At(clock.Now + seconds, () => End(batch, seconds));
     }
 
@@ -72,11 +76,16 @@ internal sealed class EmulatedModel(VirtualClock clock, bool byAge)
         }
         _outcome.ForwardTime = TimeSpan.FromSeconds(seconds);
         _scheduler.Commit(batch, _outcome);
-        foreach (Sequence sequence in grown)
+        foreach (Sequence sequence in grown.Where(sequence => !sequence.CancelRequested))
             _calls[sequence.Id](sequence.OutputCount);
+        Forget();
+        clock.At(clock.Now, Iterate);
+    }
+
+    private void Forget()
+    {
         foreach (Sequence sequence in _scheduler.Ended)
             _calls.Remove(sequence.Id);
         _scheduler.Ended.Clear();
-        clock.At(clock.Now, Iterate);
     }
 }

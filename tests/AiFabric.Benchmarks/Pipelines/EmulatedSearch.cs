@@ -5,7 +5,7 @@ namespace AiFabric.Benchmarks.Pipelines;
 /// <param name="byAge">Whether calls of older requests go first.</param>
 internal sealed class EmulatedSearch(VirtualClock clock, bool byAge)
 {
-    private readonly PriorityQueue<Action, (double Since, long Order)> _waiting = new();
+    private readonly PriorityQueue<Call, (double Since, long Order)> _waiting = new();
     private int _busy;
     private long _order;
 
@@ -14,23 +14,40 @@ internal sealed class EmulatedSearch(VirtualClock clock, bool byAge)
 
     /// <param name="since">When the request came that it is a part of.</param>
     /// <param name="found">Called when it has found something.</param>
-    public void Ask(double since, Action found)
+    /// <returns>Ends it while it waits; what was begun goes on to its end, and nobody hears of it.</returns>
+    public Action Ask(double since, Action found)
     {
+        var call = new Call(found);
         if (_busy == FactCheck.SearchPlaces)
         {
-            _waiting.Enqueue(found, (byAge ? since : 0, _order++));
-            return;
+            _waiting.Enqueue(call, (byAge ? since : 0, _order++));
         }
-        _busy++;
-        Begin(found);
+        else
+        {
+            _busy++;
+            Begin(call);
+        }
+        return () => call.IsEnded = true;
     }
 
-    private void Begin(Action found) => clock.At(clock.Now + FactCheck.SearchSeconds, () =>
+    private void Begin(Call call) => clock.At(clock.Now + FactCheck.SearchSeconds, () =>
     {
-        if (_waiting.TryDequeue(out Action? next, out _))
+        Call? next;
+        while (_waiting.TryDequeue(out next, out _) && next.IsEnded)
+        {
+        }
+        if (next is { IsEnded: false })
             Begin(next);
         else
             _busy--;
-        found();
+        if (!call.IsEnded)
+            call.Found();
     });
+
+    private sealed class Call(Action found)
+    {
+        public Action Found { get; } = found;
+
+        public bool IsEnded { get; set; }
+    }
 }

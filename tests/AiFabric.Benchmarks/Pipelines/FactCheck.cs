@@ -21,6 +21,8 @@ internal sealed class CheckedRequest
     /// <summary>Claims of one sentence: spread over the sentences as evenly as they can be.</summary>
     public int ClaimsOf(int sentence) => FirstClaim(sentence + 1) - FirstClaim(sentence);
 
+    public bool IsTrue(int sentence, int claim) => Answer.Verdicts[FirstClaim(sentence) + claim] == 'T';
+
     public int VerdictTokens(int sentence, int claim) => _verdictTokens[FirstClaim(sentence) + claim];
 
     public int EvidenceTokens(int sentence, int claim) => _evidenceTokens[FirstClaim(sentence) + claim];
@@ -28,8 +30,18 @@ internal sealed class CheckedRequest
     private int FirstClaim(int sentence) => sentence * Answer.Claims / Answer.Sentences;
 }
 
+/// <summary>What is made of the verdicts.</summary>
+internal enum Aggregate
+{
+    /// <summary>FacTool's: an answer is true if all its claims are. The output is the first verdict that says false, empty when none does.</summary>
+    AllTrue,
+
+    /// <summary>Every verdict is wanted, in the order of the claims.</summary>
+    EveryVerdict,
+}
+
 /// <summary>
-/// A verification pipeline in FacTool's shape: answer → claims of each sentence → two queries for each claim → search → verdict on each claim → report. Only times and texts are emulated: the
+/// A verification pipeline in FacTool's shape: answer → claims of each sentence → two queries for each claim → search → verdict on each claim → aggregate. Only times and texts are emulated: the
 /// graph, and what runs when, are the gateway's.
 /// </summary>
 internal static class FactCheck
@@ -45,7 +57,9 @@ internal static class FactCheck
     public static IReadOnlyDictionary<string, int> Instances { get; } =
         new Dictionary<string, int> { ["answer"] = 1, ["claims"] = 1, ["query"] = 1, [Search] = 4, ["verdict"] = 2 };
 
-    public static PipelineSpec Spec(PipelineExecution execution) => new()
+    private const string False = "False";
+
+    public static PipelineSpec Spec(PipelineExecution execution, Aggregate aggregate) => new()
     {
         Execution = execution,
         Stages =
@@ -68,11 +82,20 @@ internal static class FactCheck
                 MaxInFlight = Unbounded,
                 Inputs = [new InputSpec { From = "claims", Emit = EmitBy.JsonElement }, new InputSpec { From = Search, Join = JoinPolicy.All }],
             },
-            new StageSpec { Name = "sentence", Join = new JoinSpec(), Inputs = [new InputSpec { From = "verdict" }] },
-            new StageSpec { Name = "report", Join = new JoinSpec(), Inputs = [new InputSpec { From = "sentence" }] },
+            .. aggregate == Aggregate.EveryVerdict ? [Join("sentence", "verdict", JoinPolicy.All), Join("report", "sentence", JoinPolicy.All)] : FirstFalse(),
         ],
         Output = new PipelineOutput { From = "report" },
     };
+
+    /// <summary>The first false verdict of a sentence, and of those the first.</summary>
+    private static StageSpec[] FirstFalse() =>
+    [
+        Filter("false", "verdict"), Join("sentence", "false", JoinPolicy.Any), Filter("false-sentence", "sentence"), Join("report", "false-sentence", JoinPolicy.Any),
+    ];
+
+    private static StageSpec Filter(string name, string from) => new() { Name = name, Filter = new FilterSpec { Contains = False }, Inputs = [new InputSpec { From = from }] };
+
+    private static StageSpec Join(string name, string from, JoinPolicy policy) => new() { Name = name, Join = new JoinSpec { Policy = policy }, Inputs = [new InputSpec { From = from }] };
 
     /// <summary>FacTool asks for all claims of an answer at once.</summary>
     private const int Unbounded = 1_000;
@@ -92,11 +115,11 @@ internal static class FactCheck
         "answer" => [.. Enumerable.Range(1, request.Answer.Sentences).Select(i => (Math.Max(i, i * request.Answer.Tokens / request.Answer.Sentences), $"Sentence {i}. "))],
         "claims" => List(request.ClaimsOf(path[0]), FactoolTrace.Claim),
         "query" => List(2, FactoolTrace.Query),
-        _ => [(1, "Because "), (request.VerdictTokens(path[0], path[1]), "of that.")],
+        _ => [(1, "Because "), (request.VerdictTokens(path[0], path[1]), $"of that: {request.IsTrue(path[0], path[1])}")],
     };
 
     /// <summary>A JSON list, an element at a time.</summary>
-    private static IReadOnlyList<(int Tokens, string Text)> List(int elements, int tokens)
+    private static List<(int Tokens, string Text)> List(int elements, int tokens)
     {
         if (elements == 0)
             return [(2, "[]")];
