@@ -39,10 +39,11 @@ internal sealed class EmulatedCluster
     private readonly bool _isBarrier;
     private readonly Dictionary<string, EmulatedModel[]> _models;
     private readonly EmulatedSearch[] _search;
-    private readonly List<Served> _served = [];
+    private readonly Served[] _served;
 
-    private EmulatedCluster(EmulatedSetting setting, EmulatedWay way)
+    private EmulatedCluster(EmulatedSetting setting, EmulatedWay way, int requests)
     {
+        _served = new Served[requests];
         PipelineSpec spec = FactCheck.Spec(way.Execution, setting.Aggregate);
         _pipeline = CompiledPipeline.TryCompile(spec) ?? throw new BenchException(string.Join("; ", PipelineShape.Of(spec).Problems));
         _isBarrier = way.Execution == PipelineExecution.Barrier;
@@ -56,25 +57,26 @@ internal sealed class EmulatedCluster
     /// <param name="requestsPerSecond">The load.</param>
     /// <param name="requests">How many arrive; the first tenth does not count.</param>
     /// <param name="seed">Of arrivals and answers.</param>
+    /// <returns>In the order of their arrival.</returns>
     public static IReadOnlyList<Served> Run(EmulatedSetting setting, EmulatedWay way, double requestsPerSecond, int requests, int seed)
     {
-        var cluster = new EmulatedCluster(setting, way);
+        var cluster = new EmulatedCluster(setting, way, requests);
         var random = new Random(seed);
         double at = 0;
         for (int i = 0; i < requests; i++)
         {
             at += -Math.Log(1 - random.NextDouble()) / requestsPerSecond;
             var content = new CheckedRequest(random);
-            bool counts = i >= requests / 10;
-            cluster._clock.At(at, () => cluster.Arrive(content, counts));
+            int number = i;
+            cluster._clock.At(at, () => cluster.Arrive(content, number));
         }
         cluster._clock.Run();
-        return cluster._served;
+        return cluster._served[(requests / 10)..];
     }
 
-    private void Arrive(CheckedRequest content, bool counts)
+    private void Arrive(CheckedRequest content, int number)
     {
-        var request = new Request(new PipelineRun(_pipeline.Graph, _isBarrier), content, _clock.Now, counts);
+        var request = new Request(new PipelineRun(_pipeline.Graph, _isBarrier), content, _clock.Now, number);
         Carry(request, request.Run.Begin("question"));
     }
 
@@ -93,8 +95,8 @@ internal sealed class EmulatedCluster
                 case RunEffect.Output:
                     request.FirstToken ??= _clock.Now - request.Arrived;
                     break;
-                case RunEffect.Finished when request.Counts:
-                    _served.Add(new Served(request.FirstToken ?? _clock.Now - request.Arrived, _clock.Now - request.Arrived));
+                case RunEffect.Finished:
+                    _served[request.Number] = new Served(request.FirstToken ?? _clock.Now - request.Arrived, _clock.Now - request.Arrived);
                     break;
             }
         }
@@ -129,7 +131,7 @@ internal sealed class EmulatedCluster
         return offset;
     }
 
-    private sealed class Request(PipelineRun run, CheckedRequest content, double arrived, bool counts)
+    private sealed class Request(PipelineRun run, CheckedRequest content, double arrived, int number)
     {
         public PipelineRun Run { get; } = run;
 
@@ -137,7 +139,7 @@ internal sealed class EmulatedCluster
 
         public double Arrived { get; } = arrived;
 
-        public bool Counts { get; } = counts;
+        public int Number { get; } = number;
 
         public double? FirstToken { get; set; }
 

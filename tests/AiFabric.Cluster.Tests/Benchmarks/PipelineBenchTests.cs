@@ -15,8 +15,8 @@ public sealed class PipelineBenchTests
     {
         IReadOnlyList<Served> one = EmulatedCluster.Run(Every, Streaming, 2, 100, seed: 3);
         Assert.Equal(one, EmulatedCluster.Run(Every, Streaming, 2, 100, seed: 3));
-        Assert.Equal(90, one.Count);
-        Assert.Equal(90, EmulatedCluster.Run(Every, Barrier, 2, 100, seed: 3).Count);
+        Assert.Equal(90, one.Count(request => request.End > 0));
+        Assert.Equal(90, EmulatedCluster.Run(Every, Barrier, 2, 100, seed: 3).Count(request => request.End > 0));
     }
 
     [Fact]

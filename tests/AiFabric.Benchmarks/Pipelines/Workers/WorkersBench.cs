@@ -61,7 +61,7 @@ internal static class WorkersBench
         var times = new List<double>();
         while (times.Count < Leavers)
         {
-            HttpResponseMessage answer = await client.BeginAsync(Streaming, "The state of the Union", cancellationToken);
+            using HttpResponseMessage answer = await client.BeginAsync(Streaming, "The state of the Union", cancellationToken);
             await using Stream stream = await answer.Content.ReadAsStreamAsync(cancellationToken);
             await stream.ReadAtLeastAsync(new byte[1], 1, cancellationToken: cancellationToken); // A stage's text is there.
             if (await BusyAsync() < 2)
