@@ -23,7 +23,11 @@ internal sealed record GenerationPlan
     public string? Echo { get; init; }
 
     /// <summary>The plan with what the gateway says of the request.</summary>
-    public GenerationPlan For(Sender sender) => this with { Request = Request with { Tenant = sender.Tenant, Age = sender.Age } };
+    /// <exception cref="Errors.ApiException">400: the tenant is none, or the age.</exception>
+    public GenerationPlan For(HttpRequest request) => this with
+    {
+        Request = Request with { Tenant = TenantReader.Read(request), Age = AgeReader.Read(request) },
+    };
 
     /// <summary>The request of one choice. Each has its own seed, or equal seeds would give equal answers.</summary>
     public GenerationRequest RequestOf(int choice) => Request with
