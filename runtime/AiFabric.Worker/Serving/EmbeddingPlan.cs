@@ -26,9 +26,9 @@ internal sealed record EmbeddingPlan
 
     public int PromptTokens => Requests.Sum(request => request.Tokens.Count);
 
-    /// <summary>Checks a request body and makes it a plan. Pure but for the tokenizer; of the request only what the gateway says of it is read.</summary>
+    /// <summary>Checks a request body and makes it a plan. Pure but for the tokenizer.</summary>
     /// <exception cref="ApiException">4xx naming the field at fault.</exception>
-    public static EmbeddingPlan Read(ServedModel model, JsonElement json, HttpRequest request)
+    public static EmbeddingPlan Read(ServedModel model, JsonElement json, string? tenant, TimeSpan age)
     {
         RequestFields.Embeddings.Check(json);
         var body = JsonBody.Convert(json, OpenAIJson.Default.EmbeddingRequestBody);
@@ -37,8 +37,6 @@ internal sealed record EmbeddingPlan
             throw ApiException.Invalid("encoding_format", $"is '{body.EncodingFormat}'; it must be 'float' or 'base64'.");
         if (body.Dimensions is { } dimensions && dimensions != model.Backend.EmbeddingSize)
             throw ApiException.Invalid("dimensions", $"is {dimensions}; this model makes vectors of {model.Backend.EmbeddingSize} numbers and was not trained for shorter ones. Leave it out.");
-        string? tenant = TenantReader.Read(request);
-        TimeSpan age = AgeReader.Read(request);
         return new EmbeddingPlan
         {
             Model = body.Model ?? model.Name,
