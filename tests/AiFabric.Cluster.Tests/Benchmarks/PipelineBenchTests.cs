@@ -20,7 +20,7 @@ public sealed class PipelineBenchTests
     }
 
     [Fact]
-    public void Alone_no_request_is_faster_than_its_tokens_are_and_barriers_are_never_faster_than_streaming()
+    public void Alone_no_request_is_faster_than_its_tokens_are_and_streaming_takes_less_time_than_barriers()
     {
         IReadOnlyList<Served> streaming = EmulatedCluster.Run(Every, Streaming, 0.01, 60, seed: 1);
         IReadOnlyList<Served> barrier = EmulatedCluster.Run(Every, Barrier, 0.01, 60, seed: 1);
@@ -28,11 +28,14 @@ public sealed class PipelineBenchTests
         CheckedRequest[] requests = [.. Enumerable.Range(0, 60).Select(_ => { random.NextDouble(); return new CheckedRequest(random); })];
         double fastest = MeasuredPass.A100.Dense(8) / 1e3;
 
+        Assert.True(streaming.Average(served => served.End) < barrier.Average(served => served.End));
         foreach ((CheckedRequest request, Served one, Served other) in requests.Skip(6).Zip(streaming, barrier))
         {
             int last = request.Answer.Sentences - 1, claims = request.ClaimsOf(last);
             int tokens = request.Answer.Tokens + (claims == 0 ? 2 : (claims * FactoolTrace.Claim) + (2 * FactoolTrace.Query) + request.VerdictTokens(last, claims - 1));
-            Assert.InRange(one.End, (tokens * fastest) + (claims == 0 ? 0 : FactCheck.SearchSeconds), other.End + 1e-9);
+            double path = (tokens * fastest) + (claims == 0 ? 0 : FactCheck.SearchSeconds);
+            Assert.InRange(one.End, path, double.MaxValue);
+            Assert.InRange(other.End, path, double.MaxValue);
         }
     }
 

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
@@ -14,6 +16,15 @@ public sealed class FunctionCaller(HttpClient http, FunctionPlaces places)
 {
     /// <summary>Longest line of an answer, characters.</summary>
     private const int MaxLine = 1 << 20;
+
+    /// <summary>Replicas remembered at most; then they are learned anew.</summary>
+    private const int MaxKnown = 4_096;
+
+    /// <summary>
+    /// Replicas that speak HTTP/1.1. An older server closes the connection after its answer and does not say so, and what is sent on it meanwhile is lost: until a replica has shown what
+    /// it speaks, each call has a connection of its own.
+    /// </summary>
+    private readonly ConcurrentDictionary<string, bool> _keepConnections = new(StringComparer.Ordinal);
 
     /// <summary>The pieces of the answer.</summary>
     /// <param name="replica">Who is asked.</param>
@@ -41,13 +52,14 @@ public sealed class FunctionCaller(HttpClient http, FunctionPlaces places)
         }
     }
 
-    /// <summary>The replica for a call that may go to any: with a bound the least busy one, else by the key's hash, so that a retry of the run finds its way.</summary>
-    internal FunctionReplica? Choose(FunctionSpec function, IReadOnlyList<FunctionReplica> replicas, string key, IReadOnlySet<string> excluded)
+    /// <summary>The replica for a call that may go to any: with a bound one of the least busy, else whichever has the highest hash.</summary>
+    internal FunctionReplica? Choose(FunctionSpec function, IReadOnlyList<FunctionReplica> replicas, string key, IReadOnlySet<string> tried)
     {
         if (function.Concurrency is null)
-            return FunctionReplicas.Choose(replicas, key, excluded);
-        var open = replicas.Where(replica => !excluded.Contains(replica.Uid)).Select(replica => (Replica: replica, Load: places.Load(replica.Uid))).ToList();
-        return open.Count == 0 ? null : FunctionReplicas.Choose([.. open.Where(each => each.Load == open.Min(other => other.Load)).Select(each => each.Replica)], key, excluded);
+            return FunctionReplicas.Choose(replicas, key, tried);
+        IReadOnlyList<FunctionReplica> open = FunctionReplicas.Untried(replicas, tried);
+        int[] loads = [.. open.Select(replica => places.Load(replica.Uid))];
+        return FunctionReplicas.Choose([.. open.Where((_, i) => loads[i] == loads.Min())], key, tried);
     }
 
     private async Task<HttpResponseMessage> SendAsync(FunctionReplica replica, StageRequest body, CancellationToken cancellationToken)
@@ -57,9 +69,11 @@ public sealed class FunctionCaller(HttpClient http, FunctionPlaces places)
         {
             Content = new ByteArrayContent(json) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
         };
+        request.Headers.ConnectionClose = _keepConnections.ContainsKey(replica.Uid) ? null : true;
         try
         {
             HttpResponseMessage answer = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            Learn(replica, answer);
             if (answer.IsSuccessStatusCode)
                 return answer;
             answer.Dispose();
@@ -69,6 +83,16 @@ public sealed class FunctionCaller(HttpClient http, FunctionPlaces places)
         {
             throw new CallException("a replica of the function cannot be reached", mayRetry: true, e);
         }
+    }
+
+    private void Learn(FunctionReplica replica, HttpResponseMessage answer)
+    {
+        if (_keepConnections.Count >= MaxKnown)
+            _keepConnections.Clear();
+        if (answer.Version >= HttpVersion.Version11)
+            _keepConnections.TryAdd(replica.Uid, true);
+        else
+            _keepConnections.TryRemove(replica.Uid, out _);
     }
 
     private static async Task<string?> LineAsync(StreamReader reader, CancellationToken cancellationToken)

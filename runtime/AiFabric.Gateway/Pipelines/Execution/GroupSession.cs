@@ -60,7 +60,7 @@ internal sealed class GroupSession(
         for (int attempt = 1; ; attempt++)
         {
             FunctionReplica replica = FunctionReplicas.Choose(replicas(), $"{request.Run}/{request.Stage}/{request.Group}", lost)
-                ?? throw new CallException(lost.Count > 0 ? "every replica of the function failed" : "the function has no ready replica", mayRetry: false);
+                ?? throw new CallException("the function has no ready replica", mayRetry: false);
             try
             {
                 await DeliverAsync(replica, taken, clock, cancellationToken);

@@ -60,7 +60,7 @@ internal sealed class StageCall(
         IReadOnlyList<FunctionReplica> replicas = outside.ReplicasOf(pipeline.Key, stage.Name);
         FunctionSpec function = stage.FunctionRef!; // Nothing else is called.
         FunctionReplica replica = outside.Functions.Choose(function, replicas, $"{context.Id}/{work.Path}", tried)
-            ?? throw new CallException(tried.Count > 0 ? "every replica of the function failed" : "the function has no ready replica", mayRetry: false);
+            ?? throw new CallException("the function has no ready replica", mayRetry: false);
         tried.Add(replica.Uid);
         return outside.Functions.PostAsync(
             replica,

@@ -137,6 +137,43 @@ public sealed class PipelinePartsTests(GatewayBench bench)
     }
 
     [Fact]
+    public async Task A_function_of_one_replica_that_drops_a_connection_is_asked_again()
+    {
+        await using FakeFunction function = await FakeFunction.StartAsync();
+        int asked = 0;
+        function.Dies = _ => Interlocked.Increment(ref asked) == 1;
+        await bench.DeclarePipelineAsync("drop-pipe", Chain(new StageSpec { Name = "look", FunctionRef = new FunctionSpec { Image = "look" } }));
+        await bench.DeclareFunctionAsync("drop-look", "drop-pipe", "look", function.Port);
+
+        Assert.Equal("Hello", Content(await AskAsync("drop-pipe")));
+        Assert.Equal([false, true], function.Received.Select(request => request.Duplicate));
+    }
+
+    [Fact]
+    public async Task A_function_that_closes_its_connections_without_saying_so_gets_one_for_each_call()
+    {
+        await using OldFunction function = OldFunction.Start();
+        await bench.DeclarePipelineAsync("old-pipe", new PipelineSpec
+        {
+            Stages =
+            [
+                new StageSpec
+                {
+                    Name = "all",
+                    FunctionRef = new FunctionSpec { Image = "old" },
+                    Aggregation = new AggregationSpec(),
+                    Inputs = [new InputSpec { From = "request", Emit = EmitBy.Delimiter, Delimiter = "l" }],
+                },
+            ],
+            Output = new PipelineOutput { From = "all" },
+        });
+        await bench.DeclareFunctionAsync("old-all", "old-pipe", "all", function.Port);
+
+        Assert.Equal("old", Content(await AskAsync("old-pipe"))); // He, o, and the end.
+        Assert.Equal((3, 0), (function.Requests, function.Reused));
+    }
+
+    [Fact]
     public async Task A_run_and_its_calls_are_spans_and_every_call_is_a_part_of_its_run()
     {
         var spans = new System.Collections.Concurrent.ConcurrentQueue<Activity>();
