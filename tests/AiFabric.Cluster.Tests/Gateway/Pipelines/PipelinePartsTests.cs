@@ -5,6 +5,7 @@ using System.Text.Json;
 using AiFabric.Crds.Pipelines;
 using AiFabric.Gateway.Pipelines.Execution;
 using AiFabric.Protocol;
+using AiFabric.Protocol.Gateway;
 using Microsoft.AspNetCore.Http;
 using Xunit;
 
@@ -153,23 +154,15 @@ public sealed class PipelinePartsTests(GatewayBench bench)
     public async Task A_function_that_closes_its_connections_without_saying_so_gets_one_for_each_call()
     {
         await using OldFunction function = OldFunction.Start();
-        await bench.DeclarePipelineAsync("old-pipe", new PipelineSpec
+        using var http = new HttpClient();
+        var caller = new FunctionCaller(http, new FunctionPlaces());
+        var replica = new FunctionReplica("old", new Uri($"http://127.0.0.1:{function.Port}/"));
+        var context = new RunContext("run", null, TimeProvider.System);
+        for (int call = 1; call <= 3; call++)
         {
-            Stages =
-            [
-                new StageSpec
-                {
-                    Name = "all",
-                    FunctionRef = new FunctionSpec { Image = "old" },
-                    Aggregation = new AggregationSpec(),
-                    Inputs = [new InputSpec { From = "request", Emit = EmitBy.Delimiter, Delimiter = "l" }],
-                },
-            ],
-            Output = new PipelineOutput { From = "all" },
-        });
-        await bench.DeclareFunctionAsync("old-all", "old-pipe", "all", function.Port);
-
-        Assert.Equal("old", Content(await AskAsync("old-pipe"))); // He, o, and the end.
+            var request = new StageRequest { Pipeline = "p", Stage = "s", Run = "run", Group = "", Closed = call };
+            Assert.Equal(["old"], await caller.PostAsync(replica, new FunctionSpec(), context, request, CancellationToken.None).ToListAsync());
+        }
         Assert.Equal((3, 0), (function.Requests, function.Reused));
     }
 
