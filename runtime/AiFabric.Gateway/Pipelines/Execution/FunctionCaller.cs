@@ -10,9 +10,10 @@ using AiFabric.Protocol.Gateway;
 namespace AiFabric.Gateway.Pipelines.Execution;
 
 /// <summary>Speaks the stage protocol with one replica of a function: one JSON object there, lines of JSON back (docs/pipelines.md).</summary>
-/// <param name="http">Sends.</param>
+/// <param name="keeping">Sends on connections that it keeps.</param>
+/// <param name="closing">Sends each request on a connection of its own.</param>
 /// <param name="places">Who is working on what.</param>
-public sealed class FunctionCaller(HttpClient http, FunctionPlaces places)
+public sealed class FunctionCaller(HttpClient keeping, HttpClient closing, FunctionPlaces places)
 {
     /// <summary>Longest line of an answer, characters.</summary>
     private const int MaxLine = 1 << 20;
@@ -69,7 +70,7 @@ public sealed class FunctionCaller(HttpClient http, FunctionPlaces places)
         {
             Content = new ByteArrayContent(json) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
         };
-        request.Headers.ConnectionClose = _keepConnections.ContainsKey(replica.Uid) ? null : true;
+        HttpClient http = _keepConnections.ContainsKey(replica.Uid) ? keeping : closing;
         try
         {
             HttpResponseMessage answer = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);

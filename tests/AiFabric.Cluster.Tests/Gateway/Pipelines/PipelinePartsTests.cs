@@ -154,8 +154,9 @@ public sealed class PipelinePartsTests(GatewayBench bench)
     public async Task A_function_that_closes_its_connections_without_saying_so_gets_one_for_each_call()
     {
         await using OldFunction function = OldFunction.Start();
-        using var http = new HttpClient();
-        var caller = new FunctionCaller(http, new FunctionPlaces());
+        using var keeping = new HttpClient();
+        using var closing = new HttpClient(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.Zero });
+        var caller = new FunctionCaller(keeping, closing, new FunctionPlaces());
         var replica = new FunctionReplica("old", new Uri($"http://127.0.0.1:{function.Port}/"));
         var context = new RunContext("run", null, TimeProvider.System);
         for (int call = 1; call <= 3; call++)
