@@ -57,6 +57,9 @@ public sealed class Sequence
     /// <summary>When it arrived, on the clock by which the scheduler is told the time.</summary>
     public TimeSpan Arrived { get; init; }
 
+    /// <summary>When the work arrived that it is a part of: by this, equals are admitted in order.</summary>
+    public TimeSpan Since => Arrived - Request.Age;
+
     public BlockTable Blocks { get; }
 
     /// <summary>Where its hidden states go; null for a sequence that generates.</summary>

@@ -26,7 +26,7 @@ public sealed class PipelineEndpoint(PipelineRunner runner, Drain drain, TimePro
         (PipelineRequest? request, OpenAIError? error) = PipelineRequest.Read(body.WithModel(body.Model));
         if (request is null)
             return error;
-        var run = new RunContext($"chatcmpl-{Guid.NewGuid():N}", context.Features.Get<Tenant>()?.Id);
+        var run = new RunContext($"chatcmpl-{Guid.NewGuid():N}", context.Features.Get<Tenant>()?.Id, time);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, drain.Cut);
         try
         {

@@ -33,6 +33,7 @@ public sealed class WorkerTransformer(Attempt attempt, Func<bool> another, TimeS
         proxyRequest.Headers.Host = null;
         proxyRequest.Headers.Remove(HeaderNames.Authorization); // the client's key is the gateway's business
         proxyRequest.Headers.Remove(WorkerHeaders.Tenant); // and so is who the client is
+        proxyRequest.Headers.Remove(WorkerHeaders.Age); // a client would be first by saying that it came long ago
         if (httpContext.Features.Get<Tenant>() is { } tenant)
             proxyRequest.Headers.Add(WorkerHeaders.Tenant, tenant.Id);
     }

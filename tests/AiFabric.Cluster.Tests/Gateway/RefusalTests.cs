@@ -89,11 +89,13 @@ public sealed class RefusalTests(GatewayBench bench)
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "sk-team-a");
         Assert.Equal(HttpStatusCode.OK, (await http.AskAsync("guarded")).StatusCode); // a ready gateway knows all keys
         http.DefaultRequestHeaders.Add(WorkerHeaders.Tenant, "forged");
+        http.DefaultRequestHeaders.Add(WorkerHeaders.Age, "86400000");
         Assert.Equal(HttpStatusCode.OK, (await http.AskAsync("guarded")).StatusCode);
         Assert.Equal(2, worker.Received.Count);
         Assert.All(worker.Received, request =>
         {
             Assert.DoesNotContain("authorization", request.Headers.Keys);
+            Assert.DoesNotContain("aifabric-age", request.Headers.Keys);
             Assert.Equal(Tenant.OfKey("sk-team-a").Id, request.Headers["aifabric-tenant"]);
         });
 
