@@ -7,6 +7,7 @@ using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Finetuning;
 using AiFabric.Gateway.Holding;
 using AiFabric.Gateway.Http;
+using AiFabric.Gateway.Limits;
 using AiFabric.Gateway.Pipelines;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
@@ -67,6 +68,7 @@ public static class GatewayHost
             services.AddFinetuning();
         }
         services.AddSingleton<ApiKeyRing>();
+        services.AddSingleton<LimitKeeper>();
         services.AddHttpForwarder();
         services.AddHttpClient<WorkerClient>();
         services.AddSingleton<CompletionForwarder>();

@@ -8,4 +8,10 @@ public static class WorkerHeaders
     /// Set by the gateway alone, which drops what clients send under this name.
     /// </summary>
     public const string Tenant = "AiFabric-Tenant";
+
+    /// <summary>
+    /// Digests of the prompt's beginnings (<see cref="Gateway.PromptPieces"/>), by which the worker tells which of them its cache holds. Set by the
+    /// gateway alone. A hint: where it is absent or means nothing, the request is answered all the same.
+    /// </summary>
+    public const string Prompt = "AiFabric-Prompt";
 }

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Text.Json;
 using AiFabric.Gateway.Http;
+using AiFabric.Gateway.Limits;
 using AiFabric.Protocol;
 
 namespace AiFabric.Gateway.Streaming;
@@ -28,6 +29,8 @@ public enum StreamEnd
 /// <summary>Copies server-sent events, untouched and whole, flushing after each read: a lost worker leaves no half event behind.</summary>
 public static class EventCopier
 {
+    private static readonly StreamPipeReaderOptions ReaderOptions = new();
+
     private static ReadOnlySpan<byte> Boundary => "\n\n"u8;
 
     private static ReadOnlySpan<byte> FinalEvent => "data: [DONE]\n\n"u8;
@@ -35,27 +38,30 @@ public static class EventCopier
     /// <summary>Copies from <paramref name="worker"/> to <paramref name="client"/> until either ends.</summary>
     /// <param name="worker">The worker's answer.</param>
     /// <param name="client">The client's connection.</param>
+    /// <param name="spending">Counts events; null where nobody needs to know.</param>
     /// <param name="idle">The worker is lost when it sends nothing for this long.</param>
     /// <param name="cut">Cancelled when the stream must end, whatever is left of it.</param>
     /// <param name="cancellationToken">Ends when the client leaves.</param>
     /// <returns>The end, and what broke the worker's side, if anything did.</returns>
     public static async Task<(StreamEnd End, Exception? Cause)> CopyAsync(
-        Stream worker, PipeWriter client, TimeSpan idle, CancellationToken cut, CancellationToken cancellationToken)
+        Stream worker, PipeWriter client, Spending? spending, TimeSpan idle, CancellationToken cut, CancellationToken cancellationToken)
     {
-        PipeReader reader = PipeReader.Create(worker);
+        PipeReader reader = PipeReader.Create(worker, ReaderOptions);
+        using var deadline = new IdleDeadline(idle, cut, cancellationToken);
         bool done = false, begun = false;
         try
         {
             while (true)
             {
-                (ReadResult result, Exception? cause) = await ReadAsync(reader, idle, cut, cancellationToken);
+                (ReadResult result, Exception? cause) = await ReadAsync(reader, deadline, cancellationToken);
                 if (cause is not null)
                     return done ? (StreamEnd.Done, null) : await EndAsync(client, begun, cause, IsCut(cause), cancellationToken);
 
-                SequencePosition end = WriteWholeEvents(result.Buffer, client, ref done);
-                begun |= !end.Equals(result.Buffer.Start);
+                SequencePosition end = WriteWholeEvents(result.Buffer, client, spending, ref done);
+                bool news = !end.Equals(result.Buffer.Start);
+                begun |= news;
                 reader.AdvanceTo(end, result.Buffer.End);
-                if (begun && (await client.FlushAsync(cancellationToken)).IsCompleted && !done)
+                if (news && (await client.FlushAsync(cancellationToken)).IsCompleted && !done)
                     return (StreamEnd.ClientGone, null);
                 if (result.IsCompleted)
                     return done ? (StreamEnd.Done, null) : await EndAsync(client, begun, null, false, cancellationToken);
@@ -73,14 +79,11 @@ public static class EventCopier
         bool IsCut(Exception cause) => cut.IsCancellationRequested && cause is OperationCanceledException;
     }
 
-    private static async Task<(ReadResult Result, Exception? Cause)> ReadAsync(
-        PipeReader reader, TimeSpan idle, CancellationToken cut, CancellationToken cancellationToken)
+    private static async ValueTask<(ReadResult Result, Exception? Cause)> ReadAsync(PipeReader reader, IdleDeadline deadline, CancellationToken cancellationToken)
     {
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cut, cancellationToken);
-        deadline.CancelAfter(idle);
         try
         {
-            return (await reader.ReadAsync(deadline.Token), null);
+            return (await reader.ReadAsync(deadline.Begin()), null);
         }
         catch (Exception e) when (e is IOException or HttpRequestException
             || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -90,23 +93,31 @@ public static class EventCopier
     }
 
     /// <summary>Writes up to the last event boundary and returns its position. The final event is looked for where workers write it: last.</summary>
-    private static SequencePosition WriteWholeEvents(ReadOnlySequence<byte> buffer, PipeWriter client, ref bool done)
+    private static SequencePosition WriteWholeEvents(in ReadOnlySequence<byte> buffer, PipeWriter client, Spending? spending, ref bool done)
     {
-        var events = new SequenceReader<byte>(buffer);
-        SequencePosition end = buffer.Start;
-        while (events.TryReadTo(out ReadOnlySequence<byte> _, Boundary))
-            end = events.Position;
-
-        ReadOnlySequence<byte> whole = buffer.Slice(buffer.Start, end);
-        foreach (ReadOnlyMemory<byte> part in whole)
-            client.Write(part.Span);
-        if (whole.Length >= FinalEvent.Length)
+        // Nearly always the events of one read lie in one piece.
+        if (buffer.IsSingleSegment)
         {
-            Span<byte> last = stackalloc byte[FinalEvent.Length];
-            whole.Slice(whole.Length - FinalEvent.Length).CopyTo(last);
-            done |= last.SequenceEqual(FinalEvent);
+            int last = buffer.FirstSpan.LastIndexOf(Boundary);
+            if (last < 0)
+                return buffer.Start;
+            ReadOnlySpan<byte> events = buffer.FirstSpan[..(last + Boundary.Length)];
+            client.Write(events);
+            spending?.CountEvents(events);
+            done |= events.EndsWith(FinalEvent);
+            return buffer.GetPosition(events.Length);
         }
 
+        var reader = new SequenceReader<byte>(buffer);
+        SequencePosition end = buffer.Start;
+        while (reader.TryReadTo(out ReadOnlySequence<byte> _, Boundary))
+            end = reader.Position;
+        if (end.Equals(buffer.Start))
+            return end;
+        byte[] whole = buffer.Slice(buffer.Start, end).ToArray();
+        client.Write(whole);
+        spending?.CountEvents(whole);
+        done |= whole.AsSpan().EndsWith(FinalEvent);
         return end;
     }
 
