@@ -36,6 +36,8 @@ public static class GatewayHost
             k.AddServerHeader = false;
             k.Limits.MaxRequestBodySize = null; // RequestBody enforces the limit and answers in OpenAI's shape
         });
+        // Handlers never block, and a token that changes threads on its way costs more than its copying.
+        builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         builder.Logging.AddSimpleConsole(c => c.SingleLine = true)
             .AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("System.Net.Http.HttpClient", LogLevel.Warning).AddFilter("Yarp", LogLevel.Warning);
         AddServices(builder.Services, options);

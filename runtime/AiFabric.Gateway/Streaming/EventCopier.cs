@@ -29,7 +29,8 @@ public enum StreamEnd
 /// <summary>Copies server-sent events, untouched and whole, flushing after each read: a lost worker leaves no half event behind.</summary>
 public static class EventCopier
 {
-    private static readonly StreamPipeReaderOptions ReaderOptions = new();
+    // Several events of a token each; a longer event has the buffer grow.
+    private const int FirstBytes = 4_096;
 
     private static ReadOnlySpan<byte> Boundary => "\n\n"u8;
 
@@ -46,25 +47,30 @@ public static class EventCopier
     public static async Task<(StreamEnd End, Exception? Cause)> CopyAsync(
         Stream worker, PipeWriter client, Spending? spending, TimeSpan idle, CancellationToken cut, CancellationToken cancellationToken)
     {
-        PipeReader reader = PipeReader.Create(worker, ReaderOptions);
         using var deadline = new IdleDeadline(idle, cut, cancellationToken);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBytes);
+        int held = 0; // Bytes of an event that has not ended.
         bool done = false, begun = false;
         try
         {
             while (true)
             {
-                (ReadResult result, Exception? cause) = await ReadAsync(reader, deadline, cancellationToken);
-                if (cause is not null)
+                if (held == buffer.Length)
+                    Grow(ref buffer);
+                (int read, Exception? cause) = await ReadAsync(worker, buffer.AsMemory(held), deadline, cancellationToken);
+                if (read == 0)
                     return done ? (StreamEnd.Done, null) : await EndAsync(client, begun, cause, IsCut(cause), cancellationToken);
 
-                SequencePosition end = WriteWholeEvents(result.Buffer, client, spending, ref done);
-                bool news = !end.Equals(result.Buffer.Start);
-                begun |= news;
-                reader.AdvanceTo(end, result.Buffer.End);
-                if (news && (await client.FlushAsync(cancellationToken)).IsCompleted && !done)
-                    return (StreamEnd.ClientGone, null);
-                if (result.IsCompleted)
-                    return done ? (StreamEnd.Done, null) : await EndAsync(client, begun, null, false, cancellationToken);
+                int whole = WholeEvents(buffer.AsSpan(0, held + read), held);
+                if (whole > 0)
+                {
+                    done = Write(buffer.AsSpan(0, whole), client, spending);
+                    begun = true;
+                    if ((await client.FlushAsync(cancellationToken)).IsCompleted && !done)
+                        return (StreamEnd.ClientGone, null);
+                }
+                held += read - whole;
+                buffer.AsSpan(whole, held).CopyTo(buffer);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -73,52 +79,47 @@ public static class EventCopier
         }
         finally
         {
-            await reader.CompleteAsync();
+            ArrayPool<byte>.Shared.Return(buffer);
         }
 
-        bool IsCut(Exception cause) => cut.IsCancellationRequested && cause is OperationCanceledException;
+        bool IsCut(Exception? cause) => cut.IsCancellationRequested && cause is OperationCanceledException;
     }
 
-    private static async ValueTask<(ReadResult Result, Exception? Cause)> ReadAsync(PipeReader reader, IdleDeadline deadline, CancellationToken cancellationToken)
+    private static async ValueTask<(int Read, Exception? Cause)> ReadAsync(Stream worker, Memory<byte> memory, IdleDeadline deadline, CancellationToken cancellationToken)
     {
         try
         {
-            return (await reader.ReadAsync(deadline.Begin()), null);
+            return (await worker.ReadAsync(memory, deadline.Begin()), null);
         }
         catch (Exception e) when (e is IOException or HttpRequestException
             || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            return (default, e);
+            return (0, e);
         }
     }
 
-    /// <summary>Writes up to the last event boundary and returns its position. The final event is looked for where workers write it: last.</summary>
-    private static SequencePosition WriteWholeEvents(in ReadOnlySequence<byte> buffer, PipeWriter client, Spending? spending, ref bool done)
+    private static void Grow(ref byte[] buffer)
     {
-        // Nearly always the events of one read lie in one piece.
-        if (buffer.IsSingleSegment)
-        {
-            int last = buffer.FirstSpan.LastIndexOf(Boundary);
-            if (last < 0)
-                return buffer.Start;
-            ReadOnlySpan<byte> events = buffer.FirstSpan[..(last + Boundary.Length)];
-            client.Write(events);
-            spending?.CountEvents(events);
-            done |= events.EndsWith(FinalEvent);
-            return buffer.GetPosition(events.Length);
-        }
+        byte[] larger = ArrayPool<byte>.Shared.Rent(2 * buffer.Length);
+        buffer.CopyTo(larger, 0);
+        ArrayPool<byte>.Shared.Return(buffer);
+        buffer = larger;
+    }
 
-        var reader = new SequenceReader<byte>(buffer);
-        SequencePosition end = buffer.Start;
-        while (reader.TryReadTo(out ReadOnlySequence<byte> _, Boundary))
-            end = reader.Position;
-        if (end.Equals(buffer.Start))
-            return end;
-        byte[] whole = buffer.Slice(buffer.Start, end).ToArray();
-        client.Write(whole);
-        spending?.CountEvents(whole);
-        done |= whole.AsSpan().EndsWith(FinalEvent);
-        return end;
+    /// <summary>Bytes up to the last end of an event; those before <paramref name="searched"/> hold none.</summary>
+    private static int WholeEvents(ReadOnlySpan<byte> bytes, int searched)
+    {
+        int from = Math.Max(0, searched - 1); // The end may lie across two reads.
+        int last = bytes[from..].LastIndexOf(Boundary);
+        return last < 0 ? 0 : from + last + Boundary.Length;
+    }
+
+    /// <summary>Writes whole events, however many came at once. Tells whether they end with the final one, which is looked for where workers write it: last.</summary>
+    private static bool Write(ReadOnlySpan<byte> events, PipeWriter client, Spending? spending)
+    {
+        client.Write(events);
+        spending?.CountEvents(events);
+        return events.EndsWith(FinalEvent);
     }
 
     /// <summary>Tells the client why the stream ends here.</summary>
