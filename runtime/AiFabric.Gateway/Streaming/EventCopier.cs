@@ -64,7 +64,7 @@ public static class EventCopier
                 int whole = WholeEvents(buffer.AsSpan(0, held + read), held);
                 if (whole > 0)
                 {
-                    done = Write(buffer.AsSpan(0, whole), client, spending);
+                    done |= Write(buffer.AsSpan(0, whole), client, spending);
                     begun = true;
                     if ((await client.FlushAsync(cancellationToken)).IsCompleted && !done)
                         return (StreamEnd.ClientGone, null);
