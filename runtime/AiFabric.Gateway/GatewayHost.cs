@@ -8,6 +8,7 @@ using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Finetuning;
 using AiFabric.Gateway.Holding;
 using AiFabric.Gateway.Http;
+using AiFabric.Gateway.Limits;
 using AiFabric.Gateway.Pipelines;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
@@ -36,6 +37,8 @@ public static class GatewayHost
             k.AddServerHeader = false;
             k.Limits.MaxRequestBodySize = null; // RequestBody enforces the limit and answers in OpenAI's shape
         });
+        // Handlers never block, and a token that changes threads on its way costs more than its copying.
+        builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         builder.Logging.AddSimpleConsole(c => c.SingleLine = true)
             .AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("System.Net.Http.HttpClient", LogLevel.Warning).AddFilter("Yarp", LogLevel.Warning);
         AddServices(builder.Services, options);
@@ -70,6 +73,7 @@ public static class GatewayHost
             services.AddFinetuning();
         }
         services.AddSingleton<ApiKeyRing>();
+        services.AddSingleton<LimitKeeper>();
         services.AddHttpForwarder();
         services.AddHttpClient<WorkerClient>();
         services.AddSingleton<CompletionForwarder>();

@@ -12,6 +12,9 @@ internal static class GatewayMetrics
     public static readonly Counter Requests = Metrics.CreateCounter(
         "aifabric_gateway_requests_total", "Requests by model and HTTP status.", "model", "code");
 
+    public static readonly Counter RateLimited = Metrics.CreateCounter(
+        "aifabric_gateway_rate_limited_total", "Requests refused because their tenant's budget was spent, by budget: requests, tokens.", "budget");
+
     public static readonly Gauge InFlight = Metrics.CreateGauge("aifabric_gateway_requests_in_flight", "Requests that have not ended.");
 
     public static readonly Histogram FirstByte = Metrics.CreateHistogram(

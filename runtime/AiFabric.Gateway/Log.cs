@@ -9,6 +9,12 @@ internal static partial class Log
     [LoggerMessage(3002, LogLevel.Warning, "Worker {Pod} could not be asked for its models; no route to it")]
     public static partial void WorkerUnreachable(ILogger log, string pod, Exception cause);
 
+    [LoggerMessage(3007, LogLevel.Warning, "Worker {Pod} does not tell its load; what it said before counts no more")]
+    public static partial void LoadUnknown(ILogger log, string pod, Exception cause);
+
+    [LoggerMessage(3008, LogLevel.Error, "A limit cannot be read and counts as absent: {Problem}")]
+    public static partial void LimitUnreadable(ILogger log, string problem);
+
     [LoggerMessage(3003, LogLevel.Warning, "Worker {Pod} failed before the first byte ({Error}), attempt {Attempt}")]
     public static partial void AttemptFailed(ILogger log, string pod, string error, int attempt);
 

@@ -14,4 +14,10 @@ public static class WorkerHeaders
     /// the client's request did. A duration and no time of day, for clocks differ. Set by the gateway alone, as the tenant is.
     /// </summary>
     public const string Age = "AiFabric-Age";
+
+    /// <summary>
+    /// Digests of the prompt's beginnings (<see cref="Gateway.PromptPieces"/>), by which the worker tells which of them its cache holds. Set by the
+    /// gateway alone. A hint: where it is absent or means nothing, the request is answered all the same.
+    /// </summary>
+    public const string Prompt = "AiFabric-Prompt";
 }

@@ -30,6 +30,9 @@ public sealed record GenerationRequest
     /// <summary>Whose request it is: tenants share the engine fairly and the cache not at all. Null is a tenant like others.</summary>
     public string? Tenant { get; init; }
 
+    /// <summary>Names of the prompt's beginnings, shortest first, under which <see cref="KvCache.PrefixLedger"/> lists those that are cached.</summary>
+    public IReadOnlyList<PrefixName> PrefixNames { get; init; } = [];
+
     /// <summary>Among a tenant's waiting requests lower numbers go first; equals in the order of their arrival, less their <see cref="Age"/>. Running ones stay.</summary>
     public int Priority { get; init; }
 

@@ -39,7 +39,7 @@ public sealed class Sequence
         tokens = new List<int>(request.PromptTokens.Count + Math.Min(maxTokens, ReservedOutput));
         tokens.AddRange(request.PromptTokens);
         count = tokens.Count;
-        Blocks = new BlockTable(blockSize, PrefixHash.Start(adapterLoad, request.CacheSalt, request.Tenant));
+        Blocks = new BlockTable(blockSize, PrefixHash.Start(adapterLoad, request.CacheSalt, request.Tenant), request.PrefixNames);
         Blocks.Reserve(tokens.Capacity);
         Matcher = request.Constraint?.Begin();
     }

@@ -30,7 +30,12 @@ internal sealed record GenerationPlan
     /// <exception cref="Errors.ApiException">400: the tenant is none, or the age.</exception>
     public GenerationPlan For(HttpRequest request) => this with
     {
-        Request = Request with { Tenant = TenantReader.Read(request), Age = AgeReader.Read(request) },
+        Request = Request with
+        {
+            Tenant = TenantReader.Read(request),
+            Age = AgeReader.Read(request),
+            PrefixNames = PrefixNameReader.Read(request, Request.PromptTokens.Count),
+        },
     };
 
     /// <summary>The request of one choice. Each has its own seed, or equal seeds would give equal answers.</summary>

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using AiFabric.Gateway.Auth;
+using AiFabric.Gateway.Limits;
 using AiFabric.Protocol;
 using k8s.Models;
 using Microsoft.AspNetCore.Builder;
@@ -96,7 +97,7 @@ public sealed class RefusalTests(GatewayBench bench)
         {
             Assert.DoesNotContain("authorization", request.Headers.Keys);
             Assert.DoesNotContain("aifabric-age", request.Headers.Keys);
-            Assert.Equal(Tenant.OfKey("sk-team-a").Id, request.Headers["aifabric-tenant"]);
+            Assert.Equal(Tenant.OfKey("sk-team-a", TenantLimits.None).Id, request.Headers["aifabric-tenant"]);
         });
 
         await bench.Client.DeleteAsync<V1Secret>("keys", GatewayBench.Space);
