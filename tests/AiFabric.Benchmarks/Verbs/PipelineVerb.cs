@@ -20,7 +20,7 @@ internal static class PipelineVerb
         var step = new Option<double>("--step") { Description = "Emulated: requests per second between two loads.", DefaultValueFactory = _ => 0.5 };
         var most = new Option<double>("--most") { Description = "Emulated: the last load, requests per second.", DefaultValueFactory = _ => 12 };
         var requests = new Option<int>("--requests") { Description = "Emulated: arrivals under each load.", DefaultValueFactory = _ => 600 };
-        var loads = new Option<double[]>("--loads") { Description = "Workers: requests per second.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [0.5, 1, 2, 3] };
+        var loads = new Option<double[]>("--loads") { Description = "Workers: requests per second.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [1, 3, 6, 8] };
         var seconds = new Option<double>("--seconds") { Description = "Workers: arrivals under each load.", DefaultValueFactory = _ => 15 };
         var seed = new Option<int>("--seed") { Description = "Of arrivals, answers and prompts.", DefaultValueFactory = _ => 1 };
         var output = new Option<FileInfo>("--output")
