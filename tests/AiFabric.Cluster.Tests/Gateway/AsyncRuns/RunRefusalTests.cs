@@ -81,7 +81,7 @@ public sealed class RunRefusalTests(GatewayBench bench)
         await Asking.RefusedAsync(await two.DeleteAsync(path), HttpStatusCode.NotFound, "run_not_found");
         Assert.Equal(0, JsonDocument.Parse(await two.GetStringAsync("/v1/pipelines/async-secret/runs")).RootElement.GetProperty("data").GetArrayLength());
         Assert.Equal(1, JsonDocument.Parse(await one.GetStringAsync("/v1/pipelines/async-secret/runs")).RootElement.GetProperty("data").GetArrayLength());
-        Assert.All(worker.Received, request => Assert.Equal(Tenant.OfKey("async-one").Id, request.Headers["aifabric-tenant"]));
+        Assert.All(worker.Received, request => Assert.Equal(Tenant.OfKey("async-one", TenantLimits.None).Id, request.Headers["aifabric-tenant"]));
 
         // One tenant's queue being full is nothing to the other.
         var never = new TaskCompletionSource();
