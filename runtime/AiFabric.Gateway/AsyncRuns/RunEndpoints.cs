@@ -1,6 +1,7 @@
 using AiFabric.Gateway.AsyncRuns.Storage;
 using AiFabric.Gateway.Finetuning;
 using AiFabric.Gateway.Http;
+using AiFabric.Gateway.Limits;
 using AiFabric.Gateway.Routing;
 using AiFabric.Protocol.Gateway;
 using Microsoft.Extensions.Options;
@@ -46,12 +47,18 @@ internal static class RunEndpoints
     /// <summary>A slash in a path comes as <c>%2F</c>.</summary>
     private static string Plain(string name) => name.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
 
-    private static async Task CreateAsync(HttpContext context, string name, RunReader reader, RunStore store, RunKeeper keeper, TimeProvider time)
+    private static async Task CreateAsync(
+        HttpContext context, string name, RunReader reader, RunStore store, RunKeeper keeper, LimitKeeper limits, TimeProvider time)
     {
         (AskedRun? asked, OpenAIError? error) = await reader.ReadAsync(context.Request, name, Caller.Of(context), context.RequestAborted);
         if (asked is null)
         {
             await error!.WriteAsync(context); // one of both
+            return;
+        }
+        if (limits.Admit(context, asked.Input.Length) is { Error: { } refused })
+        {
+            await refused.WriteAsync(context);
             return;
         }
         RunRecord run = asked.Run;

@@ -17,12 +17,14 @@ public sealed class LimitKeeper(ApiKeyRing keys, TimeProvider time)
 
     /// <summary>Takes a request into its tenant's budgets, and has the answer tell what is left of them.</summary>
     /// <returns>What it spends, null where nothing is limited; or the error to answer with.</returns>
-    public (Spending? Spending, OpenAIError? Error) Admit(HttpContext context, RequestBody body)
+    /// <param name="context">The request.</param>
+    /// <param name="promptBytes">Length of its prompt's JSON.</param>
+    public (Spending? Spending, OpenAIError? Error) Admit(HttpContext context, long promptBytes)
     {
         if (context.Features.Get<Tenant>() is not { } tenant || tenant.Limits == TenantLimits.None)
             return (null, null);
         TenantBudget budget = BudgetOf(tenant);
-        long promptTokens = (body.Prompt.Length + BytesOfToken - 1) / BytesOfToken;
+        long promptTokens = (promptBytes + BytesOfToken - 1) / BytesOfToken;
         context.Response.OnStarting(() =>
         {
             (LimitState? requests, LimitState? tokens) = budget.Read(Now);

@@ -57,7 +57,7 @@ public sealed class CompletionForwarder(
             (RequestBody? body, OpenAIError? error) = await RequestBody.ReadAsync(context.Request, options.Value.MaxBodyBytes, context.RequestAborted);
             Spending? spending = null;
             if (body is not null)
-                (spending, error) = limits.Admit(context, body);
+                (spending, error) = limits.Admit(context, body.Prompt.Length);
             if (body is not null && error is null)
                 (model, error) = await RouteAsync(context, body, spending);
             if (error is not null)
@@ -83,7 +83,7 @@ public sealed class CompletionForwarder(
         if (routes.Table.Find(name) is RouteChoice.UnknownModel && pipelines.Find(name) is { Count: > 0 } named)
         {
             return named.Count == 1
-                ? (name.Name, await pipelineEndpoint.AnswerAsync(context, body, named[0]))
+                ? (name.Name, await pipelineEndpoint.AnswerAsync(context, body, named[0], spending))
                 : ("unknown", Ambiguous(name, named.Select(pipeline => $"{pipeline.Key.Namespace}/{pipeline.Key.Name}")));
         }
         using IDisposable? counted = routes.Table.Find(name).Wanted is { } key ? demand.Count(key) : null;

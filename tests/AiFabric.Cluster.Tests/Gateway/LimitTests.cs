@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
+using AiFabric.Crds.Pipelines;
 using AiFabric.Gateway.Limits;
 using k8s.Models;
 using Microsoft.AspNetCore.Builder;
@@ -84,6 +85,36 @@ public sealed class LimitTests(GatewayBench bench) : IAsyncLifetime
         await GatewayBench.WaitAsync(
             async () => (refused = await AskAsync($"sk-{model}", model, stream)).StatusCode == HttpStatusCode.TooManyRequests, () => "the budget to be spent");
         Assert.Contains("500 tokens per minute", await Asking.RefusedAsync(refused!, HttpStatusCode.TooManyRequests, "rate_limit_exceeded"), StringComparison.Ordinal); // Set above.
+    }
+
+    [Fact]
+    public async Task A_pipeline_spends_what_all_its_models_used()
+    {
+        const string Usage = "{\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":200,\"total_tokens\":300}}";
+        await using FakeWorker worker = await FakeWorker.StartAsync("spending-model", context =>
+        {
+            context.Response.ContentType = "text/event-stream";
+            return context.Response.WriteAsync($"{Scripts.FirstEvent}data: {Usage}\n\n{Scripts.Done}");
+        });
+        await bench.ServeAsync("spending-model", worker);
+        StageSpec Stage(string name, string from) => new() { Name = name, ModelRef = new ModelStageSpec { Name = "spending-model" }, Inputs = [new InputSpec { From = from }] };
+        await bench.DeclarePipelineAsync("spending", new PipelineSpec
+        {
+            Stages = [Stage("first", "request"), Stage("second", "first")],
+            Output = new PipelineOutput { From = "second" },
+        });
+        await SecretAsync("spending", "sk-spending", tokens: "1000");
+        await GatewayBench.WaitAsync(
+            async () => (await (await Http.SendAsync(Request(HttpMethod.Get, "/v1/models", "sk-spending"))).Content.ReadAsStringAsync()).Contains("\"spending\"", StringComparison.Ordinal),
+            () => "key and pipeline to be known");
+
+        using HttpResponseMessage first = await AskAsync("sk-spending", "spending");
+        Assert.Contains("\"total_tokens\":600", await first.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        HttpResponseMessage? refused = null;
+        await GatewayBench.WaitAsync(
+            async () => (refused = await AskAsync("sk-spending", "spending")).StatusCode == HttpStatusCode.TooManyRequests, () => "the budget to be spent");
+        await Asking.RefusedAsync(refused!, HttpStatusCode.TooManyRequests, "rate_limit_exceeded"); // Set above.
+        await bench.Client.DeleteAsync<V1Secret>("spending", GatewayBench.Space);
     }
 
     private Task<HttpResponseMessage> AskAsync(string key, string model, bool stream = false)
