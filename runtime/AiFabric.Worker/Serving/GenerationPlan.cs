@@ -1,4 +1,5 @@
 using AiFabric.Engine.Requests;
+using AiFabric.Worker.Tools;
 
 namespace AiFabric.Worker.Serving;
 
@@ -22,6 +23,9 @@ internal sealed record GenerationPlan
     /// <summary>The prompt's text, repeated before the answer; null for no echo.</summary>
     public string? Echo { get; init; }
 
+    /// <summary>What the answer may call; null for nothing.</summary>
+    public ToolRequest? Tools { get; init; }
+
     /// <summary>The plan as a tenant's.</summary>
     public GenerationPlan For(string? tenant) => this with { Request = Request with { Tenant = tenant } };
 
@@ -30,4 +34,9 @@ internal sealed record GenerationPlan
     {
         Sampling = Request.Sampling with { Seed = unchecked(Request.Sampling.Seed + choice) },
     };
+
+    /// <summary>What finds the calls of one choice; null where none can be.</summary>
+    public ToolCallReader? CallsOf(int choice) => Tools is null
+        ? null
+        : new ToolCallReader(Tools.Format, [.. Tools.Callable.Select(item => item.Tool.Name)], Tools.IsSingle, new CallIds(Tools.Format.Style, RequestOf(choice)).Of);
 }

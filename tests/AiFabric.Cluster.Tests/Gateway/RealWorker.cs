@@ -8,10 +8,22 @@ using Xunit;
 namespace AiFabric.Cluster.Tests.Gateway;
 
 /// <summary>The real worker as a process that serves the demo model under the name <c>demo</c>, declared to the bench as a pod.</summary>
-public sealed class RealWorker(GatewayBench bench) : IAsyncLifetime
+public class RealWorker : IAsyncLifetime
 {
+    private readonly GatewayBench _bench;
+    private readonly string _name;
     private readonly ConcurrentQueue<string> _output = [];
     private Process? _process;
+
+    public RealWorker(GatewayBench bench)
+        : this(bench, "demo")
+    {
+    }
+
+    protected RealWorker(GatewayBench bench, string name) => (_bench, _name) = (bench, name);
+
+    /// <returns>The folder of the model that it serves.</returns>
+    protected virtual string PrepareModel() => Path.Combine(Root, "runtime", "models", "aifabric-demo-5m");
 
     /// <summary>The repository's root, found from where the tests lie.</summary>
     public static string Root { get; } = FindRoot(AppContext.BaseDirectory);
@@ -29,7 +41,7 @@ public sealed class RealWorker(GatewayBench bench) : IAsyncLifetime
         var start = new ProcessStartInfo(executable) { RedirectStandardOutput = true, RedirectStandardError = true };
         string[] arguments =
         [
-            "serve", "--model", $"file://{Path.Combine(Root, "runtime", "models", "aifabric-demo-5m")}", "--served-name", "demo", "--host", "127.0.0.1",
+            "serve", "--model", $"file://{PrepareModel()}", "--served-name", _name, "--host", "127.0.0.1",
             "--port", ports[0].ToString(CultureInfo.InvariantCulture), "--control-port", ports[1].ToString(CultureInfo.InvariantCulture), "--threads", "1",
         ];
         foreach (string argument in arguments)
@@ -40,13 +52,14 @@ public sealed class RealWorker(GatewayBench bench) : IAsyncLifetime
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
         await ReadyAsync(new Uri(Url, "/ready"));
-        await bench.DeclareModelAsync("demo");
-        await bench.DeclarePodAsync("demo-0", "demo", ports[0]);
-        await GatewayBench.WaitAsync(async () => (await bench.RoutesAsync()).Any(r => r.Model == "demo"), () => "a route to the real worker");
+        await _bench.DeclareModelAsync(_name);
+        await _bench.DeclarePodAsync($"{_name}-0", _name, ports[0]);
+        await GatewayBench.WaitAsync(async () => (await _bench.RoutesAsync()).Any(r => r.Model == _name), () => "a route to the real worker");
     }
 
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
+        GC.SuppressFinalize(this);
         if (_process is null)
             return;
         _process.Kill(entireProcessTree: true);

@@ -28,7 +28,7 @@ internal sealed class ScriptedBackend : IModelBackend
 
     public IReadOnlyList<int> EndOfSequenceIds => [TinyTokenizer.End];
 
-    public int MaxContextTokens => 200;
+    public int MaxContextTokens { get; init; } = 200;
 
     public string Digest => "sha256:scripted";
 
