@@ -27,7 +27,8 @@ internal static class RunEndpoints
             return;
         }
         runs.AddEndpointFilter(TellLostStoreAsync);
-        runs.MapPost("", (HttpContext context, string name, RunReader reader, RunStore store, RunKeeper keeper, TimeProvider time) => CreateAsync(context, Plain(name), reader, store, keeper, time));
+        runs.MapPost("", (HttpContext context, string name, RunReader reader, RunStore store, RunKeeper keeper, LimitKeeper limits, TimeProvider time) =>
+            CreateAsync(context, Plain(name), reader, store, keeper, limits, time));
         runs.MapGet("", (HttpContext context, string name, RunStore store, TimeProvider time) => ListAsync(context, Plain(name), store, time));
         runs.MapGet("/{id}", (HttpContext context, string name, string id, RunStore store, TimeProvider time) =>
             WithAsync(context, name, id, store, run => ShowAsync(context, run, store, time)));

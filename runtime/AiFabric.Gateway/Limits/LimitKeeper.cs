@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using AiFabric.Gateway.Auth;
 using AiFabric.Gateway.Http;
-using AiFabric.Gateway.Routing;
 
 namespace AiFabric.Gateway.Limits;
 
