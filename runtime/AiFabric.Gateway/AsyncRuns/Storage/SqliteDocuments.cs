@@ -40,22 +40,18 @@ public sealed class SqliteDocuments : IDocuments, IDisposable
         }
     }
 
-    public Task<Document?> ReadAsync(string key, CancellationToken cancellationToken) => Task.FromResult(Use(connection => Read(connection, key)));
+    public Task<Document?> ReadAsync(string key, CancellationToken cancellationToken) => UseAsync(connection => Read(connection, key));
 
     public Task<IReadOnlyList<Document?>> ReadAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) =>
-        Task.FromResult<IReadOnlyList<Document?>>(Use(connection => keys.Select(key => Read(connection, key)).ToArray()));
+        UseAsync<IReadOnlyList<Document?>>(connection => [.. keys.Select(key => Read(connection, key))]);
 
-    public Task WriteAsync(string key, ReadOnlyMemory<byte> json, TimeSpan? keep, CancellationToken cancellationToken)
-    {
-        Use(connection => Write(
-            connection,
-            """
-            INSERT INTO documents(key, json, etag, expires) VALUES($key, $json, hex(randomblob(8)), $expires)
-            ON CONFLICT(key) DO UPDATE SET json=excluded.json, etag=excluded.etag, expires=excluded.expires
-            """,
-            key, json, null, keep));
-        return Task.CompletedTask;
-    }
+    public Task WriteAsync(string key, ReadOnlyMemory<byte> json, TimeSpan? keep, CancellationToken cancellationToken) => UseAsync(connection => Write(
+        connection,
+        """
+        INSERT INTO documents(key, json, etag, expires) VALUES($key, $json, hex(randomblob(8)), $expires)
+        ON CONFLICT(key) DO UPDATE SET json=excluded.json, etag=excluded.etag, expires=excluded.expires
+        """,
+        key, json, null, keep));
 
     public Task<bool> TryWriteAsync(string key, ReadOnlyMemory<byte> json, string? etag, TimeSpan? keep, CancellationToken cancellationToken)
     {
@@ -66,14 +62,11 @@ public sealed class SqliteDocuments : IDocuments, IDisposable
               ON CONFLICT(key) DO UPDATE SET json=excluded.json, etag=excluded.etag, expires=excluded.expires WHERE documents.expires<=$now
               """
             : "UPDATE documents SET json=$json, etag=hex(randomblob(8)), expires=$expires WHERE key=$key AND etag=$etag";
-        return Task.FromResult(Use(connection => Write(connection, statement, key, json, etag, keep)) == 1);
+        return UseAsync(connection => Write(connection, statement, key, json, etag, keep) == 1);
     }
 
-    public Task DeleteAsync(string key, CancellationToken cancellationToken)
-    {
-        Use(connection => Run(connection, "DELETE FROM documents WHERE key=$key", ("$key", key)));
-        return Task.CompletedTask;
-    }
+    public Task DeleteAsync(string key, CancellationToken cancellationToken) =>
+        UseAsync(connection => Run(connection, "DELETE FROM documents WHERE key=$key", ("$key", key)));
 
     public void Dispose() => SqliteConnection.ClearPool(new SqliteConnection(_connection));
 
@@ -102,6 +95,9 @@ public sealed class SqliteDocuments : IDocuments, IDisposable
     }
 
     private long Now => _time.GetUtcNow().ToUnixTimeMilliseconds();
+
+    // SQLite waits for the disk, and the thread that asks may be one that serves sockets.
+    private Task<T> UseAsync<T>(Func<SqliteConnection, T> work) => Task.Run(() => Use(work));
 
     private T Use<T>(Func<SqliteConnection, T> work)
     {

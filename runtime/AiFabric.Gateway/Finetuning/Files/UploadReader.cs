@@ -51,10 +51,11 @@ public sealed class UploadReader(FileStore store, IOptions<GatewayOptions> optio
             }
             if (upload is null)
                 return (null, OpenAIError.Invalid("'file' is required.", "file"));
+            NewFile whole = upload; // Kept on another thread: a file waits for its disk, and this thread may be one that serves sockets.
             return purpose switch
             {
-                FilePurposes.FineTune => unfit is null ? (upload.Keep(format), null) : (null, unfit),
-                FilePurposes.UserData => (upload.Keep(LineFormat.Text, FilePurposes.UserData), null),
+                FilePurposes.FineTune => unfit is null ? (await Task.Run(() => whole.Keep(format), CancellationToken.None), null) : (null, unfit),
+                FilePurposes.UserData => (await Task.Run(() => whole.Keep(LineFormat.Text, FilePurposes.UserData), CancellationToken.None), null),
                 _ => (null, OpenAIError.Invalid($"'purpose' must be '{FilePurposes.FineTune}', or '{FilePurposes.UserData}' for inputs of pipelines.", "purpose")),
             };
         }
