@@ -51,7 +51,7 @@ public sealed class UploadReader(FileStore store, IOptions<GatewayOptions> optio
             }
             if (upload is null)
                 return (null, OpenAIError.Invalid("'file' is required.", "file"));
-            NewFile whole = upload; // Kept on another thread: a file waits for its disk, and this thread may be one that serves sockets.
+            FileStore.NewFile whole = upload; // Kept on another thread: a file waits for its disk, and this thread may be one that serves sockets.
             return purpose switch
             {
                 FilePurposes.FineTune => unfit is null ? (await Task.Run(() => whole.Keep(format), CancellationToken.None), null) : (null, unfit),
