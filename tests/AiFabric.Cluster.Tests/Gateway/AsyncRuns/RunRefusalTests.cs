@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using AiFabric.Cluster.Tests.Gateway.Pipelines;
 using AiFabric.Gateway.Auth;
+using AiFabric.Gateway.Limits;
 using k8s.Models;
 using Xunit;
 
