@@ -59,25 +59,6 @@ public sealed class RoutingTable(IReadOnlyList<WorkerEndpoint> workers, IReadOnl
     /// <summary>The same table with only those workers for which <paramref name="stays"/> holds.</summary>
     public RoutingTable Where(Func<WorkerEndpoint, bool> stays) => new([.. Workers.Where(stays)], Declared);
 
-    /// <summary>Picks the worker with the fewest requests in flight that was not tried yet; null when all were.</summary>
-    /// <param name="workers">Who may be picked.</param>
-    /// <param name="triedUids">Who may not, any more.</param>
-    /// <param name="turn">Counts requests: equals take turns, for idle workers would else leave all work to the first.</param>
-    public static WorkerEndpoint? Pick(IReadOnlyList<WorkerEndpoint> workers, IReadOnlyCollection<string> triedUids, uint turn)
-    {
-        WorkerEndpoint? best = null;
-        int least = int.MaxValue;
-        for (uint i = 0; i < workers.Count; i++)
-        {
-            WorkerEndpoint worker = workers[(int)((turn + i) % (uint)workers.Count)];
-            int load = worker.InFlight.Count;
-            if (load < least && !triedUids.Contains(worker.Pod.Uid))
-                (best, least) = (worker, load);
-        }
-
-        return best;
-    }
-
     /// <summary>Picks a worker for a request by its model's policy; null when all were tried.</summary>
     /// <param name="workers">Who may be picked.</param>
     /// <param name="triedUids">Who may not, any more.</param>

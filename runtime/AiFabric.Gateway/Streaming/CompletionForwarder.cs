@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using AiFabric.Crds.CoServedModels;
 using AiFabric.Gateway.Auth;
 using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Holding;
@@ -128,20 +127,14 @@ public sealed class CompletionForwarder(
         return drain.Cut.IsCancellationRequested ? OpenAIError.ShuttingDown() : OpenAIError.WorkersFailed(asked.Name.Text);
     }
 
-    /// <summary>What the choice of a worker depends on. The prompt is looked at only where the policy asks for it, and named to the worker only where its cache matters.</summary>
+    /// <summary>What the choice of a worker depends on. Embeddings leave nothing in a cache.</summary>
     private Asked Read(HttpContext context, RequestBody body, ModelName name, ModelKey model, Spending? spending)
     {
-        string? tenant = context.Features.Get<Tenant>()?.Id;
-        RoutingPolicy policy = routes.Table.Declared.TryGetValue(model, out DeclaredModel? declared) ? declared.Policy : default;
         bool generates = context.Request.Path.Value?.EndsWith("/completions", StringComparison.OrdinalIgnoreCase) == true;
-        PromptPieces? prompt = generates && policy is RoutingPolicy.PrefixAware or RoutingPolicy.PrefixHash
-            ? PromptDigester.Digest(body, tenant, $"{model.Namespace}/{model.Name}:{name.Adapter}")
-            : null;
-        string session = context.Request.Headers[SessionHeader].ToString();
-        var query = new RouteQuery(
-            policy, prompt?.Bytes ?? 0, prompt is { Digests: [var first, ..] } ? first : null,
-            session.Length > 0 ? PromptDigester.Session(tenant, session) : null, Interlocked.Increment(ref _turn));
-        return new Asked(context, body, name, query, policy == RoutingPolicy.PrefixAware ? prompt : null, spending);
+        var ask = RouteAsk.Of(
+            routes.Table, model, name.Adapter, generates ? body : null, context.Features.Get<Tenant>()?.Id, context.Request.Headers[SessionHeader].ToString(),
+            Interlocked.Increment(ref _turn));
+        return new Asked(context, body, name, ask.Query, ask.Prompt, spending);
     }
 
     /// <summary>Who serves the model now.</summary>

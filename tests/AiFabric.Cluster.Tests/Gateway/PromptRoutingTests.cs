@@ -1,6 +1,8 @@
 using System.Net.Http.Json;
 using System.Text.Json;
+using AiFabric.Cluster.Tests.Gateway.Pipelines;
 using AiFabric.Crds.CoServedModels;
+using AiFabric.Crds.Pipelines;
 using AiFabric.Gateway.Streaming;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Gateway;
@@ -62,6 +64,34 @@ public sealed class PromptRoutingTests(GatewayBench bench)
         Assert.Equal(PromptPieces.CountIn(pieces.Bytes), pieces.Digests.Count);
         Assert.DoesNotContain(0ul, pieces.Digests);
         Assert.DoesNotContain("aifabric-prompt", worker.Received[1].Headers.Keys);
+    }
+
+    [Fact]
+    public async Task Calls_of_a_pipelines_stage_name_the_beginning_that_they_share()
+    {
+        await using FakeWorker worker = await FakeWorker.StartAsync("staged", TalkingModel.Script(_ => "Yes."));
+        await bench.ServeAsync("staged", worker);
+        await bench.DeclarePipelineAsync("staging", new PipelineSpec
+        {
+            Stages =
+            [
+                new StageSpec { Name = "cut", Split = new SplitSpec { By = CutBy.Delimiter } },
+                new StageSpec { Name = "judge", System = Text("rivers"), ModelRef = new ModelStageSpec { Name = "staged" }, Inputs = [new InputSpec { From = "cut" }] },
+                new StageSpec { Name = "all", Join = new JoinSpec(), Inputs = [new InputSpec { From = "judge" }] },
+            ],
+            Output = new PipelineOutput { From = "all" },
+        });
+        using HttpResponseMessage answer = await bench.Http.PostAsync(
+            "/v1/chat/completions", Asking.Json(JsonSerializer.Serialize(new { model = "staging", messages = new[] { Message("user", "one\ntwo") } })));
+        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
+
+        ulong[] beginnings = [.. worker.Received.Select(request =>
+        {
+            Assert.True(PromptPieces.TryParse(request.Headers["aifabric-prompt"], out PromptPieces? pieces));
+            return pieces.Digests[0];
+        })];
+        Assert.Equal(2, beginnings.Length);
+        Assert.Equal(beginnings[0], beginnings[1]);
     }
 
     [Fact]
