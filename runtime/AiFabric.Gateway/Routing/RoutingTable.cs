@@ -1,3 +1,5 @@
+using AiFabric.Protocol.Gateway;
+
 namespace AiFabric.Gateway.Routing;
 
 /// <summary>Where a request may go, or why it may go nowhere.</summary>
@@ -74,6 +76,26 @@ public sealed class RoutingTable(IReadOnlyList<WorkerEndpoint> workers, IReadOnl
         }
 
         return best;
+    }
+
+    /// <summary>Picks a worker for a request by its model's policy; null when all were tried.</summary>
+    /// <param name="workers">Who may be picked.</param>
+    /// <param name="triedUids">Who may not, any more.</param>
+    /// <param name="query">The request.</param>
+    /// <param name="prompt">Its prompt; null when no cache matters.</param>
+    public static WorkerEndpoint? Pick(IReadOnlyList<WorkerEndpoint> workers, IReadOnlyCollection<string> triedUids, in RouteQuery query, PromptPieces? prompt)
+    {
+        var left = new List<WorkerEndpoint>(workers.Count);
+        foreach (WorkerEndpoint worker in workers)
+        {
+            if (!triedUids.Contains(worker.Pod.Uid))
+                left.Add(worker);
+        }
+        var candidates = new Candidate[left.Count];
+        for (int i = 0; i < candidates.Length; i++)
+            candidates[i] = left[i].For(prompt);
+        int picked = RoutePlanner.Pick(query, candidates);
+        return picked < 0 ? null : left[picked];
     }
 
     /// <summary>The name of one of <see cref="Models"/> in OpenAI's model field.</summary>

@@ -19,7 +19,7 @@ internal sealed class CompletionHandler(WorkerState state, WorkerMetrics metrics
     {
         using var visit = state.Enter();
         var model = state.Model;
-        var plan = PlanBuilder.OfChat(model, await JsonBody.ReadObjectAsync(context.Request, context.RequestAborted)).For(TenantReader.Read(context.Request));
+        var plan = PlanBuilder.OfChat(model, await JsonBody.ReadObjectAsync(context.Request, context.RequestAborted)).For(context.Request);
         var format = new ChatFormat(plan.Model, plan.Request.TopLogprobs is not null, model.Backend.Tokenizer, time.GetUtcNow());
         await AnswerAsync(context, model, plan, format);
     }
@@ -28,7 +28,7 @@ internal sealed class CompletionHandler(WorkerState state, WorkerMetrics metrics
     {
         using var visit = state.Enter();
         var model = state.Model;
-        var plan = PlanBuilder.OfText(model, await JsonBody.ReadObjectAsync(context.Request, context.RequestAborted)).For(TenantReader.Read(context.Request));
+        var plan = PlanBuilder.OfText(model, await JsonBody.ReadObjectAsync(context.Request, context.RequestAborted)).For(context.Request);
         await AnswerAsync(context, model, plan, new TextFormat(plan, model.Backend.Tokenizer, time.GetUtcNow()));
     }
 

@@ -26,8 +26,17 @@ internal sealed record GenerationPlan
     /// <summary>What the answer may call; null for nothing.</summary>
     public ToolRequest? Tools { get; init; }
 
-    /// <summary>The plan as a tenant's.</summary>
-    public GenerationPlan For(string? tenant) => this with { Request = Request with { Tenant = tenant } };
+    /// <summary>The plan with what the gateway says of the request.</summary>
+    /// <exception cref="Errors.ApiException">400: the tenant is none, or the age.</exception>
+    public GenerationPlan For(HttpRequest request) => this with
+    {
+        Request = Request with
+        {
+            Tenant = TenantReader.Read(request),
+            Age = AgeReader.Read(request),
+            PrefixNames = PrefixNameReader.Read(request, Request.PromptTokens.Count),
+        },
+    };
 
     /// <summary>The request of one choice. Each has its own seed, or equal seeds would give equal answers.</summary>
     public GenerationRequest RequestOf(int choice) => Request with

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace AiFabric.Cluster.Tests.Gateway;
 
-/// <summary>The real worker as a process that serves the demo model under the name <c>demo</c>, declared to the bench as a pod.</summary>
+/// <summary>The real worker as a process that serves the demo model, as a fixture under the name <c>demo</c>, declared to the bench as a pod.</summary>
 public class RealWorker : IAsyncLifetime
 {
     private readonly GatewayBench _bench;
@@ -33,6 +33,14 @@ public class RealWorker : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
+        await _bench.DeclareModelAsync(_name);
+        await StartAsync(_name, 0);
+        await GatewayBench.WaitAsync(async () => (await _bench.RoutesAsync()).Any(r => r.Model == _name), () => "a route to the real worker");
+    }
+
+    /// <summary>Starts it and, when it is ready, declares it as a pod of a model that is declared.</summary>
+    public async Task StartAsync(string model, int number)
+    {
         int[] ports = FreePorts(2);
         Url = new Uri($"http://127.0.0.1:{ports[0]}");
         // artifacts/bin/AiFabric.Cluster.Tests/debug → artifacts/bin/AiFabric.Worker/debug_linux-x64
@@ -41,7 +49,7 @@ public class RealWorker : IAsyncLifetime
         var start = new ProcessStartInfo(executable) { RedirectStandardOutput = true, RedirectStandardError = true };
         string[] arguments =
         [
-            "serve", "--model", $"file://{PrepareModel()}", "--served-name", _name, "--host", "127.0.0.1",
+            "serve", "--model", $"file://{PrepareModel()}", "--served-name", model, "--host", "127.0.0.1",
             "--port", ports[0].ToString(CultureInfo.InvariantCulture), "--control-port", ports[1].ToString(CultureInfo.InvariantCulture), "--threads", "1",
         ];
         foreach (string argument in arguments)
@@ -52,9 +60,7 @@ public class RealWorker : IAsyncLifetime
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
         await ReadyAsync(new Uri(Url, "/ready"));
-        await _bench.DeclareModelAsync(_name);
-        await _bench.DeclarePodAsync($"{_name}-0", _name, ports[0]);
-        await GatewayBench.WaitAsync(async () => (await _bench.RoutesAsync()).Any(r => r.Model == _name), () => "a route to the real worker");
+        await _bench.DeclarePodAsync($"{model}-{number}", model, ports[0]);
     }
 
     public virtual async ValueTask DisposeAsync()

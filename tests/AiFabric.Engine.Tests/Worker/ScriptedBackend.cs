@@ -32,6 +32,8 @@ internal sealed class ScriptedBackend : IModelBackend
 
     public string Digest => "sha256:scripted";
 
+    public AiFabric.Engine.KvCache.PrefixLedger? Prefixes => null;
+
     public EngineLoad Load => new(Volatile.Read(ref running), 0, 0, 100, 100, null);
 
     public EngineMetrics Metrics { get; } = new();

@@ -75,6 +75,7 @@ public sealed class ModelCaller(HttpClient http, RouteKeeper routes, WaitingRoom
         };
         if (context.Tenant is { } tenant)
             request.Headers.Add(WorkerHeaders.Tenant, tenant);
+        request.Headers.Add(WorkerHeaders.Age, ((long)context.Age.TotalMilliseconds).ToString(CultureInfo.InvariantCulture));
         HttpResponseMessage answer;
         try
         {
