@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
+using AiFabric.Cluster.Tests.Gateway.Pipelines;
 using AiFabric.Crds.Pipelines;
 using AiFabric.Gateway.Limits;
 using k8s.Models;
@@ -90,12 +91,7 @@ public sealed class LimitTests(GatewayBench bench) : IAsyncLifetime
     [Fact]
     public async Task A_pipeline_spends_what_all_its_models_used()
     {
-        const string Usage = "{\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":200,\"total_tokens\":300}}";
-        await using FakeWorker worker = await FakeWorker.StartAsync("spending-model", context =>
-        {
-            context.Response.ContentType = "text/event-stream";
-            return context.Response.WriteAsync($"{Scripts.FirstEvent}data: {Usage}\n\n{Scripts.Done}");
-        });
+        await using FakeWorker worker = await FakeWorker.StartAsync("spending-model", TalkingModel.Script(_ => "Yes.", completionTokens: 298));
         await bench.ServeAsync("spending-model", worker);
         StageSpec Stage(string name, string from) => new() { Name = name, ModelRef = new ModelStageSpec { Name = "spending-model" }, Inputs = [new InputSpec { From = from }] };
         await bench.DeclarePipelineAsync("spending", new PipelineSpec

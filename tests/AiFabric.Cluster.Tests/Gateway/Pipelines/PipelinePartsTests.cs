@@ -61,8 +61,14 @@ public sealed class PipelinePartsTests(GatewayBench bench)
     public async Task What_completes_first_is_enough_and_the_call_that_nobody_waits_for_is_ended()
     {
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using FakeWorker quick = await FakeWorker.StartAsync("race-quick", TalkingModel.Script(_ => "quick"));
-        await using FakeWorker slow = await FakeWorker.StartAsync("race-slow", TalkingModel.Script((_, token) => StallAsync(ended, token)));
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        // The quick one waits until the slow one works: a call that was never made could not be ended.
+        await using FakeWorker quick = await FakeWorker.StartAsync("race-quick", async context =>
+        {
+            await begun.Task;
+            await TalkingModel.Script(_ => "quick")(context);
+        });
+        await using FakeWorker slow = await FakeWorker.StartAsync("race-slow", TalkingModel.Script((_, token) => StallAsync(begun, ended, token)));
         await bench.ServeAsync("race-quick", quick);
         await bench.ServeAsync("race-slow", slow);
         var race = new StageSpec
@@ -234,8 +240,9 @@ public sealed class PipelinePartsTests(GatewayBench bench)
         throw new IOException("The worker is lost.");
     }
 
-    private static async IAsyncEnumerable<string> StallAsync(TaskCompletionSource ended, [EnumeratorCancellation] CancellationToken token)
+    private static async IAsyncEnumerable<string> StallAsync(TaskCompletionSource begun, TaskCompletionSource ended, [EnumeratorCancellation] CancellationToken token)
     {
+        begun.SetResult();
         yield return "slow";
         try
         {
