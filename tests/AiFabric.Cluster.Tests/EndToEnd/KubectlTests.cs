@@ -20,7 +20,7 @@ public sealed class KubectlTests(FabricFixture fabric)
         Assert.Contains("Events:", described, StringComparison.Ordinal);
         Assert.Contains("Ready after", await fabric.KubectlAsync(["logs", "deployment/demo"]), StringComparison.Ordinal);
         string last = await fabric.KubectlAsync(["logs", "deployment/demo", "--tail=1"]);
-        Assert.Single(last.Split('\n').Where(line => line.StartsWith("20", StringComparison.Ordinal))); // kubectl may say which of several pods it takes.
+        Assert.Single(last.Split('\n'), line => line.StartsWith("20", StringComparison.Ordinal)); // kubectl may say which of several pods it takes.
     }
 
     [Fact]
