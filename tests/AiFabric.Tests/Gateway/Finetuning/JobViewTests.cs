@@ -52,6 +52,15 @@ public sealed class JobViewTests
     }
 
     [Theory]
+    [InlineData("Complete")]
+    [InlineData("Failed")]
+    public void An_end_that_is_not_kept_yet_is_not_shown(string condition)
+    {
+        FineTuningJob job = JobView.Show(Order, new Wish(), end: null, Job(condition), Now);
+        Assert.Equal(("running", null, null, null), (job.Status, job.FinishedAt, job.TrainedTokens, job.FineTunedModel));
+    }
+
+    [Theory]
     [InlineData(true, null, true)]     // was made, and is gone: somebody deleted it
     [InlineData(false, null, false)]   // is still to be made
     [InlineData(false, 1L, false)]     // cancelled just now: an operator may be making it
