@@ -57,6 +57,7 @@ internal sealed class ModelRunner : IDisposable
         {
             outcome.TrainingForwardTokens = window.Count;
             training.EndWindow(window, pass.WindowOutput(window));
+            pass.Settle();
         }
         outcome.ForwardTime = time.GetElapsedTime(start);
     }
@@ -67,6 +68,7 @@ internal sealed class ModelRunner : IDisposable
             Forward(batch, training);
         long start = time.GetTimestamp();
         outcome.TrainingBackwardTokens = training.RunBackward(batch.Backward);
+        pass.Settle();
         outcome.BackwardTime = time.GetElapsedTime(start);
     }
 

@@ -18,21 +18,23 @@ internal sealed class PackedBatch
     private readonly List<long> slots = [];
     private readonly List<long> samples = [];
     private readonly DecoderWeights weights;
+    private readonly bool needsMasks;
 
     /// <param name="batch">The plan.</param>
     /// <param name="window">The training window that rides along, or null.</param>
     /// <param name="adapterOf">The adapter of a load number other than 0.</param>
     /// <param name="weights">Gives shape, type and device.</param>
     /// <param name="rotary">Angles by position.</param>
-    public PackedBatch(Batch batch, TrainingWindow? window, Func<long, PeftAdapter> adapterOf, DecoderWeights weights, RotaryTable rotary)
+    /// <param name="needsMasks">Whether attention needs masks where rows see all that is before them.</param>
+    public PackedBatch(Batch batch, TrainingWindow? window, Func<long, PeftAdapter> adapterOf, DecoderWeights weights, RotaryTable rotary, bool needsMasks = true)
     {
-        this.weights = weights;
+        (this.weights, this.needsMasks) = (weights, needsMasks);
         var device = weights.Device;
         Adapters = new AdapterGroups(device);
         foreach (var row in batch.DecodeRows)
             AddRows(row, adapterOf);
         if (batch.DecodeRows.Count > 0)
-            Decode = new DecodeRows(batch.DecodeRows, weights);
+            Decode = new DecodeRows(batch.DecodeRows, weights, needsMasks);
         foreach (var chunk in batch.PromptChunks)
         {
             Segments.Add(Prompt(chunk));
@@ -96,22 +98,22 @@ internal sealed class PackedBatch
         var blocks = new long[table.BlocksFor(context)];
         for (int i = 0; i < blocks.Length; i++)
             blocks[i] = table.Blocks[i].Index;
-        var masks = LayerMasks.Causal(weights, chunk.Start, chunk.Count);
-        return new Segment(tokens.Count, chunk.Count, context, HostTensors.Upload(blocks, weights.Device), masks, null);
+        return new Segment(tokens.Count, chunk.Count, context, HostTensors.Upload(blocks, weights.Device), Masks(chunk.Start, chunk.Count), null);
     }
 
     private void AddWindow(TrainingWindow window)
     {
         if (window.Adapter is { } adapter)
             Adapters.Add(adapter, tokens.Count, window.Count, window);
-        var masks = LayerMasks.Causal(weights, window.Start, window.Count);
-        Segments.Add(new Segment(tokens.Count, window.Count, window.Start + window.Count, null, masks, window));
+        Segments.Add(new Segment(tokens.Count, window.Count, window.Start + window.Count, null, Masks(window.Start, window.Count), window));
         for (int i = 0; i < window.Count; i++)
         {
             tokens.Add(window.Tokens[i]);
             positions.Add(window.Start + i);
         }
     }
+
+    private LayerMasks? Masks(int start, int count) => needsMasks || start > 0 ? LayerMasks.Causal(weights, start, count) : null;
 }
 
 /// <summary>Consecutive rows of one sequence that attend together.</summary>
@@ -119,9 +121,9 @@ internal sealed class PackedBatch
 /// <param name="Count">Rows.</param>
 /// <param name="Context">Keys they see: those before, and their own.</param>
 /// <param name="Blocks">[b] Int64, the cache blocks of the context; null for a training window.</param>
-/// <param name="Masks">What they do not see.</param>
+/// <param name="Masks">What they do not see; null where they are the whole context, and see what is before them.</param>
 /// <param name="Window">The training window these rows are, or null.</param>
-internal sealed record Segment(int Start, int Count, int Context, Tensor? Blocks, LayerMasks Masks, TrainingWindow? Window);
+internal sealed record Segment(int Start, int Count, int Context, Tensor? Blocks, LayerMasks? Masks, TrainingWindow? Window);
 
 /// <summary>
 /// The decode rows' view of the cache: every row's blocks, padded to the longest context. A row with drafts is a row for each of its tokens, which
@@ -129,7 +131,7 @@ internal sealed record Segment(int Start, int Count, int Context, Tensor? Blocks
 /// </summary>
 internal sealed class DecodeRows
 {
-    public DecodeRows(List<BatchRows> rows, DecoderWeights weights)
+    public DecodeRows(List<BatchRows> rows, DecoderWeights weights, bool needsMasks)
     {
         int widest = 0;
         foreach (var row in rows)
@@ -139,6 +141,7 @@ internal sealed class DecodeRows
         }
         Context = widest * rows[0].Sequence.Blocks.BlockSize;
         var blocks = new long[Count * widest];
+        var lengths = new long[Count];
         int next = 0;
         foreach (var row in rows)
         {
@@ -146,13 +149,16 @@ internal sealed class DecodeRows
             {
                 var table = row.Sequence.Blocks;
                 int used = table.BlocksFor(position + 1);
+                lengths[next] = position + 1;
                 // Padding repeats a block of the row's own, so that no other request's memory is read.
                 for (int block = 0; block < widest; block++)
                     blocks[(next * widest) + block] = table.Blocks[block < used ? block : 0].Index;
             }
         }
         Blocks = HostTensors.Upload(blocks, weights.Device);
-        Masks = new LayerMasks(weights.Config, window => HostTensors.Upload(Hidden(rows, window), weights.Device).to(weights.Type).view(Count, 1, 1, Context));
+        Lengths = HostTensors.Upload(lengths, weights.Device);
+        if (needsMasks)
+            Masks = new LayerMasks(weights.Config, window => HostTensors.Upload(Hidden(rows, window), weights.Device).to(weights.Type).view(Count, 1, 1, Context));
     }
 
     public int Count { get; }
@@ -163,8 +169,11 @@ internal sealed class DecodeRows
     /// <summary>[rows · blocks per row] Int64.</summary>
     public Tensor Blocks { get; }
 
-    /// <summary>[rows, 1, 1, context]: −∞ for slots behind the row's last token and before its window.</summary>
-    public LayerMasks Masks { get; }
+    /// <summary>[rows] Int64: keys that each row sees, its own among them.</summary>
+    public Tensor Lengths { get; }
+
+    /// <summary>[rows, 1, 1, context]: −∞ for slots behind the row's last token and before its window; null where nobody needs it.</summary>
+    public LayerMasks? Masks { get; }
 
     private float[] Hidden(List<BatchRows> rows, int? window)
     {

@@ -1,4 +1,5 @@
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Cuda;
 using AiFabric.Engine.Models;
 using AiFabric.Engine.Scheduling;
 using AiFabric.Engine.Training;
@@ -11,10 +12,12 @@ namespace AiFabric.Engine.Execution;
 /// <param name="blocks">Blocks of the cache.</param>
 /// <param name="blockSize">Tokens of a block.</param>
 /// <param name="adapterOf">The adapter of a load number other than 0.</param>
-internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSize, Func<long, PeftAdapter> adapterOf) : IGreedyPass
+/// <param name="kernels">Our own, compiled for the model and its device; null to use libtorch's operations alone.</param>
+internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSize, Func<long, PeftAdapter> adapterOf, CudaKernels? kernels = null) : IGreedyPass
 {
     private readonly RotaryTable rotary = new(weights.Config, weights.Type, weights.Device);
     private readonly KvTensors cache = new(weights.Config, blocks, blockSize, weights.Type, weights.Device);
+    private PassMath? math;
     private Tensor? hidden;
     private Tensor? logits;
     private int[] mostLikely = [];
@@ -47,6 +50,8 @@ internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSiz
         return mostLikely.AsSpan(0, rows);
     }
 
+    private PassMath Math => math ??= kernels is null ? new PassMath(weights.Config, cache) : new CudaMath(weights.Config, cache, kernels);
+
     private static void Pool(Batch batch, ForwardPass pass, Tensor output)
     {
         int row = 0;
@@ -66,6 +71,12 @@ internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSiz
     public Tensor WindowOutput(TrainingWindow window) =>
         hidden?.alias() ?? throw new InvalidOperationException("The last pass had no training window.");
 
+    public void Settle()
+    {
+        if (weights.Device.type == TorchSharp.DeviceType.CUDA)
+            cuda.synchronize();
+    }
+
     public void Dispose()
     {
         Forget();
@@ -77,8 +88,8 @@ internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSiz
     private Tensor? Compute(Batch batch, TrainingWindow? window)
     {
         Forget();
-        var packed = new PackedBatch(batch, window, adapterOf, weights, rotary);
-        var pass = new ForwardPass(weights, cache);
+        var packed = new PackedBatch(batch, window, adapterOf, weights, rotary, Math.NeedsMasks);
+        var pass = new ForwardPass(weights, cache, Math);
         var output = pass.Run(packed);
         if (window is not null)
             hidden = output.narrow(0, output.shape[0] - window.Count, window.Count).DetachFromDisposeScope();

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using AiFabric.Benchmarks.Gpu;
 using AiFabric.Benchmarks.Speed;
 using AiFabric.Engine;
 using AiFabric.Engine.Requests;
@@ -23,7 +24,12 @@ internal sealed class EngineRun : IAsyncDisposable
     public EngineRun(EnginePlan plan)
     {
         this.plan = plan;
-        var model = plan.Model == "demo-5m" ? ModelFiles.Demo(plan.Repository) : ModelFiles.Random(plan.Repository);
+        var model = plan.Model switch
+        {
+            "demo-5m" => ModelFiles.Demo(plan.Repository),
+            "random-100m" => ModelFiles.Random(plan.Repository),
+            _ => GpuShape.Measured.Single(shape => shape.Name == plan.Model).Files(plan.Repository, plan.Device),
+        };
         var format = SpeedFormat.All.First(format => format.Name == plan.Format);
         engine = LlmEngine.Load(
             new EngineOptions

@@ -7,11 +7,12 @@ using TorchSharp;
 namespace AiFabric.Benchmarks.Gpu;
 
 /// <summary>How far the engine on a device is from the engine on the CPU in Float32, on the same weights and prompts.</summary>
+/// <param name="Shape">The model.</param>
 /// <param name="Type">Element type on the device.</param>
 /// <param name="LargestDifference">Of natural log probabilities of the likeliest tokens.</param>
 /// <param name="Allowed">What rounding explains.</param>
 /// <param name="SameTokens">Share of greedy tokens that are the same, up to the first that differs in each answer.</param>
-internal sealed record Correctness(string Type, double LargestDifference, double Allowed, double SameTokens)
+internal sealed record Correctness(string Shape, string Type, double LargestDifference, double Allowed, double SameTokens)
 {
     private const int Prompts = 12;
     private const int Answer = 24;
@@ -25,11 +26,11 @@ internal sealed record Correctness(string Type, double LargestDifference, double
         var expected = await AnswersAsync(model, "cpu", torch.ScalarType.Float32, prompts);
         var found = new List<Correctness>();
         foreach (var (type, allowed) in ((torch.ScalarType, double)[])[(torch.ScalarType.Float32, 1e-2), (torch.ScalarType.BFloat16, 0.5)])
-            found.Add(Compare(type, allowed, expected, await AnswersAsync(model, device, type, prompts)));
+            found.Add(Compare(shape, type, allowed, expected, await AnswersAsync(model, device, type, prompts)));
         return found;
     }
 
-    private static Correctness Compare(torch.ScalarType type, double allowed, List<TokenEvent>[] expected, List<TokenEvent>[] actual)
+    private static Correctness Compare(GpuShape shape, torch.ScalarType type, double allowed, List<TokenEvent>[] expected, List<TokenEvent>[] actual)
     {
         double difference = 0;
         int same = 0;
@@ -46,7 +47,7 @@ internal sealed record Correctness(string Type, double LargestDifference, double
                 same++;
             }
         }
-        return new Correctness(type.ToString(), difference, allowed, (double)same / expected.Sum(events => events.Count));
+        return new Correctness(shape.Name, type.ToString(), difference, allowed, (double)same / expected.Sum(events => events.Count));
     }
 
     private static async Task<List<TokenEvent>[]> AnswersAsync(ModelFiles model, string device, torch.ScalarType type, int[][] prompts)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using AiFabric.Benchmarks.CoServing;
+using AiFabric.Benchmarks.Gpu;
 using AiFabric.Benchmarks.Speed;
 
 namespace AiFabric.Benchmarks.Verbs;
@@ -12,8 +13,8 @@ internal static class CoServeVerb
         var seconds = new Option<double>("--seconds") { Description = "Of each run.", DefaultValueFactory = _ => 20 };
         var loads = Choice("--loads", "Shares of what inference alone sustains: 20, 50 and 90 %.", [.. CoServeLoad.All.Select(load => load.Name)]);
         var systems = Choice("--systems", "How inference and finetuning share the machine.", [.. CoServeSystem.All.Select(system => system.Name)]);
-        var model = new Option<string>("--model") { Description = "random-100m or demo-5m.", DefaultValueFactory = _ => "random-100m" };
-        model.AcceptOnlyFromAmong("random-100m", "demo-5m");
+        var model = new Option<string>("--model") { Description = "random-100m or demo-5m; on a GPU random-1b or random-8b too.", DefaultValueFactory = _ => "random-100m" };
+        model.AcceptOnlyFromAmong(["random-100m", "demo-5m", .. GpuShape.Measured.Select(shape => shape.Name)]);
         var format = new Option<string>("--format") { Description = "Format of the weights.", DefaultValueFactory = _ => "fp32" };
         format.AcceptOnlyFromAmong([.. SpeedFormat.All.Select(known => known.Name)]);
         var device = new Option<string>("--device") { Description = "cpu or cuda.", DefaultValueFactory = _ => "cpu" };
