@@ -18,6 +18,7 @@ internal sealed unsafe class KernelPool : IDisposable
     private int pieces;
     private int left;
     private int done;
+    private volatile int width;
     private volatile bool stopping;
 
     /// <param name="threads">Threads that compute at the same time, the caller included.</param>
@@ -28,8 +29,19 @@ internal sealed unsafe class KernelPool : IDisposable
         for (int i = 0; i < threads; i++)
             scratch[i] = new NativeBuffer();
         workers = new Worker[threads - 1];
+        width = threads;
         for (int i = 0; i < workers.Length; i++)
             workers[i] = new Worker(this, scratch[i + 1], i + 1);
+    }
+
+    /// <summary>Threads that compute at the same time at most.</summary>
+    public int Threads => scratch.Length;
+
+    /// <summary>Threads that take work now, the caller included; the others leave their cores to somebody else. Any thread sets it; the next job has as many.</summary>
+    public int Width
+    {
+        get => width;
+        set => width = Math.Clamp(value, 1, Threads);
     }
 
     /// <summary>Threads that wait for work without using a core.</summary>
@@ -45,7 +57,7 @@ internal sealed unsafe class KernelPool : IDisposable
     public void Run<TJob>(ref TJob work, int count, long scratchFloats)
         where TJob : unmanaged, IKernelJob
     {
-        if (workers.Length == 0 || count <= 1)
+        if (width == 1 || count <= 1)
         {
             RunHere(ref work, count, scratchFloats);
             return;
@@ -58,8 +70,8 @@ internal sealed unsafe class KernelPool : IDisposable
             job = pointer;
             (pieces, done) = (count, 0);
             Interlocked.Exchange(ref left, count);
-            foreach (var worker in workers)
-                worker.Wake();
+            for (int i = 0; i < width - 1; i++)
+                workers[i].Wake();
             Help(scratch[0]);
             var wait = default(SpinWait);
             while (Volatile.Read(ref done) < count)
@@ -105,18 +117,21 @@ internal sealed unsafe class KernelPool : IDisposable
     {
         private readonly KernelPool pool;
         private readonly NativeBuffer memory;
+        private readonly int number;
         private readonly SemaphoreSlim signal = new(0);
         private readonly Thread thread;
         private int asleep;
 
         public Worker(KernelPool pool, NativeBuffer memory, int number)
         {
-            (this.pool, this.memory) = (pool, memory);
+            (this.pool, this.memory, this.number) = (pool, memory, number);
             thread = new Thread(Main) { Name = $"kernel-{number}", IsBackground = true };
             thread.Start();
         }
 
         public bool IsAsleep => Volatile.Read(ref asleep) == 1;
+
+        private bool HasWork => number < pool.width && Volatile.Read(ref pool.left) > 0;
 
         public void Wake()
         {
@@ -135,7 +150,8 @@ internal sealed unsafe class KernelPool : IDisposable
         {
             while (!pool.stopping)
             {
-                pool.Help(memory);
+                if (HasWork)
+                    pool.Help(memory);
                 if (!SpinForWork())
                     Sleep();
             }
@@ -145,7 +161,7 @@ internal sealed unsafe class KernelPool : IDisposable
         {
             for (long end = Stopwatch.GetTimestamp() + SpinTicks; Stopwatch.GetTimestamp() < end;)
             {
-                if (Volatile.Read(ref pool.left) > 0)
+                if (HasWork)
                     return true;
                 Thread.SpinWait(8);
             }
@@ -156,7 +172,7 @@ internal sealed unsafe class KernelPool : IDisposable
         {
             Interlocked.Exchange(ref asleep, 1);
             // Looks again after saying that it sleeps: who gave work before saw it awake, who gives work now sees it asleep.
-            if ((pool.stopping || Volatile.Read(ref pool.left) > 0) && Interlocked.CompareExchange(ref asleep, 0, 1) == 1)
+            if ((pool.stopping || HasWork) && Interlocked.CompareExchange(ref asleep, 0, 1) == 1)
                 return;
             signal.Wait();
         }

@@ -27,6 +27,7 @@ public sealed class Scheduler
     {
         (this.options, this.pool) = (options, pool);
         (running, batch) = (new List<Sequence>(options.MaxRunning), new Batch(options.MaxRunning));
+        Latency = new LatencyModel(options.TpotMilliseconds);
         time = new IterationBudget(options, Latency);
         training = new TrainingBudget(options, Latency, time);
         speculation = new Speculation(options, pool, Latency);
@@ -34,7 +35,7 @@ public sealed class Scheduler
     }
 
     /// <summary>What iterations cost, learned from those committed.</summary>
-    public LatencyModel Latency { get; } = new();
+    public LatencyModel Latency { get; }
 
     public int RunningCount => running.Count;
 
@@ -68,9 +69,10 @@ public sealed class Scheduler
         batch.Clear();
         DropCancelled();
         if (turns is null || !turns.IsFinetuning(demand, HasSequences))
-            ScheduleInference(now);
+            ScheduleInference(demand, now);
         if (turns is null || !batch.HasInference)
             training.Fill(batch, demand);
+        batch.ExpectedMilliseconds = Latency.Expected(batch);
         return batch;
     }
 
@@ -84,7 +86,7 @@ public sealed class Scheduler
         if (sampled != outcome.Sampled.Count)
             throw new ArgumentException($"{outcome.Sampled.Count} tokens where the sampling rows ask for {sampled}.", nameof(outcome));
         RemoveEnded();
-        turns?.Observe((outcome.ForwardTime + outcome.BackwardTime).TotalMilliseconds, done.HasTraining);
+        turns?.Observe(outcome.Duration.TotalMilliseconds, done.HasTraining);
         Latency.Observe(done, outcome);
     }
 
@@ -129,10 +131,10 @@ public sealed class Scheduler
             RemoveEnded();
     }
 
-    private void ScheduleInference(TimeSpan now)
+    private void ScheduleInference(TrainingDemand demand, TimeSpan now)
     {
         ScheduleDecodes();
-        time.Open(batch, waiting, running, now);
+        time.Open(batch, waiting, running, turns is null && demand.Phase == TrainingPhase.Backward && training.Offers(demand), now);
         ScheduleChunks();
         // Who was just sent away must not come back for the blocks it made room with.
         if (batch.Preempted == 0)

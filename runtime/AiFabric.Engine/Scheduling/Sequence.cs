@@ -95,6 +95,12 @@ public sealed class Sequence
     /// <summary>Whether it was admitted at least once: preempted sequences wait, but no longer count as queued requests.</summary>
     public bool WasAdmitted { get; internal set; }
 
+    /// <summary>Milliseconds of the iterations in which it decoded.</summary>
+    internal double DecodeMilliseconds { get; set; }
+
+    /// <summary>What these would have taken without finetuning, by what is known of costs.</summary>
+    internal double AloneMilliseconds { get; set; }
+
     /// <summary>Guesses what follows; null where nothing is guessed.</summary>
     internal PromptLookup? Lookup { get; set; }
 

@@ -58,7 +58,14 @@ internal static class CoServeBench
         var row = CoServeRow.Of(
             load.Name, system.Name, figures.Sum(engine => engine.FinetuneTokensPerSecond), [.. figures.SelectMany(engine => engine.Requests)],
             capacity, options.TtftMilliseconds);
-        return row with { SharedIterations = figures[0].SharedIterations };
+        var decoding = figures[0].Iterations.Where(iteration => iteration.DecodeRows > 0).ToList();
+        Trace(options, load.Name, system.Name, figures[0]);
+        return row with
+        {
+            SharedIterations = figures[0].SharedIterations,
+            IterationMs = decoding.Select(iteration => iteration.Milliseconds).DefaultIfEmpty(0).Average(),
+            ExpectedIterationMs = decoding.Select(iteration => iteration.ExpectedMs).DefaultIfEmpty(0).Average(),
+        };
     }
 
     private static async Task<BurstFigures> BurstAsync(CoServeOptions options, Capacity capacity, Action<string> say, CancellationToken cancellationToken)
@@ -74,6 +81,7 @@ internal static class CoServeBench
             Finetunes = true,
         };
         var figures = (await RunAsync([(plan, null)], cancellationToken))[0];
+        Trace(options, "burst", CoServeSystem.CoServing, figures);
         var burst = BurstFigures.Of(plan, figures, capacity, options.TtftMilliseconds);
         say(burst.ToString());
         return burst;
@@ -96,6 +104,12 @@ internal static class CoServeBench
         {
             processes.ForEach(process => process.Dispose());
         }
+    }
+
+    private static void Trace(CoServeOptions options, string load, string system, EngineFigures figures)
+    {
+        if (options.TraceFolder is { } folder)
+            File.WriteAllLines(Path.Combine(folder, $"{load}-{system}.csv"), [IterationFigures.Header, .. figures.Iterations.Select(iteration => iteration.ToString())]);
     }
 
     private static EnginePlan Plan(CoServeOptions options) => new()

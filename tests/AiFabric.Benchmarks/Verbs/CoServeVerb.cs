@@ -27,9 +27,10 @@ internal static class CoServeVerb
         var append = new Option<bool>("--append") { Description = "Keeps the rows of other systems and loads that the output has." };
         var output = new Option<FileInfo>("--output") { Description = "Where the figures go, as JSON.", DefaultValueFactory = _ => new FileInfo(Path.Combine("artifacts", "bench", "coserve.json")) };
         var plots = new Option<DirectoryInfo?>("--plots") { Description = "Where figures go, as SVG; none without it." };
+        var trace = new Option<DirectoryInfo?>("--trace") { Description = "Existing folder for every iteration's figures, as CSV; none without it." };
         var command = new Command("coserve", "Finetuning beside inference: co-serving, split, temporal and spatial sharing, on one engine and one machine.")
         {
-            seconds, loads, systems, model, format, device, threads, multiple, ttft, rate, tpot, noBurst, append, output, plots,
+            seconds, loads, systems, model, format, device, threads, multiple, ttft, rate, tpot, noBurst, append, output, plots, trace,
         };
         command.SetAction((parsed, cancellationToken) =>
         {
@@ -49,6 +50,7 @@ internal static class CoServeVerb
                 Loads = [.. CoServeLoad.All.Where(load => parsed.GetRequiredValue(loads).Contains(load.Name))],
                 Systems = [.. CoServeSystem.All.Where(system => parsed.GetRequiredValue(systems).Contains(system.Name))],
                 Burst = !parsed.GetValue(noBurst),
+                TraceFolder = parsed.GetValue(trace)?.FullName,
             };
             return RunAsync(options, parsed.GetValue(append), parsed.GetRequiredValue(output), parsed.GetValue(plots), cancellationToken);
         });

@@ -101,7 +101,7 @@ public sealed class TrainingBudgetTests
     // Loss 0.05 ms a token, a layer 1 ms and 0.02 ms a token; beside 10 ms of decoding.
     [InlineData(60, 0, 0, 0, 200, 200, 4)] // all of a window of 200 tokens: 10 ms of loss, 20 ms of layers
     [InlineData(20, 0, 0, 0, 125, 125, 0)] // a layer's half of 20 ms leaves room for 450 tokens but the time is gone after the loss
-    [InlineData(16, 200, 0, 4, 200, 0, 1)] // one layer of the window under way
+    [InlineData(17, 200, 0, 4, 200, 0, 1)] // one layer of the window under way
     [InlineData(22, 200, 0, 4, 200, 0, 2)]
     [InlineData(60, 200, 100, 4, 200, 100, 4)]
     [InlineData(12, 200, 0, 4, 0, 0, 0)] // not even one
@@ -129,6 +129,49 @@ public sealed class TrainingBudgetTests
 
         Assert.All(layers, count => Assert.InRange(count, 0, 1));
         Assert.InRange(layers.Sum(), 2, 7);
+    }
+
+    [Fact]
+    public void A_piece_that_is_thought_to_cost_more_than_may_be_saved_is_tried_at_last_and_paid_for()
+    {
+        var simulation = Loaded(objective: 20);
+        // It was slow when nothing ran: a layer took 60 ms, losses 40 and more, and 10 ms are left.
+        simulation.BackwardMilliseconds = slice => (slice.LossTokens > 0 ? 40 : 0) + (60 * slice.Layers);
+        for (int i = 0; i < 60; i++)
+            simulation.Force(batch => (batch.Backward, batch.TrainingPosition) = (new BackwardSlice(64, i % 3 * 16, i % 2 == 0 ? 1 : 0), 64));
+        simulation.BackwardMilliseconds = BackwardTime;
+        simulation.Demand = Demand(TrainingPhase.Backward, 64) with { OpenTokens = 64, LossLeft = 64, LayersLeft = 4 };
+
+        List<int> losses = [.. Enumerable.Range(0, 200).Select(_ => simulation.Step().Backward.LossTokens)];
+
+        Assert.Equal(0, losses[0]);
+        Assert.Contains(IterationBudget.SmallestUseful, losses);
+        Assert.Equal(64, losses[^1]); // It learned that they cost 3.2 ms.
+    }
+
+    [Fact]
+    public void Beside_a_pass_a_slice_has_the_whole_objective()
+    {
+        var simulation = Loaded(20, o => o with { BackwardBeside = true });
+        TeachBackward(simulation);
+        simulation.Demand = Demand(TrainingPhase.Backward, 200) with { OpenTokens = 200, LossLeft = 0, LayersLeft = 4 };
+        for (int i = 0; i < 200; i++)
+            simulation.Step();
+
+        var layers = Enumerable.Range(0, 20).Select(_ => simulation.Step()).ToList();
+
+        Assert.All(layers, batch => Assert.True(batch.IsBeside || batch.Backward.Tokens == 0));
+        Assert.InRange(layers.Sum(batch => batch.Backward.Layers), 55, 80); // 20 ms carry three to four layers of 5 ms, though the pass takes 10: after it there would be two.
+    }
+
+    [Fact]
+    public void A_pass_that_would_miss_the_objective_on_half_of_the_threads_runs_on_all()
+    {
+        var simulation = Loaded(14, o => o with { BackwardBeside = true }); // The pass takes 10 ms, and is thought to take half as long again beside a slice.
+        TeachBackward(simulation);
+        simulation.Demand = Demand(TrainingPhase.Backward, 64) with { OpenTokens = 64, LossLeft = 0, LayersLeft = 4 };
+
+        Assert.Equal((1, false), (simulation.Plan().Backward.Layers, simulation.Plan().IsBeside));
     }
 
     [Fact]
