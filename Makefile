@@ -5,7 +5,7 @@ BIN := artifacts/bin
 CLI := $(BIN)/AiFabric.Cli/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/aifabric
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-cluster e2e chaos bench-operator bench-engine bench-scheduler bench-gpu bench-pipeline bench-coserve bench-memory demo up down crds model format images install clean
+.PHONY: help build test test-cluster e2e chaos bench-operator bench-engine bench-scheduler bench-gpu bench-pipeline bench-coserve bench-memory bench-gateway demo up down crds model format images install clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -62,6 +62,10 @@ bench-pipeline: ## A verification pipeline, streaming against barriers: docs/ben
 bench-coserve: ## Finetuning beside inference: co-serving, split, temporal and spatial sharing (root): docs/benchmarks/coserve.md
 	dotnet build tests/AiFabric.Benchmarks -c $(CONFIGURATION) -v q -nologo
 	$(BIN)/AiFabric.Benchmarks/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/bench coserve --plots docs/benchmarks $(BENCH_ARGS)
+
+bench-gateway: ## Routing policies on four workers, and the gateway's cost beside nginx (root): docs/benchmarks/gateway.md
+	dotnet build tests/AiFabric.Benchmarks -c $(CONFIGURATION) -v q -nologo
+	source tests/prepare.sh && prepare_nginx && $(BIN)/AiFabric.Benchmarks/$(shell echo $(CONFIGURATION) | tr A-Z a-z)/bench gateway $(BENCH_ARGS)
 
 crds: ## Writes crds/manifests and the chart's copy of them from the resource types
 	dotnet run --project crds/AiFabric.Crds.Generator -c $(CONFIGURATION) -- crds/manifests charts/aifabric/charts/aifabric-crds/files

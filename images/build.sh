@@ -33,5 +33,5 @@ cp -r runtime/models/aifabric-demo-5m "$work/content/models/"
 cp -r samples/finetune "$work/content/samples/"
 
 image operator 130 "AiFabric's operator"
-image gateway 130 "AiFabric's gateway, which speaks the OpenAI protocol"
+image gateway 145 "AiFabric's gateway, which speaks the OpenAI protocol"
 image worker 700 "AiFabric's worker: serves and finetunes a language model (CPU)" "$work/worker/libtorch:/app" "$work/content:/opt/aifabric"

@@ -30,3 +30,10 @@ prepare_real_cluster() {
   $kubernetes/fetch-and-build.sh && $kubernetes/fetch-modern-crd-server.sh || echo "No Kubernetes to be had here: the tests that need it are skipped"
   $kubernetes/get-helm.sh && HELM_LAYER=v33 $kubernetes/get-helm.sh || echo "No Helm to be had here: the tests that need it are skipped"
 }
+
+# nginx as a peer of the gateway: Debian 12's package of one version, else what the distribution has. Its service is not started.
+prepare_nginx() {
+  [ -x /usr/sbin/nginx ] && return
+  RUNLEVEL=1 apt_install "nginx-light=$NGINX_VERSION" || RUNLEVEL=1 apt_install nginx-light
+}
+NGINX_VERSION=1.22.1-9+deb12u11

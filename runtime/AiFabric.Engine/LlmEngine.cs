@@ -80,6 +80,9 @@ public sealed class LlmEngine : IAsyncDisposable
     /// <summary>How busy the engine is.</summary>
     public EngineLoad CurrentLoad => loop.Load(attainment.Value);
 
+    /// <summary>Names of the prefixes that the cache holds.</summary>
+    public PrefixLedger Prefixes => loop.Prefixes;
+
     /// <summary>Loads a model folder and starts the engine's thread.</summary>
     /// <exception cref="System.ComponentModel.DataAnnotations.ValidationException">An option is out of range.</exception>
     /// <exception cref="CheckpointException">The model folder cannot be used; the message says why.</exception>

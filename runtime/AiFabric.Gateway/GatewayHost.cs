@@ -2,11 +2,13 @@ using AiFabric.Crds.Adapters;
 using AiFabric.Crds.Common;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Gateway.AsyncRuns;
 using AiFabric.Gateway.Auth;
 using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Finetuning;
 using AiFabric.Gateway.Holding;
 using AiFabric.Gateway.Http;
+using AiFabric.Gateway.Limits;
 using AiFabric.Gateway.Pipelines;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
@@ -35,9 +37,12 @@ public static class GatewayHost
             k.AddServerHeader = false;
             k.Limits.MaxRequestBodySize = null; // RequestBody enforces the limit and answers in OpenAI's shape
         });
+        // Handlers never block, and a token that changes threads on its way costs more than its copying.
+        builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         builder.Logging.AddSimpleConsole(c => c.SingleLine = true)
             .AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("System.Net.Http.HttpClient", LogLevel.Warning).AddFilter("Yarp", LogLevel.Warning);
         AddServices(builder.Services, options);
+        builder.Services.AddAsyncRuns(builder.Configuration);
 
         WebApplication app = builder.Build();
         app.UseExceptionHandler(errors => errors.Run(async context =>
@@ -48,6 +53,7 @@ public static class GatewayHost
         }));
         app.UseMiddleware<ApiKeyMiddleware>();
         app.MapFinetuning();
+        app.MapAsyncRuns();
         app.MapGateway();
         return app;
     }
@@ -67,6 +73,7 @@ public static class GatewayHost
             services.AddFinetuning();
         }
         services.AddSingleton<ApiKeyRing>();
+        services.AddSingleton<LimitKeeper>();
         services.AddHttpForwarder();
         services.AddHttpClient<WorkerClient>();
         services.AddSingleton<CompletionForwarder>();

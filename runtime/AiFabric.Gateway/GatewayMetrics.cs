@@ -12,6 +12,9 @@ internal static class GatewayMetrics
     public static readonly Counter Requests = Metrics.CreateCounter(
         "aifabric_gateway_requests_total", "Requests by model and HTTP status.", "model", "code");
 
+    public static readonly Counter RateLimited = Metrics.CreateCounter(
+        "aifabric_gateway_rate_limited_total", "Requests refused because their tenant's budget was spent, by budget: requests, tokens.", "budget");
+
     public static readonly Gauge InFlight = Metrics.CreateGauge("aifabric_gateway_requests_in_flight", "Requests that have not ended.");
 
     public static readonly Histogram FirstByte = Metrics.CreateHistogram(
@@ -39,4 +42,12 @@ internal static class GatewayMetrics
 
     public static readonly Counter ClientsGone = Metrics.CreateCounter(
         "aifabric_gateway_clients_gone_total", "Requests whose client left before the end.");
+
+    public static readonly Gauge RunsOpen = Metrics.CreateGauge(
+        "aifabric_gateway_runs_open", "Asynchronous pipeline runs of all replicas that have not ended, as this one saw them last.");
+
+    public static readonly Gauge RunsInProgress = Metrics.CreateGauge("aifabric_gateway_runs_in_progress", "Asynchronous pipeline runs that this replica works on.");
+
+    public static readonly Counter RunsEnded = Metrics.CreateCounter(
+        "aifabric_gateway_runs_ended_total", "Asynchronous pipeline runs that this replica ended, by status.", "status");
 }

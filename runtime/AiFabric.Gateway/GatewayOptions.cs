@@ -24,6 +24,18 @@ public sealed class GatewayOptions : IValidatableObject
     /// <summary>Namespace of those Secrets; null takes <see cref="Namespace"/>. Without <see cref="RequireApiKeys"/> no Secret is read at all.</summary>
     public string? ApiKeysNamespace { get; set; }
 
+    /// <summary>Requests per minute of a key whose Secret sets no limit; null for no limit.</summary>
+    [Range(1, 1_000_000_000_000)]
+    public long? RequestsPerMinute { get; set; }
+
+    /// <summary>Tokens per minute, of prompts and answers, of a key whose Secret sets no limit; null for no limit.</summary>
+    [Range(1, 1_000_000_000_000)]
+    public long? TokensPerMinute { get; set; }
+
+    /// <summary>Replicas of the gateway among which limits are divided: each counts for itself and grants its part.</summary>
+    [Range(1, 1_000)]
+    public int LimitShares { get; set; } = 1;
+
     /// <summary>Largest request body, bytes.</summary>
     [Range(1_024, 1_073_741_824)]
     public long MaxBodyBytes { get; set; } = 4 * 1_024 * 1_024;

@@ -9,6 +9,12 @@ internal static partial class Log
     [LoggerMessage(3002, LogLevel.Warning, "Worker {Pod} could not be asked for its models; no route to it")]
     public static partial void WorkerUnreachable(ILogger log, string pod, Exception cause);
 
+    [LoggerMessage(3007, LogLevel.Warning, "Worker {Pod} does not tell its load; what it said before counts no more")]
+    public static partial void LoadUnknown(ILogger log, string pod, Exception cause);
+
+    [LoggerMessage(3008, LogLevel.Error, "A limit cannot be read and counts as absent: {Problem}")]
+    public static partial void LimitUnreadable(ILogger log, string problem);
+
     [LoggerMessage(3003, LogLevel.Warning, "Worker {Pod} failed before the first byte ({Error}), attempt {Attempt}")]
     public static partial void AttemptFailed(ILogger log, string pod, string error, int attempt);
 
@@ -38,4 +44,22 @@ internal static partial class Log
 
     [LoggerMessage(3021, LogLevel.Error, "Pipeline {Pipeline}: stage {Stage} broke inside the gateway")]
     public static partial void StageBroke(ILogger log, string pipeline, string stage, Exception cause);
+
+    [LoggerMessage(3030, LogLevel.Information, "Run {Id} is taken, attempt {Attempt}")]
+    public static partial void RunClaimed(ILogger log, string id, int attempt);
+
+    [LoggerMessage(3031, LogLevel.Information, "Run {Id} has ended: {Status} in attempt {Attempt}")]
+    public static partial void RunEnded(ILogger log, string id, AsyncRuns.RunStatus status, int attempt);
+
+    [LoggerMessage(3032, LogLevel.Warning, "What happened in run {Id} could not be kept; it is tried again")]
+    public static partial void RunNotKept(ILogger log, string id, Exception cause);
+
+    [LoggerMessage(3033, LogLevel.Warning, "Events of run {Id} after the first {Told} could not be published; they are tried again")]
+    public static partial void RunNotTold(ILogger log, string id, int told, Exception cause);
+
+    [LoggerMessage(3034, LogLevel.Error, "Run {Id} broke inside the gateway")]
+    public static partial void RunBroke(ILogger log, string id, Exception cause);
+
+    [LoggerMessage(3035, LogLevel.Warning, "The store of runs failed")]
+    public static partial void RunsNotKept(ILogger log, Exception cause);
 }

@@ -49,6 +49,7 @@ public sealed partial class OpenAIJson : JsonSerializerContext;
 [JsonSerializable(typeof(AdapterList))]
 [JsonSerializable(typeof(LoadReport))]
 [JsonSerializable(typeof(RouteReport))]
+[JsonSerializable(typeof(WorkerLoad))]
 [JsonSerializable(typeof(StageRequest))]
 [JsonSerializable(typeof(StageLine))]
 [JsonSerializable(typeof(DemandReport))]

@@ -8,4 +8,16 @@ public static class WorkerHeaders
     /// Set by the gateway alone, which drops what clients send under this name.
     /// </summary>
     public const string Tenant = "AiFabric-Tenant";
+
+    /// <summary>
+    /// How long the client's request that this call is a part of has been under way, in milliseconds: a call of a pipeline waits as if it had come when
+    /// the client's request did. A duration and no time of day, for clocks differ. Set by the gateway alone, as the tenant is.
+    /// </summary>
+    public const string Age = "AiFabric-Age";
+
+    /// <summary>
+    /// Digests of the prompt's beginnings (<see cref="Gateway.PromptPieces"/>), by which the worker tells which of them its cache holds. Set by the
+    /// gateway alone. A hint: where it is absent or means nothing, the request is answered all the same.
+    /// </summary>
+    public const string Prompt = "AiFabric-Prompt";
 }

@@ -156,3 +156,28 @@ topologySpreadConstraints:
 from:
   {{- toYaml (. | default (list (dict "namespaceSelector" dict))) | nindent 2 }}
 {{- end }}
+
+{{- /* "sqlite" or "dapr", by what keeps asynchronous runs; empty when nothing does. */}}
+{{- define "aifabric.runsStore" -}}
+{{- $runs := .Values.gateway.runs }}
+{{- if and $runs.claimName $runs.dapr.stateStore }}
+{{- fail "gateway.runs.claimName and gateway.runs.dapr.stateStore exclude each other: runs are kept in one place" }}
+{{- end }}
+{{- if and $runs.claimName (gt (int .Values.gateway.replicas) 1) }}
+{{- fail "gateway.runs.claimName: SQLite must not be shared by replicas; set gateway.replicas=1, or gateway.runs.dapr.stateStore instead" }}
+{{- end }}
+{{- if and $runs.dapr.pubSub (not (or $runs.claimName $runs.dapr.stateStore)) }}
+{{- fail "gateway.runs.dapr.pubSub needs runs to tell of: set gateway.runs.dapr.stateStore or gateway.runs.claimName" }}
+{{- end }}
+{{- if $runs.claimName }}sqlite{{ else if $runs.dapr.stateStore }}dapr{{ end }}
+{{- end }}
+
+{{- /* Annotations of gateway pods: Dapr's where it is used, with the user's own over them. */}}
+{{- define "aifabric.gatewayAnnotations" -}}
+{{- $dapr := .Values.gateway.runs.dapr }}
+{{- $annotations := dict }}
+{{- if or $dapr.stateStore $dapr.pubSub }}
+{{- $annotations = dict "dapr.io/enabled" "true" "dapr.io/app-id" ($dapr.appId | default (printf "%s-gateway" (include "aifabric.fullname" .))) }}
+{{- end }}
+{{- with mergeOverwrite $annotations .Values.gateway.podAnnotations }}{{ toYaml . }}{{ end }}
+{{- end }}

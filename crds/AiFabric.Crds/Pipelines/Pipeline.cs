@@ -147,6 +147,11 @@ public sealed class FunctionSpec
     [RangeMaximum(100)]
     public int? Replicas { get; set; }
 
+    [Description("Calls that a replica works on at the same time, for each gateway replica. More wait in the gateway: those of the oldest requests go first. Default: no bound.")]
+    [RangeMinimum(1)]
+    [RangeMaximum(10000)]
+    public int? Concurrency { get; set; }
+
     [Description("Where it listens; it is told as the environment variable PORT. It is ready when the port accepts connections.")]
     [Default(8080)]
     [RangeMinimum(1)]

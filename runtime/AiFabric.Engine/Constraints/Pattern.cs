@@ -49,6 +49,13 @@ public abstract record Pattern
     /// <param name="mark">Not empty; ASCII.</param>
     public static Pattern Without(string mark) => new Lacking(Encoding.ASCII.GetBytes(mark));
 
+    /// <summary>Any text, the empty one too, without control marks.</summary>
+    public static Pattern AnyText { get; } = Repeat(Bytes(0, TokenTrie.MarkByte - 1), 0, null);
+
+    /// <summary>One control mark: the token itself, not its spelling.</summary>
+    /// <param name="token">Its id.</param>
+    public static Pattern ControlMark(int token) => new Literal(TokenTrie.BytesOfMark(token));
+
     /// <summary>What it is made of, one level down.</summary>
     internal IEnumerable<Pattern> Parts() => this switch
     {

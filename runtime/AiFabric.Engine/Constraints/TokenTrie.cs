@@ -8,6 +8,9 @@ namespace AiFabric.Engine.Constraints;
 /// </summary>
 public sealed class TokenTrie
 {
+    /// <summary>Opens what stands for a control mark. No UTF-8 has it, so that only <see cref="Pattern.ControlMark"/> allows one.</summary>
+    internal const byte MarkByte = 0xFF;
+
     private readonly byte[]?[] bytes;
     private readonly byte[] labels;
     private readonly int[] depths;
@@ -15,7 +18,7 @@ public sealed class TokenTrie
     private readonly int[] firstTokens;
     private readonly int[] tokens;
 
-    /// <param name="bytesById">What each token stands for; null for ids that are no text, such as control marks.</param>
+    /// <param name="bytesById">What each token stands for; null for ids that cannot be drawn.</param>
     public TokenTrie(IReadOnlyList<byte[]?> bytesById)
     {
         bytes = [.. bytesById];
@@ -47,9 +50,16 @@ public sealed class TokenTrie
         MaxDepth = depths.Max();
     }
 
-    /// <summary>The tokens of a tokenizer, without its control marks.</summary>
-    public static TokenTrie Of(HuggingFaceTokenizer tokenizer) => new([.. Enumerable.Range(0, tokenizer.VocabularySize)
-        .Select(id => tokenizer.HasToken(id) && !tokenizer.SpecialIds.Contains(id) ? tokenizer.TokenBytes(id).ToArray() : null)]);
+    /// <summary>The tokens of a tokenizer.</summary>
+    public static TokenTrie Of(HuggingFaceTokenizer tokenizer) => new([.. Enumerable.Range(0, tokenizer.VocabularySize).Select(id => BytesOf(tokenizer, id))]);
+
+    /// <summary>What stands for a control mark.</summary>
+    internal static byte[] BytesOfMark(int token) => [MarkByte, (byte)(token >> 16), (byte)(token >> 8), (byte)token];
+
+    // A token of bytes that has the mark's byte is no text, and must not be taken for the beginning of a mark.
+    private static byte[]? BytesOf(HuggingFaceTokenizer tokenizer, int id) => !tokenizer.HasToken(id) ? null
+        : tokenizer.SpecialIds.Contains(id) ? BytesOfMark(id)
+        : tokenizer.TokenBytes(id).Contains(MarkByte) ? null : tokenizer.TokenBytes(id).ToArray();
 
     /// <summary>One more than the largest id.</summary>
     public int VocabularySize => bytes.Length;

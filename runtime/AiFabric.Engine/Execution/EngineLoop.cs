@@ -55,6 +55,9 @@ internal sealed class EngineLoop
     /// <summary>Only before the start and after the end.</summary>
     public LatencyModel Latency => scheduler.Latency;
 
+    /// <summary>Names of cached prefixes. Any thread.</summary>
+    public PrefixLedger Prefixes => pool.Ledger;
+
     public EngineLoad Load(double? attainment) => new(
         Volatile.Read(ref running), Volatile.Read(ref waiting) + submissions.Reader.Count, Volatile.Read(ref waitingTokens), pool.Total,
         Volatile.Read(ref freeBlocks), attainment);

@@ -157,13 +157,13 @@ internal readonly unsafe struct AttentionJob<TLanes, TVector>(
             {
                 AskFor(next + (key * (long)step), step);
                 for (int i = 0; i < count; i += Tile)
-                    MatrixTiles<TLanes, TVector>.Tile(keys + (key * (long)step), step, q + (i * headSize), headSize, headSize, to + (i * pitch) + key, pitch);
+                    MatrixTiles<TLanes, TVector>.Tile<StoredFloat32>(keys + (key * (long)step), step, q + (i * headSize), headSize, headSize, to + (i * pitch) + key, pitch);
             }
             // The last keys of a block that is not full, or of a small block: each stands for four, and the next one's scores replace the surplus.
             for (; key < length; key++)
             {
                 for (int i = 0; i < count; i += Tile)
-                    MatrixTiles<TLanes, TVector>.Tile(keys + (key * (long)step), 0, q + (i * headSize), headSize, headSize, to + (i * pitch) + key, pitch);
+                    MatrixTiles<TLanes, TVector>.Tile<StoredFloat32>(keys + (key * (long)step), 0, q + (i * headSize), headSize, headSize, to + (i * pitch) + key, pitch);
             }
         }
     }

@@ -1,11 +1,13 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace AiFabric.Engine.Kernels;
 
 /// <summary>
 /// Threads for kernels. The caller works too. A thread without work spins for a moment, since the next kernel comes within microseconds, and
-/// then sleeps, so that it takes nothing from others on the same cores: libtorch's threads, other pods. Pieces are taken one by one, so that
-/// a thread that lost its core delays at most the piece it holds.
+/// then sleeps, so that it takes nothing from others on the same cores: libtorch's threads, other pods. Each thread has a range of pieces, so that it
+/// reads one stream of memory; it takes them one by one, and then what is left of others' ranges, so that a thread that lost its core delays at most the
+/// piece it holds.
 /// </summary>
 internal sealed unsafe class KernelPool : IDisposable
 {
@@ -13,11 +15,12 @@ internal sealed unsafe class KernelPool : IDisposable
 
     private readonly Worker[] workers;
     private readonly NativeBuffer[] scratch;
+    private readonly Counter[] left;
+    private readonly int[] ends;
     private delegate*<void*, int, float*, void> entry;
     private void* job;
-    private int pieces;
-    private int left;
-    private int done;
+    private Counter done;
+    private Counter jobs;
     private volatile int width;
     private volatile bool stopping;
 
@@ -28,10 +31,11 @@ internal sealed unsafe class KernelPool : IDisposable
         scratch = new NativeBuffer[threads];
         for (int i = 0; i < threads; i++)
             scratch[i] = new NativeBuffer();
+        (left, ends) = (new Counter[threads], new int[threads]);
         workers = new Worker[threads - 1];
         width = threads;
         for (int i = 0; i < workers.Length; i++)
-            workers[i] = new Worker(this, scratch[i + 1], i + 1);
+            workers[i] = new Worker(this, i + 1);
     }
 
     /// <summary>Threads that compute at the same time at most.</summary>
@@ -57,7 +61,8 @@ internal sealed unsafe class KernelPool : IDisposable
     public void Run<TJob>(ref TJob work, int count, long scratchFloats)
         where TJob : unmanaged, IKernelJob
     {
-        if (width == 1 || count <= 1)
+        int threads = width;
+        if (threads == 1 || count <= 1)
         {
             RunHere(ref work, count, scratchFloats);
             return;
@@ -68,13 +73,13 @@ internal sealed unsafe class KernelPool : IDisposable
         {
             entry = &Invoke<TJob>;
             job = pointer;
-            (pieces, done) = (count, 0);
-            Interlocked.Exchange(ref left, count);
-            for (int i = 0; i < width - 1; i++)
+            done.Value = 0;
+            Share(count, threads);
+            for (int i = 0; i < threads - 1; i++)
                 workers[i].Wake();
-            Help(scratch[0]);
+            Help(0);
             var wait = default(SpinWait);
-            while (Volatile.Read(ref done) < count)
+            while (Volatile.Read(ref done.Value) < count)
                 wait.SpinOnce(sleep1Threshold: -1);
         }
     }
@@ -101,37 +106,75 @@ internal sealed unsafe class KernelPool : IDisposable
     private static void Invoke<TJob>(void* job, int piece, float* scratch)
         where TJob : unmanaged, IKernelJob => ((TJob*)job)->Run(piece, scratch);
 
-    // Who has taken a piece may read the job: it cannot be replaced before that piece is done.
-    private void Help(NativeBuffer memory)
+    private void Share(int count, int threads)
     {
-        for (int seen; (seen = Volatile.Read(ref left)) > 0;)
+        // A thread that joins later finds what is left of others' ranges.
+        for (int thread = 0; thread < threads; thread++)
         {
-            if (Interlocked.CompareExchange(ref left, seen - 1, seen) != seen)
-                continue;
-            entry(job, pieces - seen, (float*)memory.Data);
-            Interlocked.Increment(ref done);
+            int start = (int)((long)count * thread / threads);
+            ends[thread] = (int)((long)count * (thread + 1) / threads);
+            Volatile.Write(ref left[thread].Value, ends[thread] - start);
         }
+        Interlocked.Increment(ref jobs.Value);
+    }
+
+    private void Help(int self)
+    {
+        int finished = 0;
+        for (int i = 0; i < left.Length; i++)
+        {
+            int range = (self + i) % left.Length;
+            while (TryTake(range, out int piece))
+            {
+                entry(job, piece, (float*)scratch[self].Data);
+                finished++;
+            }
+        }
+        if (finished > 0)
+            Interlocked.Add(ref done.Value, finished);
+    }
+
+    // Who has taken a piece may read the job and its ranges: they cannot be replaced before that piece is counted as done.
+    private bool TryTake(int range, out int piece)
+    {
+        ref int value = ref left[range].Value;
+        for (int seen; (seen = Volatile.Read(ref value)) > 0;)
+        {
+            if (Interlocked.CompareExchange(ref value, seen - 1, seen) != seen)
+                continue;
+            piece = ends[range] - seen;
+            return true;
+        }
+        piece = 0;
+        return false;
+    }
+
+    /// <summary>A number that threads change, far from all others: processors fetch lines of 64 bytes in pairs.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    private struct Counter
+    {
+        [FieldOffset(128)]
+        public int Value;
     }
 
     private sealed class Worker : IDisposable
     {
         private readonly KernelPool pool;
-        private readonly NativeBuffer memory;
         private readonly int number;
         private readonly SemaphoreSlim signal = new(0);
         private readonly Thread thread;
         private int asleep;
 
-        public Worker(KernelPool pool, NativeBuffer memory, int number)
+        public Worker(KernelPool pool, int number)
         {
-            (this.pool, this.memory, this.number) = (pool, memory, number);
+            (this.pool, this.number) = (pool, number);
             thread = new Thread(Main) { Name = $"kernel-{number}", IsBackground = true };
             thread.Start();
         }
 
         public bool IsAsleep => Volatile.Read(ref asleep) == 1;
 
-        private bool HasWork => number < pool.width && Volatile.Read(ref pool.left) > 0;
+        private bool HasWork(int seen) => Volatile.Read(ref pool.jobs.Value) != seen && number < pool.width;
 
         public void Wake()
         {
@@ -148,31 +191,32 @@ internal sealed unsafe class KernelPool : IDisposable
 
         private void Main()
         {
+            int seen = 0;
             while (!pool.stopping)
             {
-                if (HasWork)
-                    pool.Help(memory);
-                if (!SpinForWork())
-                    Sleep();
+                if (!SpinForWork(seen))
+                    Sleep(seen);
+                seen = Volatile.Read(ref pool.jobs.Value);
+                pool.Help(number);
             }
         }
 
-        private bool SpinForWork()
+        private bool SpinForWork(int seen)
         {
             for (long end = Stopwatch.GetTimestamp() + SpinTicks; Stopwatch.GetTimestamp() < end;)
             {
-                if (HasWork)
+                if (HasWork(seen))
                     return true;
                 Thread.SpinWait(8);
             }
             return false;
         }
 
-        private void Sleep()
+        private void Sleep(int seen)
         {
             Interlocked.Exchange(ref asleep, 1);
             // Looks again after saying that it sleeps: who gave work before saw it awake, who gives work now sees it asleep.
-            if ((pool.stopping || HasWork) && Interlocked.CompareExchange(ref asleep, 0, 1) == 1)
+            if ((pool.stopping || HasWork(seen)) && Interlocked.CompareExchange(ref asleep, 0, 1) == 1)
                 return;
             signal.Wait();
         }

@@ -27,7 +27,7 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
     }
 
     /// <summary>Four rows with some vectors.</summary>
-    /// <param name="w">First of four rows of Float32.</param>
+    /// <param name="w">First of four rows.</param>
     /// <param name="pitch">From one row to the next.</param>
     /// <param name="x">First of <see cref="Inputs"/> vectors.</param>
     /// <param name="xPitch">From one vector to the next.</param>
@@ -35,45 +35,47 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
     /// <param name="sums">[<see cref="Inputs"/>, 4 rows].</param>
     /// <param name="sumsPitch">From one vector's sums to the next's.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Tile(float* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
+    public static void Tile<TStored>(void* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
+        where TStored : struct, IStored
     {
         if (TLanes.Registers >= 32)
-            Four(w, pitch, x, xPitch, columns, sums, sumsPitch);
+            Four<TStored>(w, pitch, x, xPitch, columns, sums, sumsPitch);
         else
-            Three(w, pitch, x, xPitch, columns, sums, sumsPitch);
+            Three<TStored>(w, pitch, x, xPitch, columns, sums, sumsPitch);
         int whole = columns - (columns % TLanes.Count);
         if (whole == columns)
             return;
         for (int i = 0; i < Rows * Inputs; i++)
         {
             float* sum = sums + (i / Rows * sumsPitch) + (i % Rows);
-            *sum = Rest(w + (i % Rows * pitch), x + (i / Rows * xPitch), whole, columns, *sum);
+            *sum = Rest<TStored>(RowIn<TStored>(w, i % Rows * pitch), x + (i / Rows * xPitch), whole, columns, *sum);
         }
     }
 
     /// <summary>One vector, with rows that are in a cache already.</summary>
-    /// <param name="w">First of four rows of Float32.</param>
+    /// <param name="w">First of four rows.</param>
     /// <param name="pitch">From one row to the next.</param>
     /// <param name="x">The vector.</param>
     /// <param name="columns">Length of all.</param>
     /// <param name="sums">[4].</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Column(float* w, long pitch, float* x, int columns, float* sums)
+    public static void Column<TStored>(void* w, long pitch, float* x, int columns, float* sums)
+        where TStored : struct, IStored
     {
         TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0;
-        float* wb = w + pitch, wc = wb + pitch, wd = wc + pitch;
+        void* wb = RowIn<TStored>(w, pitch), wc = RowIn<TStored>(w, 2 * pitch), wd = RowIn<TStored>(w, 3 * pitch);
         int whole = columns - (columns % TLanes.Count);
         for (int k = 0; k < whole; k += TLanes.Count)
         {
             var v = TLanes.Load(x + k);
-            a0 = TLanes.MultiplyAdd(TLanes.Load(w + k), v, a0);
-            a1 = TLanes.MultiplyAdd(TLanes.Load(wb + k), v, a1);
-            a2 = TLanes.MultiplyAdd(TLanes.Load(wc + k), v, a2);
-            a3 = TLanes.MultiplyAdd(TLanes.Load(wd + k), v, a3);
+            a0 = TLanes.MultiplyAdd(TStored.Load<TLanes, TVector>(w, k), v, a0);
+            a1 = TLanes.MultiplyAdd(TStored.Load<TLanes, TVector>(wb, k), v, a1);
+            a2 = TLanes.MultiplyAdd(TStored.Load<TLanes, TVector>(wc, k), v, a2);
+            a3 = TLanes.MultiplyAdd(TStored.Load<TLanes, TVector>(wd, k), v, a3);
         }
         TLanes.Sums(a0, a1, a2, a3).Store(sums);
         for (int i = 0; i < Rows && whole < columns; i++)
-            sums[i] = Rest(w + (i * pitch), x, whole, columns, sums[i]);
+            sums[i] = Rest<TStored>(RowIn<TStored>(w, i * pitch), x, whole, columns, sums[i]);
     }
 
     /// <summary>
@@ -182,19 +184,20 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Four(float* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
+    private static void Four<TStored>(void* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
+        where TStored : struct, IStored
     {
         TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
         TVector c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
-        float* wb = w + pitch, wc = wb + pitch, wd = wc + pitch;
+        void* wb = RowIn<TStored>(w, pitch), wc = RowIn<TStored>(w, 2 * pitch), wd = RowIn<TStored>(w, 3 * pitch);
         float* xb = x + xPitch, xc = xb + xPitch, xd = xc + xPitch;
         int whole = columns - (columns % TLanes.Count);
         for (int k = 0; k < whole; k += TLanes.Count)
         {
-            var w0 = TLanes.Load(w + k);
-            var w1 = TLanes.Load(wb + k);
-            var w2 = TLanes.Load(wc + k);
-            var w3 = TLanes.Load(wd + k);
+            var w0 = TStored.Load<TLanes, TVector>(w, k);
+            var w1 = TStored.Load<TLanes, TVector>(wb, k);
+            var w2 = TStored.Load<TLanes, TVector>(wc, k);
+            var w3 = TStored.Load<TLanes, TVector>(wd, k);
             var v = TLanes.Load(x + k);
             (a0, a1, a2, a3) = (TLanes.MultiplyAdd(w0, v, a0), TLanes.MultiplyAdd(w1, v, a1), TLanes.MultiplyAdd(w2, v, a2), TLanes.MultiplyAdd(w3, v, a3));
             v = TLanes.Load(xb + k);
@@ -208,10 +211,11 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Three(float* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
+    private static void Three<TStored>(void* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
+        where TStored : struct, IStored
     {
         TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
-        float* wb = w + pitch, wc = wb + pitch, wd = wc + pitch;
+        void* wb = RowIn<TStored>(w, pitch), wc = RowIn<TStored>(w, 2 * pitch), wd = RowIn<TStored>(w, 3 * pitch);
         float* xb = x + xPitch, xc = xb + xPitch;
         int whole = columns - (columns % TLanes.Count);
         for (int k = 0; k < whole; k += TLanes.Count)
@@ -219,13 +223,13 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
             var v0 = TLanes.Load(x + k);
             var v1 = TLanes.Load(xb + k);
             var v2 = TLanes.Load(xc + k);
-            var r = TLanes.Load(w + k);
+            var r = TStored.Load<TLanes, TVector>(w, k);
             (a0, b0, c0) = (TLanes.MultiplyAdd(r, v0, a0), TLanes.MultiplyAdd(r, v1, b0), TLanes.MultiplyAdd(r, v2, c0));
-            r = TLanes.Load(wb + k);
+            r = TStored.Load<TLanes, TVector>(wb, k);
             (a1, b1, c1) = (TLanes.MultiplyAdd(r, v0, a1), TLanes.MultiplyAdd(r, v1, b1), TLanes.MultiplyAdd(r, v2, c1));
-            r = TLanes.Load(wc + k);
+            r = TStored.Load<TLanes, TVector>(wc, k);
             (a2, b2, c2) = (TLanes.MultiplyAdd(r, v0, a2), TLanes.MultiplyAdd(r, v1, b2), TLanes.MultiplyAdd(r, v2, c2));
-            r = TLanes.Load(wd + k);
+            r = TStored.Load<TLanes, TVector>(wd, k);
             (a3, b3, c3) = (TLanes.MultiplyAdd(r, v0, a3), TLanes.MultiplyAdd(r, v1, b3), TLanes.MultiplyAdd(r, v2, c3));
         }
         TLanes.Sums(a0, a1, a2, a3).Store(sums);
@@ -233,10 +237,15 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
         TLanes.Sums(c0, c1, c2, c3).Store(sums + (2 * sumsPitch));
     }
 
-    private static float Rest(float* w, float* x, int from, int columns, float sum)
+    private static float Rest<TStored>(void* w, float* x, int from, int columns, float sum)
+        where TStored : struct, IStored
     {
         for (int k = from; k < columns; k++)
-            sum += w[k] * x[k];
+            sum += TStored.At(w, k) * x[k];
         return sum;
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void* RowIn<TStored>(void* w, long offset)
+        where TStored : struct, IStored => (byte*)w + (offset * TStored.Bytes);
 }

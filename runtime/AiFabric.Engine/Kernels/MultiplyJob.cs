@@ -5,7 +5,7 @@ namespace AiFabric.Engine.Kernels;
 
 /// <summary>
 /// Products of all rows of an input with up to three matrices of Float32 or BFloat16. A piece is a stripe of rows of one matrix: the stripe
-/// stays in the core's cache while all rows of the input pass over it, restored to Float32 once where more than a few do.
+/// stays in the core's cache while all rows of the input pass over it, restored to Float32 once where more than one tile of them does.
 /// </summary>
 internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
     where TLanes : struct, ILanes<TVector>
@@ -58,19 +58,24 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
         }
         else if (matrix.Format == WeightFormat.Float32)
         {
-            Wide(product, (float*)matrix.Data + (first * (long)matrix.Columns), first, start, end);
+            Wide<StoredFloat32>(product, (float*)matrix.Data + (first * (long)matrix.Columns), first, start, end);
+        }
+        else if (rows < 2 * MatrixTiles<TLanes, TVector>.Inputs)
+        {
+            Wide<StoredBFloat16>(product, (ushort*)matrix.Data + (first * (long)matrix.Columns), first, start, end);
         }
         else
         {
             for (int row = first; row < end; row++)
                 MatrixTiles<TLanes, TVector>.Restore(matrix, row, scratch + ((row - first) * (long)matrix.Columns));
-            Wide(product, scratch, first, start, end);
+            Wide<StoredFloat32>(product, scratch, first, start, end);
         }
     }
 
-    /// <summary>Float32 rows, in the matrix or restored.</summary>
+    /// <summary>Rows in the matrix, or restored.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Wide(in Product product, float* w, int first, int start, int end)
+    private readonly void Wide<TStored>(in Product product, void* w, int first, int start, int end)
+        where TStored : struct, IStored
     {
         int inputs = MatrixTiles<TLanes, TVector>.Inputs, columns = product.Matrix.Columns;
         int turn = Math.Max(inputs, InputBytes / (columns * sizeof(float)) / inputs * inputs);
@@ -81,17 +86,17 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
             for (int row = start; row < end; row += TileRows)
             {
                 int tile = Math.Max(first, Math.Min(row, end - TileRows));
-                float* tileRows = w + ((tile - first) * (long)columns);
+                void* tileRows = (byte*)w + ((tile - first) * (long)columns * TStored.Bytes);
                 int i = from;
                 for (; i + inputs <= to; i += inputs)
                 {
-                    MatrixTiles<TLanes, TVector>.Tile(tileRows, columns, x + (i * (long)columns), columns, columns, sums, TileRows);
+                    MatrixTiles<TLanes, TVector>.Tile<TStored>(tileRows, columns, x + (i * (long)columns), columns, columns, sums, TileRows);
                     for (int j = 0; j < inputs; j++)
                         Store(product, sums + (j * TileRows), i + j, tile, row);
                 }
                 for (; i < to; i++)
                 {
-                    MatrixTiles<TLanes, TVector>.Column(tileRows, columns, x + (i * (long)columns), columns, sums);
+                    MatrixTiles<TLanes, TVector>.Column<TStored>(tileRows, columns, x + (i * (long)columns), columns, sums);
                     Store(product, sums, i, tile, row);
                 }
             }

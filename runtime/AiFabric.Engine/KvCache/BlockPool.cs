@@ -15,6 +15,7 @@ public sealed class BlockPool
 
     private readonly int[] references;
     private readonly PrefixHash[] published;
+    private readonly ulong[] names; // Of published blocks; 0 for none.
     private readonly Dictionary<PrefixHash, int> byHash;
 
     // Free blocks form one doubly linked list in the order in which they are taken again. next is Held while a block is in use.
@@ -29,6 +30,8 @@ public sealed class BlockPool
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(blocks);
         references = new int[blocks];
         published = new PrefixHash[blocks];
+        names = new ulong[blocks];
+        Ledger = new PrefixLedger(blocks);
         next = new int[blocks];
         previous = new int[blocks];
         byHash = new Dictionary<PrefixHash, int>(blocks);
@@ -37,6 +40,9 @@ public sealed class BlockPool
     }
 
     public int Total => references.Length;
+
+    /// <summary>The names of published blocks, for other threads to read.</summary>
+    public PrefixLedger Ledger { get; }
 
     /// <summary>Blocks that nobody holds.</summary>
     public int Free { get; private set; }
@@ -86,6 +92,17 @@ public sealed class BlockPool
             published[block.Index] = hash;
     }
 
+    /// <summary>Names the block published under a hash, if there is one; its last name counts.</summary>
+    public void Name(PrefixHash hash, ulong name)
+    {
+        if (!byHash.TryGetValue(hash, out int block) || names[block] == name)
+            return;
+        if (names[block] != 0)
+            Ledger.Remove(names[block]);
+        names[block] = name;
+        Ledger.Add(name);
+    }
+
     /// <summary>Takes one holder away.</summary>
     /// <exception cref="InvalidOperationException">Nobody holds the block: a bug of the caller.</exception>
     public void Release(BlockId block)
@@ -112,7 +129,9 @@ public sealed class BlockPool
     {
         if (published[block] != default)
             byHash.Remove(published[block]);
-        published[block] = default;
+        if (names[block] != 0)
+            Ledger.Remove(names[block]);
+        (published[block], names[block]) = (default, 0);
     }
 
     private void PushFirst(int block)

@@ -1,15 +1,18 @@
 using System.Runtime.InteropServices;
+using AiFabric.Engine.Requests;
 
 namespace AiFabric.Engine.KvCache;
 
 /// <summary>The blocks of one sequence, in order: token i lies in block i / blockSize, slot i % blockSize.</summary>
 /// <param name="blockSize">Tokens of a block.</param>
 /// <param name="start">Beginning of the sequence's hash chain.</param>
-public sealed class BlockTable(int blockSize, PrefixHash start)
+/// <param name="names">Names of the sequence's beginnings, shortest first; null for none.</param>
+public sealed class BlockTable(int blockSize, PrefixHash start, IReadOnlyList<PrefixName>? names = null)
 {
     private readonly List<BlockId> blocks = [];
     private readonly List<PrefixHash> hashes = [];
     private int publishedBlocks;
+    private int named; // Names that were given to blocks or skipped.
 
     public int BlockSize { get; } = blockSize;
 
@@ -65,7 +68,10 @@ public sealed class BlockTable(int blockSize, PrefixHash start)
     public int ShareCached(BlockPool pool, ReadOnlySpan<int> tokens)
     {
         while ((blocks.Count + 1) * BlockSize < tokens.Length && pool.TryShare(HashOf(blocks.Count, tokens), out var block))
+        {
+            Name(pool, blocks.Count, tokens);
             blocks.Add(block);
+        }
         publishedBlocks = blocks.Count;
         return blocks.Count * BlockSize;
     }
@@ -77,7 +83,10 @@ public sealed class BlockTable(int blockSize, PrefixHash start)
     public void Publish(BlockPool pool, ReadOnlySpan<int> tokens, int computed)
     {
         for (; (publishedBlocks + 1) * BlockSize <= computed; publishedBlocks++)
+        {
             pool.Publish(blocks[publishedBlocks], HashOf(publishedBlocks, tokens));
+            Name(pool, publishedBlocks, tokens);
+        }
     }
 
     /// <summary>Gives all blocks back, the last first, so that the beginnings of prompts stay in the cache longest.</summary>
@@ -86,7 +95,19 @@ public sealed class BlockTable(int blockSize, PrefixHash start)
         for (int i = blocks.Count - 1; i >= 0; i--)
             pool.Release(blocks[i]);
         blocks.Clear();
-        publishedBlocks = 0;
+        (publishedBlocks, named) = (0, 0);
+    }
+
+    // A block bears the name of the longest beginning that ends in it or, where that does not fill it, in the one after.
+    private void Name(BlockPool pool, int block, ReadOnlySpan<int> tokens)
+    {
+        if (names is null)
+            return;
+        ulong name = 0;
+        for (; named < names.Count && names[named].Tokens / BlockSize <= block + 1; named++)
+            name = names[named].Tokens / BlockSize == block + 1 ? names[named].Name : name;
+        if (name != 0)
+            pool.Name(HashOf(block, tokens), name);
     }
 
     // Tokens only grow, so a full block's hash is computed once, however often admission is tried.

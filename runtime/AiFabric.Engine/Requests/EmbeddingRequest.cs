@@ -14,6 +14,9 @@ public sealed record EmbeddingRequest
     /// <summary>As in <see cref="GenerationRequest.Priority"/>.</summary>
     public int Priority { get; init; }
 
+    /// <summary>As in <see cref="GenerationRequest.Age"/>.</summary>
+    public TimeSpan Age { get; init; }
+
     /// <summary>The same as a prompt after which nothing is generated.</summary>
     internal GenerationRequest AsPrompt() => new()
     {
@@ -22,5 +25,6 @@ public sealed record EmbeddingRequest
         Adapter = Adapter,
         Tenant = Tenant,
         Priority = Priority,
+        Age = Age,
     };
 }

@@ -30,8 +30,17 @@ public sealed record GenerationRequest
     /// <summary>Whose request it is: tenants share the engine fairly and the cache not at all. Null is a tenant like others.</summary>
     public string? Tenant { get; init; }
 
-    /// <summary>Among a tenant's waiting requests lower numbers go first; equals in the order of their arrival. Running ones stay.</summary>
+    /// <summary>Names of the prompt's beginnings, shortest first, under which <see cref="KvCache.PrefixLedger"/> lists those that are cached.</summary>
+    public IReadOnlyList<PrefixName> PrefixNames { get; init; } = [];
+
+    /// <summary>Among a tenant's waiting requests lower numbers go first; equals in the order of their arrival, less their <see cref="Age"/>. Running ones stay.</summary>
     public int Priority { get; init; }
+
+    /// <summary>
+    /// How long the work that this is a part of was under way when this came. Parts of older work are admitted first, or the early parts of
+    /// young work would stand before the last parts of old. Latency objectives count from this request's own arrival.
+    /// </summary>
+    public TimeSpan Age { get; init; }
 
     /// <summary>Number of most likely tokens reported beside each sampled one; null reports no log probabilities.</summary>
     public int? TopLogprobs { get; init; }

@@ -39,7 +39,7 @@ public sealed class Sequence
         tokens = new List<int>(request.PromptTokens.Count + Math.Min(maxTokens, ReservedOutput));
         tokens.AddRange(request.PromptTokens);
         count = tokens.Count;
-        Blocks = new BlockTable(blockSize, PrefixHash.Start(adapterLoad, request.CacheSalt, request.Tenant));
+        Blocks = new BlockTable(blockSize, PrefixHash.Start(adapterLoad, request.CacheSalt, request.Tenant), request.PrefixNames);
         Blocks.Reserve(tokens.Capacity);
         Matcher = request.Constraint?.Begin();
     }
@@ -56,6 +56,9 @@ public sealed class Sequence
 
     /// <summary>When it arrived, on the clock by which the scheduler is told the time.</summary>
     public TimeSpan Arrived { get; init; }
+
+    /// <summary>When the work arrived that it is a part of: by this, equals are admitted in order.</summary>
+    public TimeSpan Since => Arrived - Request.Age;
 
     public BlockTable Blocks { get; }
 

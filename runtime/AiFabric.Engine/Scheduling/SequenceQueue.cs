@@ -12,11 +12,11 @@ internal sealed class SequenceQueue
     /// <summary>Puts a sequence before all others, whatever its priority.</summary>
     public void AddFirst(Sequence sequence) => Insert(sequence, after: null);
 
-    /// <summary>Puts a sequence behind those of its own priority and of more urgent ones.</summary>
+    /// <summary>Puts a sequence behind those of more urgent priorities, and behind those of its own that are not younger.</summary>
     public void Add(Sequence sequence)
     {
         var after = last;
-        while (after is not null && after.Request.Priority > sequence.Request.Priority)
+        while (after is not null && GoesBefore(sequence, after))
             after = after.Previous;
         Insert(sequence, after);
     }
@@ -34,6 +34,10 @@ internal sealed class SequenceQueue
         (sequence.Previous, sequence.Next) = (null, null);
         Count--;
     }
+
+    private static bool GoesBefore(Sequence sequence, Sequence other) => sequence.Request.Priority == other.Request.Priority
+        ? sequence.Since < other.Since
+        : sequence.Request.Priority < other.Request.Priority;
 
     private void Insert(Sequence sequence, Sequence? after)
     {

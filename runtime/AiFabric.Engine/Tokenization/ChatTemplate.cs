@@ -67,8 +67,13 @@ public sealed class ChatTemplate
     /// </exception>
     public IReadOnlyList<PromptSegment> Render(
         IReadOnlyList<JsonElement> messages, IReadOnlyList<JsonElement>? tools = null, bool addGenerationPrompt = true,
-        IReadOnlyDictionary<string, JsonElement>? variables = null) =>
-        Render(messages.Select(MessageOf).ToList(), tools?.Select(TemplateValues.FromJson).ToList(), addGenerationPrompt, variables);
+        IReadOnlyDictionary<string, JsonElement>? variables = null)
+    {
+        // The other template would leave earlier calls and their results out.
+        if (toolNodes is not null && messages.Any(IsOfTools))
+            tools ??= [];
+        return Render(messages.Select(MessageOf).ToList(), tools?.Select(TemplateValues.FromJson).ToList(), addGenerationPrompt, variables);
+    }
 
     /// <summary>Encodes a rendered conversation. Control marks count only where the template wrote them, so that a message cannot forge one.</summary>
     public static int[] Encode(HuggingFaceTokenizer tokenizer, IReadOnlyList<PromptSegment> prompt) => tokenizer.Encode(prompt);
@@ -95,6 +100,9 @@ public sealed class ChatTemplate
         TemplateNode.WriteAll(tools is not null && toolNodes is not null ? toolNodes : nodes, scope, output);
         return output.ToText().Segments();
     }
+
+    private static bool IsOfTools(JsonElement message) =>
+        message.ValueKind == JsonValueKind.Object && (message.TryGetProperty("tool_calls", out _) || message.TryGetProperty("tool_call_id", out _));
 
     private static TemplateMap MessageOf(ChatTurn turn)
     {

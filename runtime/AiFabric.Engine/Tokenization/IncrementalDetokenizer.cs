@@ -8,17 +8,18 @@ namespace AiFabric.Engine.Tokenization;
 /// </summary>
 /// <param name="tokenizer">The tokenizer.</param>
 /// <param name="continues">Whether text stands before, so that the first word keeps its space.</param>
-public sealed class IncrementalDetokenizer(HuggingFaceTokenizer tokenizer, bool continues = false)
+/// <param name="shown">Control marks that are given out as they are spelled; null for none.</param>
+public sealed class IncrementalDetokenizer(HuggingFaceTokenizer tokenizer, bool continues = false, IReadOnlyCollection<int>? shown = null)
 {
     private readonly Decoder decoder = Encoding.UTF8.GetDecoder();
     private int spacesToDrop = continues ? 0 : tokenizer.LeadingSpaces;
 
     /// <summary>Adds a token.</summary>
-    /// <returns>The characters it completed; empty inside a character and for control marks.</returns>
+    /// <returns>The characters it completed; empty inside a character and for control marks that are not shown.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The id is not of the vocabulary.</exception>
     public string Append(int token)
     {
-        if (tokenizer.SpecialIds.Contains(token))
+        if (tokenizer.SpecialIds.Contains(token) && shown?.Contains(token) is not true)
             return "";
         var bytes = tokenizer.TokenBytes(token);
         while (spacesToDrop > 0 && bytes.Length > 0)

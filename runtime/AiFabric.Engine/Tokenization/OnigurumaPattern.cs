@@ -25,6 +25,7 @@ internal sealed class OnigurumaPattern
 
     private OnigurumaPattern(string pattern, string at) => (this.pattern, this.at) = (pattern, at);
 
+    /// <summary>An expression that is interpreted; <see cref="TextPattern"/> has it compiled when it is used much.</summary>
     /// <exception cref="CheckpointException">The pattern is malformed or cannot be translated.</exception>
     public static Regex ToRegex(string pattern, string at)
     {
@@ -32,7 +33,7 @@ internal sealed class OnigurumaPattern
         try
         {
             // As in Oniguruma, ^ and $ hold at line ends.
-            return new Regex(translated, RegexOptions.Compiled | RegexOptions.CultureInvariant | RegexOptions.Multiline, MatchTimeout);
+            return new Regex(translated, RegexOptions.CultureInvariant | RegexOptions.Multiline, MatchTimeout);
         }
         catch (ArgumentException e)
         {

@@ -7,10 +7,20 @@ namespace AiFabric.Engine.Tokenization;
 /// <summary>What a normalizer, pre-tokenizer or decoder looks for: <c>{"String": …}</c> or <c>{"Regex": …}</c>.</summary>
 internal sealed class TextPattern
 {
+    /// <summary>
+    /// Characters searched before an expression is compiled. To compile one takes tens of milliseconds of a core, which a start does not have and long
+    /// texts earn back.
+    /// </summary>
+    private const int WorthCompiling = 4096;
+
     private readonly string? literal;
-    private readonly Regex? regex;
+    private volatile Regex? regex;
+    private int searched;
 
     private TextPattern(string? literal, Regex? regex) => (this.literal, this.regex) = (literal, regex);
+
+    /// <summary>Whether it is an expression that has been compiled.</summary>
+    public bool IsCompiled => regex is { } expression && expression.Options.HasFlag(RegexOptions.Compiled);
 
     /// <exception cref="CheckpointException">It is of neither kind, empty, or a regular expression that means something else in .NET.</exception>
     public static TextPattern Read(JsonPart json)
@@ -36,7 +46,7 @@ internal sealed class TextPattern
             return found;
         }
         var folded = FoldedText.Of(text);
-        foreach (var match in regex!.EnumerateMatches(folded.Text)) // A pattern is one or the other.
+        foreach (var match in Expression(folded.Text.Length).EnumerateMatches(folded.Text))
         {
             if (match.Length > 0)
                 found.Add((folded.Original(match.Index), folded.Original(match.Index + match.Length) - folded.Original(match.Index)));
@@ -59,5 +69,15 @@ internal sealed class TextPattern
             from = start + length;
         }
         return replaced.Append(text, from, text.Length - from).ToString();
+    }
+
+    // Both forms find the same, so it does not matter who meets which.
+    private Regex Expression(int length)
+    {
+        var current = regex!; // A pattern is one or the other.
+        int counted = Math.Min(length, WorthCompiling);
+        if (searched < WorthCompiling && Interlocked.Add(ref searched, counted) is var now && now >= WorthCompiling && now - counted < WorthCompiling)
+            _ = Task.Run(() => regex = new Regex(current.ToString(), current.Options | RegexOptions.Compiled, current.MatchTimeout));
+        return current;
     }
 }

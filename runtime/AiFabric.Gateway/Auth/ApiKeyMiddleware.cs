@@ -21,9 +21,9 @@ public sealed class ApiKeyMiddleware(RequestDelegate next, ApiKeyRing keys, IOpt
         if (!header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
             return OpenAIError.Unauthorized("Send an API key as 'Authorization: Bearer KEY'.").WriteAsync(context);
         string key = header[Scheme.Length..].Trim();
-        if (!keys.Contains(key))
+        if (keys.Find(key) is not { } limits)
             return OpenAIError.Unauthorized("The API key is not known.").WriteAsync(context);
-        context.Features.Set(Tenant.OfKey(key));
+        context.Features.Set(Tenant.OfKey(key, limits));
         return next(context);
     }
 

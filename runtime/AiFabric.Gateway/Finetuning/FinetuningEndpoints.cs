@@ -56,7 +56,7 @@ internal static class FinetuningEndpoints
             Log.FilesUnwritable(invocation.HttpContext.RequestServices.GetRequiredService<ILogger<FileStore>>(), e);
             await new OpenAIError(StatusCodes.Status503ServiceUnavailable, "server_error", "The gateway's folder of files is full or away; nothing was kept.", "storage_unavailable")
             { RetryAfterSeconds = 30 }.WriteAsync(invocation.HttpContext);
-            return null;
+            return Results.Empty; // Null would be written as JSON behind the error.
         }
     }
 }

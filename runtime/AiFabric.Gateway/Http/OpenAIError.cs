@@ -1,4 +1,5 @@
 using System.Globalization;
+using AiFabric.Gateway.Limits;
 using AiFabric.Protocol;
 using AiFabric.Protocol.OpenAI;
 
@@ -42,6 +43,13 @@ public sealed record OpenAIError(int Status, string Type, string Message, string
 
     public static OpenAIError ShuttingDown() =>
         new(StatusCodes.Status503ServiceUnavailable, "server_error", "This gateway is shutting down; ask again.", "shutting_down") { RetryAfterSeconds = 1 };
+
+    public static OpenAIError RateLimited(LimitRefusal refusal) => new(
+        StatusCodes.Status429TooManyRequests, refusal.Kind,
+        $"Rate limit reached: this key may use {refusal.Limit} {refusal.Kind} per minute here. Ask again in {LimitHeaders.Duration(refusal.Wait)}.", "rate_limit_exceeded")
+    {
+        RetryAfterSeconds = Math.Max(1, (int)Math.Ceiling(refusal.Wait.TotalSeconds)),
+    };
 
     /// <summary>The envelope.</summary>
     public ErrorResponse ToResponse() => new() { Error = new ErrorBody { Message = Message, Type = Type, Code = Code, Param = Param } };

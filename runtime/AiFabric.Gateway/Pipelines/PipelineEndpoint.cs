@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using AiFabric.Gateway.Auth;
 using AiFabric.Gateway.Http;
+using AiFabric.Gateway.Limits;
 using AiFabric.Gateway.Pipelines.Execution;
 using AiFabric.Gateway.Pipelines.Runs;
 using AiFabric.Gateway.Routing;
@@ -18,15 +19,19 @@ public sealed class PipelineEndpoint(PipelineRunner runner, Drain drain, TimePro
 {
     private const string Path = "/v1/chat/completions";
 
+    /// <param name="context">The request.</param>
+    /// <param name="body">What it says.</param>
+    /// <param name="pipeline">What it asks for.</param>
+    /// <param name="spending">Told what all models together used; null where nothing is limited.</param>
     /// <returns>The error to answer with; null when the answer was given.</returns>
-    public async Task<OpenAIError?> AnswerAsync(HttpContext context, RequestBody body, ServedPipeline pipeline)
+    public async Task<OpenAIError?> AnswerAsync(HttpContext context, RequestBody body, ServedPipeline pipeline, Spending? spending)
     {
         if (!context.Request.Path.Equals(Path, StringComparison.OrdinalIgnoreCase))
             return OpenAIError.Invalid($"'{body.Model}' is a pipeline, and pipelines answer {Path} only.", "model", "not_a_model");
         (PipelineRequest? request, OpenAIError? error) = PipelineRequest.Read(body.WithModel(body.Model));
         if (request is null)
             return error;
-        var run = new RunContext($"chatcmpl-{Guid.NewGuid():N}", context.Features.Get<Tenant>()?.Id);
+        var run = new RunContext($"chatcmpl-{Guid.NewGuid():N}", context.Features.Get<Tenant>()?.Id, time);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, drain.Cut);
         try
         {
@@ -39,6 +44,10 @@ public sealed class PipelineEndpoint(PipelineRunner runner, Drain drain, TimePro
             if (context.Response.HasStarted)
                 await Reply.WriteAsync(context, JsonSerializer.SerializeToUtf8Bytes(OpenAIError.ShuttingDown().ToResponse(), OpenAIJson.Default.ErrorResponse));
             return OpenAIError.ShuttingDown();
+        }
+        finally
+        {
+            spending?.Settle(run.Usage.TotalTokens);
         }
     }
 

@@ -17,20 +17,21 @@ internal static class PipelineRegistration
         services.AddInformer<Pipeline>(options.Namespace);
         services.AddSingleton<PipelineCatalog>().AddSingleton<PipelineRunner>().AddSingleton<PipelineEndpoint>();
         services.AddSingleton(s => new FunctionReplicas(s.GetRequiredService<IStore<V1Pod>>()));
-        services.AddSingleton(_ => new FunctionCaller(Http()));
+        services.AddSingleton(_ => new FunctionCaller(Http(), Http(keeps: false), new FunctionPlaces()));
         services.AddSingleton(s => new ModelCaller(
             Http(), s.GetRequiredService<RouteKeeper>(), s.GetRequiredService<WaitingRoom>(), s.GetRequiredService<DemandBook>(),
             s.GetRequiredService<IOptions<GatewayOptions>>()));
     }
 
     /// <summary>Each call bounds itself. A response that is let go closes its connection at once, by which the other side learns of it.</summary>
-    private static HttpClient Http() => new(new SocketsHttpHandler
+    private static HttpClient Http(bool keeps = true) => new(new SocketsHttpHandler
     {
         UseProxy = false,
         AllowAutoRedirect = false,
         UseCookies = false,
         ConnectTimeout = TimeSpan.FromSeconds(5),
         PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
+        PooledConnectionLifetime = keeps ? Timeout.InfiniteTimeSpan : TimeSpan.Zero,
         ResponseDrainTimeout = TimeSpan.Zero,
     })
     { Timeout = Timeout.InfiniteTimeSpan };

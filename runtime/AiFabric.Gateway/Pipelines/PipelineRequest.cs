@@ -40,6 +40,11 @@ public sealed record PipelineRequest(string Text, bool IsStream, bool WithUsage,
         bool streams = request.Stream == true;
         if (!streams && request.StreamOptions is not null)
             return (null, OpenAIError.Invalid("'stream_options' goes with 'stream': true.", "stream_options"));
+        for (int i = 0; i < messages.Count; i++)
+        {
+            if (messages[i].Role == "tool" || messages[i].ToolCalls is { ValueKind: not JsonValueKind.Null } || messages[i].ToolCallId is not null)
+                return (null, OpenAIError.Invalid("A pipeline calls no tools of its client: leave calls and their results out.", $"messages[{i}]"));
+        }
         return TextOf(messages) is { } text
             ? (new PipelineRequest(text, streams, request.StreamOptions?.IncludeUsage == true, request.StreamOptions?.IncludeIntermediate == true), null)
             : (null, OpenAIError.Invalid("The content of each message must be a text, or a list of text parts.", "messages"));

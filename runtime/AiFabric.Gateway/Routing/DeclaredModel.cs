@@ -14,6 +14,9 @@ public sealed record DeclaredModel(string ServedName)
     /// <summary>It may be at zero replicas while nobody asks, and comes back when somebody does.</summary>
     public bool SleepsWhenIdle { get; init; }
 
+    /// <summary>How its workers are chosen among.</summary>
+    public RoutingPolicy Policy { get; init; }
+
     /// <summary>Adapters that exist as resources and have not failed: workers hold them, or are to.</summary>
     public IReadOnlySet<string> Adapters { get; init; } = FrozenSet<string>.Empty;
 
@@ -27,6 +30,7 @@ public sealed record DeclaredModel(string ServedName)
             new DeclaredModel(model.Spec.Model.Name ?? model.Metadata.Name)
             {
                 IsStopped = model.Spec.Replicas == 0,
+                Policy = model.Spec.Routing?.Policy ?? RoutingPolicy.PrefixAware,
                 SleepsWhenIdle = model.Spec.Scaling?.MinReplicas == 0,
                 Adapters = names[new ModelKey(model.Metadata.NamespaceProperty, model.Metadata.Name)].ToFrozenSet(StringComparer.Ordinal),
             });

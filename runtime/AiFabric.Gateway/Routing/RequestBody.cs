@@ -12,10 +12,23 @@ public sealed class RequestBody
     private readonly byte[] _json;
     private readonly Range _modelToken;
 
-    private RequestBody(byte[] json, string model, Range modelToken) => (_json, Model, _modelToken) = (json, model, modelToken);
+    private RequestBody(byte[] json, string model, Fields fields)
+    {
+        (_json, Model, _modelToken) = (json, model, fields.Model);
+        (Prompt, Tools, CacheSalt) = (json.AsMemory(fields.Prompt), json.AsMemory(fields.Tools), fields.CacheSalt);
+    }
 
     /// <summary>The top-level <c>model</c> field.</summary>
     public string Model { get; }
+
+    /// <summary>The JSON of <c>messages</c> or <c>prompt</c>, as the client wrote it; empty where there is none.</summary>
+    public ReadOnlyMemory<byte> Prompt { get; }
+
+    /// <summary>The JSON of <c>tools</c>, as the client wrote it; empty where there is none.</summary>
+    public ReadOnlyMemory<byte> Tools { get; }
+
+    /// <summary>The field <c>cache_salt</c>.</summary>
+    public string? CacheSalt { get; }
 
     /// <summary>Bytes it holds in memory.</summary>
     public long Length => _json.Length;
@@ -55,18 +68,13 @@ public sealed class RequestBody
         var reader = new Utf8JsonReader(json);
         try
         {
-            RequestBody? body = null;
+            var fields = new Fields();
             if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
                 return (null, OpenAIError.Invalid("The request body must be a JSON object."));
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
-                bool isModel = reader.ValueTextEquals("model"u8);
-                reader.Read();
-                if (isModel && reader.TokenType != JsonTokenType.String)
-                    return (null, OpenAIError.Invalid("'model' must be a string.", "model"));
-                if (isModel)
-                    body = new RequestBody(json, reader.GetString()!, (int)reader.TokenStartIndex..(int)reader.BytesConsumed); // a String token
-                reader.Skip();
+                if (fields.Take(ref reader) is { } error)
+                    return (null, error);
             }
 
             while (reader.Read())
@@ -74,7 +82,7 @@ public sealed class RequestBody
                 // Whatever follows the object is malformed, and the reader says so.
             }
 
-            return body is { Model.Length: > 0 } ? (body, null) : (null, OpenAIError.Invalid("'model' is required.", "model"));
+            return fields.Name is { Length: > 0 } model ? (new RequestBody(json, model, fields), null) : (null, OpenAIError.Invalid("'model' is required.", "model"));
         }
         catch (JsonException e)
         {
@@ -84,7 +92,41 @@ public sealed class RequestBody
         catch (InvalidOperationException)
         {
             // The reader's word for a string that is no Unicode text.
-            return (null, OpenAIError.Invalid("'model' is not valid Unicode text.", "model"));
+            return (null, OpenAIError.Invalid("'model' or 'cache_salt' is not valid Unicode text.", "model"));
+        }
+    }
+
+    /// <summary>Where the fields stand that the gateway looks at. Of one that is given twice the last counts, as with the worker.</summary>
+    private struct Fields
+    {
+        public string? Name;
+        public string? CacheSalt;
+        public Range Model;
+        public Range Prompt;
+        public Range Tools;
+
+        /// <summary>Takes a field over; the reader stands on its name, and afterwards on the end of its value.</summary>
+        public OpenAIError? Take(ref Utf8JsonReader reader)
+        {
+            bool isModel = reader.ValueTextEquals("model"u8), isSalt = reader.ValueTextEquals("cache_salt"u8);
+            bool isPrompt = reader.ValueTextEquals("messages"u8) || reader.ValueTextEquals("prompt"u8), isTools = reader.ValueTextEquals("tools"u8);
+            reader.Read();
+            if (isModel && reader.TokenType != JsonTokenType.String)
+                return OpenAIError.Invalid("'model' must be a string.", "model");
+            int start = (int)reader.TokenStartIndex;
+            if (isModel)
+                Name = reader.GetString();
+            if (isSalt && reader.TokenType == JsonTokenType.String)
+                CacheSalt = reader.GetString();
+            reader.Skip();
+            Range value = start..(int)reader.BytesConsumed;
+            if (isModel)
+                Model = value;
+            else if (isPrompt)
+                Prompt = value;
+            else if (isTools)
+                Tools = value;
+            return null;
         }
     }
 }

@@ -11,7 +11,7 @@ namespace AiFabric.Gateway.Routing;
 
 /// <summary>
 /// Keeps the routing table true: (1) a pod that leaves is taken out as soon as it is heard of; (2) any change of pods or models wakes the loop, and
-/// so does the clock; (3) each worker is asked what it serves; (4) each answer changes the table as it comes, so that a slow worker holds up
+/// so does the clock; (3) each worker is asked what it serves, how busy it is and what its cache holds; (4) each answer changes the table as it comes, so that a slow worker holds up
 /// nobody but itself.
 /// </summary>
 public sealed class RouteKeeper(
@@ -140,7 +140,11 @@ public sealed class RouteKeeper(
         try
         {
             IReadOnlyList<string>? adapters = await workers.ListAdaptersAsync(pod, cancellationToken);
-            return adapters is null ? null : new WorkerEndpoint(pod, adapters, known?.InFlight ?? new InFlightCounter());
+            if (adapters is null)
+                return null;
+            WorkerEndpoint worker = known is null ? new WorkerEndpoint(pod, adapters, new InFlightCounter()) : known with { Pod = pod, Adapters = adapters };
+            await ReadLoadAsync(worker, cancellationToken);
+            return worker;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -153,6 +157,22 @@ public sealed class RouteKeeper(
             // An answer that breaks off inside its body is an IOException; before it, an HttpRequestException.
             Log.WorkerUnreachable(log, pod.Name, e);
             return null;
+        }
+    }
+
+    /// <summary>A worker that does not tell its load keeps its route: requests are spread by what is known here.</summary>
+    private async Task ReadLoadAsync(WorkerEndpoint worker, CancellationToken cancellationToken)
+    {
+        int own = worker.InFlight.Count;
+        try
+        {
+            worker.View.Take(await workers.ReadLoadAsync(worker.Pod, worker.View.Cursor, cancellationToken), own);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or JsonException
+            || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            Log.LoadUnknown(log, worker.Pod.Name, e);
+            worker.View.Take(null, own);
         }
     }
 }

@@ -1,3 +1,5 @@
+using AiFabric.Protocol.Gateway;
+
 namespace AiFabric.Gateway.Routing;
 
 /// <summary>Where a request may go, or why it may go nowhere.</summary>
@@ -57,23 +59,24 @@ public sealed class RoutingTable(IReadOnlyList<WorkerEndpoint> workers, IReadOnl
     /// <summary>The same table with only those workers for which <paramref name="stays"/> holds.</summary>
     public RoutingTable Where(Func<WorkerEndpoint, bool> stays) => new([.. Workers.Where(stays)], Declared);
 
-    /// <summary>Picks the worker with the fewest requests in flight that was not tried yet; null when all were.</summary>
+    /// <summary>Picks a worker for a request by its model's policy; null when all were tried.</summary>
     /// <param name="workers">Who may be picked.</param>
     /// <param name="triedUids">Who may not, any more.</param>
-    /// <param name="turn">Counts requests: equals take turns, for idle workers would else leave all work to the first.</param>
-    public static WorkerEndpoint? Pick(IReadOnlyList<WorkerEndpoint> workers, IReadOnlyCollection<string> triedUids, uint turn)
+    /// <param name="query">The request.</param>
+    /// <param name="prompt">Its prompt; null when no cache matters.</param>
+    public static WorkerEndpoint? Pick(IReadOnlyList<WorkerEndpoint> workers, IReadOnlyCollection<string> triedUids, in RouteQuery query, PromptPieces? prompt)
     {
-        WorkerEndpoint? best = null;
-        int least = int.MaxValue;
-        for (uint i = 0; i < workers.Count; i++)
+        var left = new List<WorkerEndpoint>(workers.Count);
+        foreach (WorkerEndpoint worker in workers)
         {
-            WorkerEndpoint worker = workers[(int)((turn + i) % (uint)workers.Count)];
-            int load = worker.InFlight.Count;
-            if (load < least && !triedUids.Contains(worker.Pod.Uid))
-                (best, least) = (worker, load);
+            if (!triedUids.Contains(worker.Pod.Uid))
+                left.Add(worker);
         }
-
-        return best;
+        var candidates = new Candidate[left.Count];
+        for (int i = 0; i < candidates.Length; i++)
+            candidates[i] = left[i].For(prompt);
+        int picked = RoutePlanner.Pick(query, candidates);
+        return picked < 0 ? null : left[picked];
     }
 
     /// <summary>The name of one of <see cref="Models"/> in OpenAI's model field.</summary>

@@ -1,3 +1,5 @@
+using AiFabric.Protocol.Gateway;
+
 namespace AiFabric.Gateway.Routing;
 
 /// <summary>A CoServedModel resource, by namespace and name.</summary>
@@ -34,4 +36,11 @@ public sealed class InFlightCounter
 }
 
 /// <summary>A worker that answered: the pod, the adapters it lists itself, sorted, and its load from here.</summary>
-public sealed record WorkerEndpoint(WorkerPod Pod, IReadOnlyList<string> Adapters, InFlightCounter InFlight);
+public sealed record WorkerEndpoint(WorkerPod Pod, IReadOnlyList<string> Adapters, InFlightCounter InFlight)
+{
+    /// <summary>What it reports of its load and cache.</summary>
+    public WorkerView View { get; init; } = new(Pod.Uid);
+
+    /// <summary>The worker as a choice for a prompt, or for any request.</summary>
+    public Candidate For(PromptPieces? prompt) => View.For(InFlight.Count, prompt);
+}

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Text.Json;
 using AiFabric.Gateway.Http;
+using AiFabric.Gateway.Limits;
 using AiFabric.Protocol;
 
 namespace AiFabric.Gateway.Streaming;
@@ -28,6 +29,9 @@ public enum StreamEnd
 /// <summary>Copies server-sent events, untouched and whole, flushing after each read: a lost worker leaves no half event behind.</summary>
 public static class EventCopier
 {
+    // Several events of a token each; a longer event has the buffer grow.
+    private const int FirstBytes = 4_096;
+
     private static ReadOnlySpan<byte> Boundary => "\n\n"u8;
 
     private static ReadOnlySpan<byte> FinalEvent => "data: [DONE]\n\n"u8;
@@ -35,30 +39,38 @@ public static class EventCopier
     /// <summary>Copies from <paramref name="worker"/> to <paramref name="client"/> until either ends.</summary>
     /// <param name="worker">The worker's answer.</param>
     /// <param name="client">The client's connection.</param>
+    /// <param name="spending">Counts events; null where nobody needs to know.</param>
     /// <param name="idle">The worker is lost when it sends nothing for this long.</param>
     /// <param name="cut">Cancelled when the stream must end, whatever is left of it.</param>
     /// <param name="cancellationToken">Ends when the client leaves.</param>
     /// <returns>The end, and what broke the worker's side, if anything did.</returns>
     public static async Task<(StreamEnd End, Exception? Cause)> CopyAsync(
-        Stream worker, PipeWriter client, TimeSpan idle, CancellationToken cut, CancellationToken cancellationToken)
+        Stream worker, PipeWriter client, Spending? spending, TimeSpan idle, CancellationToken cut, CancellationToken cancellationToken)
     {
-        PipeReader reader = PipeReader.Create(worker);
+        using var deadline = new IdleDeadline(idle, cut, cancellationToken);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBytes);
+        int held = 0; // Bytes of an event that has not ended.
         bool done = false, begun = false;
         try
         {
             while (true)
             {
-                (ReadResult result, Exception? cause) = await ReadAsync(reader, idle, cut, cancellationToken);
-                if (cause is not null)
+                if (held == buffer.Length)
+                    Grow(ref buffer);
+                (int read, Exception? cause) = await ReadAsync(worker, buffer.AsMemory(held), deadline, cancellationToken);
+                if (read == 0)
                     return done ? (StreamEnd.Done, null) : await EndAsync(client, begun, cause, IsCut(cause), cancellationToken);
 
-                SequencePosition end = WriteWholeEvents(result.Buffer, client, ref done);
-                begun |= !end.Equals(result.Buffer.Start);
-                reader.AdvanceTo(end, result.Buffer.End);
-                if (begun && (await client.FlushAsync(cancellationToken)).IsCompleted && !done)
-                    return (StreamEnd.ClientGone, null);
-                if (result.IsCompleted)
-                    return done ? (StreamEnd.Done, null) : await EndAsync(client, begun, null, false, cancellationToken);
+                int whole = WholeEvents(buffer.AsSpan(0, held + read), held);
+                if (whole > 0)
+                {
+                    done |= Write(buffer.AsSpan(0, whole), client, spending);
+                    begun = true;
+                    if ((await client.FlushAsync(cancellationToken)).IsCompleted && !done)
+                        return (StreamEnd.ClientGone, null);
+                }
+                held += read - whole;
+                buffer.AsSpan(whole, held).CopyTo(buffer);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -67,47 +79,47 @@ public static class EventCopier
         }
         finally
         {
-            await reader.CompleteAsync();
+            ArrayPool<byte>.Shared.Return(buffer);
         }
 
-        bool IsCut(Exception cause) => cut.IsCancellationRequested && cause is OperationCanceledException;
+        bool IsCut(Exception? cause) => cut.IsCancellationRequested && cause is OperationCanceledException;
     }
 
-    private static async Task<(ReadResult Result, Exception? Cause)> ReadAsync(
-        PipeReader reader, TimeSpan idle, CancellationToken cut, CancellationToken cancellationToken)
+    private static async ValueTask<(int Read, Exception? Cause)> ReadAsync(Stream worker, Memory<byte> memory, IdleDeadline deadline, CancellationToken cancellationToken)
     {
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cut, cancellationToken);
-        deadline.CancelAfter(idle);
         try
         {
-            return (await reader.ReadAsync(deadline.Token), null);
+            return (await worker.ReadAsync(memory, deadline.Begin()), null);
         }
         catch (Exception e) when (e is IOException or HttpRequestException
             || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            return (default, e);
+            return (0, e);
         }
     }
 
-    /// <summary>Writes up to the last event boundary and returns its position. The final event is looked for where workers write it: last.</summary>
-    private static SequencePosition WriteWholeEvents(ReadOnlySequence<byte> buffer, PipeWriter client, ref bool done)
+    private static void Grow(ref byte[] buffer)
     {
-        var events = new SequenceReader<byte>(buffer);
-        SequencePosition end = buffer.Start;
-        while (events.TryReadTo(out ReadOnlySequence<byte> _, Boundary))
-            end = events.Position;
+        byte[] larger = ArrayPool<byte>.Shared.Rent(2 * buffer.Length);
+        buffer.CopyTo(larger, 0);
+        ArrayPool<byte>.Shared.Return(buffer);
+        buffer = larger;
+    }
 
-        ReadOnlySequence<byte> whole = buffer.Slice(buffer.Start, end);
-        foreach (ReadOnlyMemory<byte> part in whole)
-            client.Write(part.Span);
-        if (whole.Length >= FinalEvent.Length)
-        {
-            Span<byte> last = stackalloc byte[FinalEvent.Length];
-            whole.Slice(whole.Length - FinalEvent.Length).CopyTo(last);
-            done |= last.SequenceEqual(FinalEvent);
-        }
+    /// <summary>Bytes up to the last end of an event; those before <paramref name="searched"/> hold none.</summary>
+    private static int WholeEvents(ReadOnlySpan<byte> bytes, int searched)
+    {
+        int from = Math.Max(0, searched - 1); // The end may lie across two reads.
+        int last = bytes[from..].LastIndexOf(Boundary);
+        return last < 0 ? 0 : from + last + Boundary.Length;
+    }
 
-        return end;
+    /// <summary>Writes whole events, however many came at once. Tells whether they end with the final one, which is looked for where workers write it: last.</summary>
+    private static bool Write(ReadOnlySpan<byte> events, PipeWriter client, Spending? spending)
+    {
+        client.Write(events);
+        spending?.CountEvents(events);
+        return events.EndsWith(FinalEvent);
     }
 
     /// <summary>Tells the client why the stream ends here.</summary>

@@ -88,12 +88,27 @@ public sealed record ChatCompletionRequest : GenerationRequestBody
     public bool? Logprobs { get; init; }
 
     public int? TopLogprobs { get; init; }
+
+    /// <summary>A list of <c>{type: function, function: {name, description, parameters, strict}}</c>.</summary>
+    public JsonElement? Tools { get; init; }
+
+    /// <summary><c>none</c>, <c>auto</c>, <c>required</c> or <c>{type: function, function: {name}}</c>.</summary>
+    public JsonElement? ToolChoice { get; init; }
+
+    /// <summary>Whether an answer may call several tools; true without it.</summary>
+    public bool? ParallelToolCalls { get; init; }
 }
 
 /// <summary>One message. <see cref="Content"/> is a string or a list of <c>{type: text, text}</c> parts.</summary>
 public sealed record ChatMessage
 {
     public string? Role { get; init; }
+
+    /// <summary>Of an assistant: a list of <c>{id, type: function, function: {name, arguments}}</c>.</summary>
+    public JsonElement? ToolCalls { get; init; }
+
+    /// <summary>Of a tool: the call that it answers.</summary>
+    public string? ToolCallId { get; init; }
 
     public JsonElement? Content { get; init; }
 

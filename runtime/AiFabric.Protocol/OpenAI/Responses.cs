@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace AiFabric.Protocol.OpenAI;
 
 /// <summary>Tokens that a request cost.</summary>
@@ -71,7 +73,35 @@ public sealed record AssistantMessage
 {
     public string Role { get; set; } = "assistant";
 
-    public required string Content { get; init; }
+    /// <summary>Null where the answer has nothing but calls.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public required string? Content { get; init; }
+
+    public IReadOnlyList<ToolCall>? ToolCalls { get; init; }
+}
+
+/// <summary>A call of a tool, whole or, in a stream, a piece of one.</summary>
+public sealed record ToolCall
+{
+    /// <summary>Of a piece: which of the answer's calls it belongs to.</summary>
+    public int? Index { get; init; }
+
+    /// <summary>What the tool's answer refers to; null in all but a call's first piece.</summary>
+    public string? Id { get; init; }
+
+    /// <summary><c>function</c>; null in all but a call's first piece.</summary>
+    public string? Type { get; init; }
+
+    public required FunctionCall Function { get; init; }
+}
+
+public sealed record FunctionCall
+{
+    /// <summary>Null in all but a call's first piece.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>JSON as the model wrote it, or a piece of it.</summary>
+    public required string Arguments { get; init; }
 }
 
 public sealed record ChatCompletionChunk
@@ -108,6 +138,8 @@ public sealed record ChatDelta
     public string? Role { get; init; }
 
     public string? Content { get; init; }
+
+    public IReadOnlyList<ToolCall>? ToolCalls { get; init; }
 }
 
 /// <summary>Answer, and with <c>stream</c> each chunk, of <c>POST /v1/completions</c>.</summary>

@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace AiFabric.Protocol.OpenAI;
 
 /// <summary>Body of <c>POST /tokenize</c>: a prompt or messages.</summary>
@@ -9,6 +11,9 @@ public sealed record TokenizeRequest
     public string? Prompt { get; init; }
 
     public IReadOnlyList<ChatMessage>? Messages { get; init; }
+
+    /// <summary>For messages: as in <see cref="ChatCompletionRequest.Tools"/>.</summary>
+    public JsonElement? Tools { get; init; }
 
     /// <summary>Whether the tokens that open a text are added; without it true for a prompt, false for messages, whose template writes them.</summary>
     public bool? AddSpecialTokens { get; init; }

@@ -1,4 +1,5 @@
 using AiFabric.Engine;
+using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Tokenization;
 using AiFabric.Engine.Training;
@@ -19,6 +20,8 @@ internal sealed class EncoderBackend(EncoderEngine engine) : IModelBackend
     public string Digest => engine.ModelDigest;
 
     public EngineLoad Load => engine.CurrentLoad;
+
+    public PrefixLedger? Prefixes => null;
 
     public EngineMetrics Metrics => engine.Metrics;
 

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using AiFabric.Engine;
+using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Models.Encoders;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Tokenization;
@@ -49,6 +50,8 @@ internal sealed class EngineBackend : IModelBackend
     }
 
     public EngineLoad Load => engine.CurrentLoad;
+
+    public PrefixLedger Prefixes => engine.Prefixes;
 
     public EngineMetrics Metrics => engine.Metrics;
 

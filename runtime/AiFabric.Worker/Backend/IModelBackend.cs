@@ -1,4 +1,5 @@
 using AiFabric.Engine;
+using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Tokenization;
 using AiFabric.Engine.Training;
@@ -20,6 +21,9 @@ internal interface IModelBackend : IAsyncDisposable
     string? Digest { get; }
 
     EngineLoad Load { get; }
+
+    /// <summary>Names of the prefixes in the cache; null where no prompt is ever found in it again.</summary>
+    PrefixLedger? Prefixes { get; }
 
     IReadOnlyList<AdapterStatus> Adapters { get; }
 

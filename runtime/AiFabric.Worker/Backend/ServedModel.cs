@@ -2,6 +2,7 @@ using AiFabric.Engine.Tokenization;
 using AiFabric.Engine.Tokenization.Templates;
 using AiFabric.Protocol.OpenAI;
 using AiFabric.Worker.Errors;
+using AiFabric.Worker.Tools;
 
 namespace AiFabric.Worker.Backend;
 
@@ -9,6 +10,8 @@ namespace AiFabric.Worker.Backend;
 internal sealed class ServedModel
 {
     private readonly long createdUnixSeconds;
+    // Found at the first need: whoever waits for the first token has none.
+    private readonly Lazy<(ToolFormat? Format, string Problem)> tools;
 
     /// <exception cref="ModelException">The chat template is outside of the supported subset.</exception>
     public ServedModel(string name, IModelBackend backend, TimeProvider time)
@@ -26,6 +29,9 @@ internal sealed class ServedModel
         {
             throw new ModelException($"tokenizer_config.json: {e.Message}");
         }
+        tools = new(() => ChatTemplate is null
+            ? (null, "is missing")
+            : (ToolFormat.Find(ChatTemplate, backend.Tokenizer, out string problem), problem));
     }
 
     public string Name { get; }
@@ -56,6 +62,15 @@ internal sealed class ServedModel
     {
         if (!Backend.Generates)
             throw new ApiException(400, $"This model makes embeddings: '{Name}' writes no text. Send inputs to /v1/embeddings.", "model", "model_not_supported");
+    }
+
+    /// <summary>How the model writes calls of tools.</summary>
+    /// <param name="field">The field that needs it.</param>
+    /// <exception cref="ApiException">400: its chat template defines no tools, or in a form that is not known.</exception>
+    public ToolFormat RequireTools(string field)
+    {
+        var (format, problem) = tools.Value;
+        return format ?? throw new ApiException(400, $"'{field}' cannot be used with the model '{Name}': its chat template {problem}.", field, "tools_not_supported");
     }
 
     public ModelCard CardOf(string model) => Cards().FirstOrDefault(card => card.Id == model) ?? throw NotFound(model);

@@ -4,6 +4,7 @@ using AiFabric.Engine.Tokenization;
 using AiFabric.Protocol;
 using AiFabric.Protocol.OpenAI;
 using AiFabric.Worker.Streaming;
+using AiFabric.Worker.Tools;
 
 namespace AiFabric.Worker.Serving;
 
@@ -15,7 +16,7 @@ internal sealed class ChatFormat(string model, bool logprobs, HuggingFaceTokeniz
     public byte[]? Opening(int choice) => Chunk(choice, new ChatDelta { Role = "assistant", Content = "" }, null, null);
 
     public byte[] Chunk(int choice, ChoicePiece piece) =>
-        Chunk(choice, new ChatDelta { Content = piece.Text.Length > 0 ? piece.Text : null }, LogprobsOf(piece), piece.Finish);
+        Chunk(choice, new ChatDelta { Content = piece.Text.Length > 0 ? piece.Text : null, ToolCalls = PiecesOf(piece.Calls) }, LogprobsOf(piece), piece.Finish);
 
     public byte[] UsageChunk(Usage usage) => Serialize([], usage);
 
@@ -28,7 +29,7 @@ internal sealed class ChatFormat(string model, bool logprobs, HuggingFaceTokeniz
             Choices = [.. choices.Select((choice, index) => new ChatChoice
             {
                 Index = index,
-                Message = new AssistantMessage { Content = choice.Text },
+                Message = new AssistantMessage { Content = choice.Text.Length == 0 && choice.Calls.Count > 0 ? null : choice.Text, ToolCalls = CallsOf(choice.Calls) },
                 Logprobs = LogprobsOf(choice),
                 FinishReason = choice.Finish ?? "stop",
             })],
@@ -42,6 +43,21 @@ internal sealed class ChatFormat(string model, bool logprobs, HuggingFaceTokeniz
     private byte[] Serialize(IReadOnlyList<ChatChunkChoice> choices, Usage? usage) => JsonSerializer.SerializeToUtf8Bytes(
         new ChatCompletionChunk { Id = Id, Created = now.ToUnixTimeSeconds(), Model = model, Choices = choices, Usage = usage },
         OpenAIJson.Default.ChatCompletionChunk);
+
+    private static IReadOnlyList<ToolCall>? PiecesOf(IReadOnlyList<CallPiece> pieces) => pieces.Count == 0 ? null : [.. pieces.Select(piece => new ToolCall
+    {
+        Index = piece.Index,
+        Id = piece.Id,
+        Type = piece.Id is null ? null : "function",
+        Function = new FunctionCall { Name = piece.Name, Arguments = piece.Arguments },
+    })];
+
+    private static IReadOnlyList<ToolCall>? CallsOf(IReadOnlyList<CallPiece> pieces) => pieces.Count == 0 ? null : [.. pieces.GroupBy(piece => piece.Index).Select(call => new ToolCall
+    {
+        Id = call.First().Id,
+        Type = "function",
+        Function = new FunctionCall { Name = call.First().Name, Arguments = string.Concat(call.Select(piece => piece.Arguments)) },
+    })];
 
     private ChatLogprobs? LogprobsOf(ChoicePiece piece) => logprobs
         ? new ChatLogprobs { Content = [.. piece.Tokens.Select(t => Entry(t.Token, t.Logprob) with { TopLogprobs = [.. t.Top.Select(o => Entry(o.Token, o.Logprob))] })] }

@@ -19,7 +19,7 @@ internal sealed class CompletionHandler(WorkerState state, WorkerMetrics metrics
     {
         using var visit = state.Enter();
         var model = state.Model;
-        var plan = PlanBuilder.OfChat(model, await JsonBody.ReadObjectAsync(context.Request, context.RequestAborted)).For(TenantReader.Read(context.Request));
+        var plan = PlanBuilder.OfChat(model, await JsonBody.ReadObjectAsync(context.Request, context.RequestAborted)).For(context.Request);
         var format = new ChatFormat(plan.Model, plan.Request.TopLogprobs is not null, model.Backend.Tokenizer, time.GetUtcNow());
         await AnswerAsync(context, model, plan, format);
     }
@@ -28,7 +28,7 @@ internal sealed class CompletionHandler(WorkerState state, WorkerMetrics metrics
     {
         using var visit = state.Enter();
         var model = state.Model;
-        var plan = PlanBuilder.OfText(model, await JsonBody.ReadObjectAsync(context.Request, context.RequestAborted)).For(TenantReader.Read(context.Request));
+        var plan = PlanBuilder.OfText(model, await JsonBody.ReadObjectAsync(context.Request, context.RequestAborted)).For(context.Request);
         await AnswerAsync(context, model, plan, new TextFormat(plan, model.Backend.Tokenizer, time.GetUtcNow()));
     }
 
@@ -44,7 +44,7 @@ internal sealed class CompletionHandler(WorkerState state, WorkerMetrics metrics
             using var adapter = await model.Backend.HoldAdapterAsync(plan.Request.Adapter, ends.Token);
             for (int choice = 0; choice < plan.Choices; choice++)
                 generations.Add(model.Backend.Submit(plan.RequestOf(choice)));
-            var readers = generations.Select(g => (g, new ChoiceReader(model.Backend.Tokenizer, plan.StopStrings))).ToList();
+            var readers = generations.Select((g, choice) => (g, new ChoiceReader(model.Backend.Tokenizer, plan.StopStrings, plan.CallsOf(choice)))).ToList();
             var pieces = ChoiceMerge.ReadAsync(readers, ends.Token);
             if (plan.Stream)
                 await StreamAsync(context, plan, format, pieces, account, ends.Token);
@@ -108,6 +108,7 @@ internal sealed class CompletionHandler(WorkerState state, WorkerMetrics metrics
         {
             Text = string.Concat(list.Select(p => p.Text)),
             Tokens = [.. list.SelectMany(p => p.Tokens)],
+            Calls = [.. list.SelectMany(p => p.Calls)],
         }).ToList();
         context.Response.ContentType = "application/json";
         await context.Response.Body.WriteAsync(format.Whole(whole, account.Usage()), cancellationToken);

@@ -19,7 +19,8 @@ internal sealed class EmbeddingHandler(WorkerState state, TimeProvider time, ILo
         using var activity = CompletionHandler.Source.StartActivity("embed");
         var model = state.Model;
         long start = time.GetTimestamp();
-        var plan = EmbeddingPlan.Read(model, await JsonBody.ReadObjectAsync(context.Request, context.RequestAborted), TenantReader.Read(context.Request));
+        var json = await JsonBody.ReadObjectAsync(context.Request, context.RequestAborted);
+        var plan = EmbeddingPlan.Read(model, json, TenantReader.Read(context.Request), AgeReader.Read(context.Request));
         activity?.SetTag("gen_ai.request.model", plan.Model);
         var answer = await ComputeAsync(context, model, plan);
         Log.EmbeddingsDone(log, plan.Model, plan.Requests.Count, plan.PromptTokens, time.GetElapsedTime(start).TotalMilliseconds);

@@ -28,7 +28,7 @@ internal sealed record EmbeddingPlan
 
     /// <summary>Checks a request body and makes it a plan. Pure but for the tokenizer.</summary>
     /// <exception cref="ApiException">4xx naming the field at fault.</exception>
-    public static EmbeddingPlan Read(ServedModel model, JsonElement json, string? tenant)
+    public static EmbeddingPlan Read(ServedModel model, JsonElement json, string? tenant, TimeSpan age)
     {
         RequestFields.Embeddings.Check(json);
         var body = JsonBody.Convert(json, OpenAIJson.Default.EmbeddingRequestBody);
@@ -46,6 +46,7 @@ internal sealed record EmbeddingPlan
                 Adapter = adapter,
                 Tenant = tenant,
                 Priority = body.Priority ?? 0,
+                Age = age,
             })],
             Normalize = body.Normalize ?? true,
             Base64 = body.EncodingFormat == "base64",

@@ -6,6 +6,7 @@ using AiFabric.Engine.Constraints.Json;
 using AiFabric.Protocol.OpenAI;
 using AiFabric.Worker.Backend;
 using AiFabric.Worker.Errors;
+using AiFabric.Worker.Tools;
 
 namespace AiFabric.Worker.Serving;
 
@@ -21,13 +22,19 @@ internal static class FormatReader
     private const int MaxNameLength = 64;
 
     /// <summary>The constraint that a request asks for; null when any text will do.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="body">The request.</param>
+    /// <param name="tools">Its tools; null without any.</param>
     /// <exception cref="ApiException">400: the format is malformed, not supported, asked for twice, or cannot be kept with the request's other fields.</exception>
-    public static TokenConstraint? Read(ServedModel model, GenerationRequestBody body)
+    public static TokenConstraint? Read(ServedModel model, GenerationRequestBody body, ToolRequest? tools)
     {
         AnswerFormat[] formats = [.. OfBody(body).OfType<AnswerFormat>()];
         if (formats.Length > 1)
             throw ApiException.Invalid(formats[1].Field, $"cannot be combined with '{formats[0].Field}'; give one of them.");
-        return formats.Length == 0 ? null : Compile(model, body, formats[0]);
+        var format = formats.FirstOrDefault();
+        if (tools is not null)
+            format = ToolGrammar.Of(tools, format);
+        return format is null ? null : Compile(model, body, format);
     }
 
     /// <summary>Compiles a format for a request.</summary>

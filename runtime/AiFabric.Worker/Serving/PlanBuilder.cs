@@ -4,6 +4,7 @@ using AiFabric.Protocol;
 using AiFabric.Protocol.OpenAI;
 using AiFabric.Worker.Backend;
 using AiFabric.Worker.Errors;
+using AiFabric.Worker.Tools;
 
 namespace AiFabric.Worker.Serving;
 
@@ -23,12 +24,13 @@ internal static class PlanBuilder
         if (body.TopLogprobs is not null && body.Logprobs is not true)
             throw ApiException.Invalid("top_logprobs", "needs 'logprobs': true.");
         int? top = body.Logprobs is true ? SamplingRanges.Integer("top_logprobs", body.TopLogprobs, 0, 0, 20) : null;
-        int[] prompt = PromptReader.OfChat(model, body.Messages);
+        var tools = ToolReader.Read(model, body);
+        int[] prompt = PromptReader.OfChat(model, json, body.Messages, tools?.ForTemplate);
         if (body is { MaxTokens: not null, MaxCompletionTokens: not null } && body.MaxTokens != body.MaxCompletionTokens)
             throw ApiException.Invalid("max_tokens", "and 'max_completion_tokens' differ; give one of them.");
         string field = body.MaxCompletionTokens is null ? "max_tokens" : "max_completion_tokens";
         int maxTokens = MaxTokens(model, field, body.MaxCompletionTokens ?? body.MaxTokens, prompt.Length, null);
-        return Build(model, body, adapter, prompt, maxTokens, top);
+        return Build(model, body, adapter, prompt, maxTokens, top, tools);
     }
 
     /// <exception cref="ApiException">4xx naming the field at fault.</exception>
@@ -46,7 +48,7 @@ internal static class PlanBuilder
         return Build(model, body, adapter, prompt, maxTokens, top) with { Echo = body.Echo is true ? text : null };
     }
 
-    private static GenerationPlan Build(ServedModel model, GenerationRequestBody body, string? adapter, int[] prompt, int maxTokens, int? top)
+    private static GenerationPlan Build(ServedModel model, GenerationRequestBody body, string? adapter, int[] prompt, int maxTokens, int? top, ToolRequest? tools = null)
     {
         if (body.StreamOptions is not null && body.Stream is not true)
             throw ApiException.Invalid("stream_options", "needs 'stream': true.");
@@ -58,7 +60,7 @@ internal static class PlanBuilder
                 PromptTokens = prompt,
                 MaxTokens = maxTokens,
                 Sampling = SamplingRanges.Sampling(body, maxTokens, model.Backend),
-                Constraint = FormatReader.Read(model, body),
+                Constraint = FormatReader.Read(model, body, tools),
                 Adapter = adapter,
                 StopTokens = SamplingRanges.StopTokens(body, model.Backend),
                 TopLogprobs = top,
@@ -69,6 +71,7 @@ internal static class PlanBuilder
             Choices = SamplingRanges.Choices(body),
             Stream = body.Stream is true,
             IncludeUsage = body.StreamOptions?.IncludeUsage is true,
+            Tools = tools,
         };
     }
 

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using AiFabric.Engine.Tokenization;
 using AiFabric.Engine.Tokenization.Templates;
@@ -11,19 +10,24 @@ namespace AiFabric.Worker.Serving;
 /// <summary>Turns messages or a prompt into tokens.</summary>
 internal static class PromptReader
 {
-    private static readonly string[] Roles = ["system", "developer", "user", "assistant"];
-
+    /// <summary>A conversation as the model is to read it.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="body">The request.</param>
+    /// <param name="messages">Its messages.</param>
+    /// <param name="tools">What the template gets as tools; null for none.</param>
+    /// <param name="addGenerationPrompt">Whether the prompt ends where the assistant's answer begins.</param>
     /// <exception cref="ApiException">400: no template, no messages, or one that cannot be read.</exception>
-    public static int[] OfChat(ServedModel model, IReadOnlyList<ChatMessage>? messages, bool addGenerationPrompt = true)
+    public static int[] OfChat(
+        ServedModel model, JsonElement body, IReadOnlyList<ChatMessage>? messages, IReadOnlyList<JsonElement>? tools, bool addGenerationPrompt = true)
     {
         if (messages is null || messages.Count == 0)
             throw new ApiException(400, "The field 'messages' is missing or empty.", "messages", "missing_required_parameter");
         if (model.ChatTemplate is null)
             throw new ApiException(400, $"The model '{model.Name}' has no chat template, so it cannot take messages; use /v1/completions.", "messages", "no_chat_template");
-        ChatTurn[] turns = [.. messages.Select(ReadMessage)];
+        var turns = new MessageReader(model).Read(body.GetProperty("messages"), messages);
         try
         {
-            return ChatTemplate.Encode(model.Backend.Tokenizer, model.ChatTemplate.Render(turns, addGenerationPrompt));
+            return ChatTemplate.Encode(model.Backend.Tokenizer, model.ChatTemplate.Render(turns, tools, addGenerationPrompt));
         }
         catch (ChatTemplateException e)
         {
@@ -94,40 +98,5 @@ internal static class PromptReader
         {
             throw ApiException.Invalid(at, $"holds an id that no token has: {e.ActualValue}.");
         }
-    }
-
-    private static ChatTurn ReadMessage(ChatMessage message, int index)
-    {
-        string at = $"messages[{index}]";
-        if (message.Role is not { } role || !Roles.Contains(role))
-            throw ApiException.Invalid($"{at}.role", message.Role is null ? "is missing." : $"is '{message.Role}'; it must be one of: {string.Join(", ", Roles)}.");
-        // OpenAI's newer name for the same.
-        if (role == "developer")
-            role = "system";
-        return new ChatTurn(role, ReadContent(message.Content, at + ".content"));
-    }
-
-    private static string ReadContent(JsonElement? content, string at)
-    {
-        if (content is not { } value || value.ValueKind == JsonValueKind.Null)
-            throw ApiException.Invalid(at, "is missing.");
-        if (value.ValueKind == JsonValueKind.String)
-            return value.GetString() ?? "";
-        if (value.ValueKind != JsonValueKind.Array)
-            throw ApiException.Invalid(at, $"is {JsonBody.KindOf(value)}; it must be a string or a list of text parts.");
-        var text = new StringBuilder();
-        int part = 0;
-        foreach (var item in value.EnumerateArray())
-        {
-            if (item.ValueKind != JsonValueKind.Object
-                || !item.TryGetProperty("type", out var type) || type.ValueKind != JsonValueKind.String || type.GetString() != "text"
-                || !item.TryGetProperty("text", out var body) || body.ValueKind != JsonValueKind.String)
-            {
-                throw ApiException.Invalid($"{at}[{part}]", "is not a part of type 'text'; this model reads text only.");
-            }
-            text.Append(body.GetString());
-            part++;
-        }
-        return text.ToString();
     }
 }

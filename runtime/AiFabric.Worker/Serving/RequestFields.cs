@@ -19,10 +19,13 @@ internal sealed class RequestFields
 
     // Bookkeeping of the client or of OpenAI's own service.
     private static readonly FrozenSet<string> Harmless = FrozenSet.Create(
-        "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "parallel_tool_calls", "verbosity");
+        "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "verbosity");
 
     public static readonly RequestFields Chat = new(
-        [.. Shared, ("messages", "a list of objects"), ("max_completion_tokens", "an integer"), ("logprobs", "a boolean"), ("top_logprobs", "an integer")]);
+    [
+        .. Shared, ("messages", "a list of objects"), ("max_completion_tokens", "an integer"), ("logprobs", "a boolean"), ("top_logprobs", "an integer"),
+        ("tools", "a list of objects"), ("tool_choice", "a string or an object"), ("parallel_tool_calls", "a boolean"),
+    ]);
 
     public static readonly RequestFields Text = new(
         [.. Shared, ("prompt", "a string or a list"), ("echo", "a boolean"), ("logprobs", "an integer")]);
@@ -32,7 +35,7 @@ internal sealed class RequestFields
 
     public static readonly RequestFields Tokenize = new(
     [
-        ("model", "a string"), ("prompt", "a string"), ("messages", "a list of objects"), ("add_special_tokens", "a boolean"),
+        ("model", "a string"), ("prompt", "a string"), ("messages", "a list of objects"), ("tools", "a list of objects"), ("add_special_tokens", "a boolean"),
         ("add_generation_prompt", "a boolean"), ("return_token_strs", "a boolean"),
     ]);
 
@@ -95,7 +98,7 @@ internal sealed class RequestFields
         "a list of objects" => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.Object),
         "a list of strings" => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String),
         "a list of integers" => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out _)),
-        "an object or a string" => value.ValueKind is JsonValueKind.Object or JsonValueKind.String,
+        "an object or a string" or "a string or an object" => value.ValueKind is JsonValueKind.Object or JsonValueKind.String,
         "a string or a list of strings" => value.ValueKind == JsonValueKind.String
             || (value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String)),
         _ => value.ValueKind is JsonValueKind.String or JsonValueKind.Array,

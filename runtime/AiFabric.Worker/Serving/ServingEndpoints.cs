@@ -20,6 +20,9 @@ internal static class ServingEndpoints
         routes.MapGet("/v1/models", context => ListAsync(context, state));
         routes.MapGet("/v1/models/{**id}", context => context.Response.WriteAsJsonAsync(
             state.Model.CardOf((string?)context.Request.RouteValues["id"] ?? ""), OpenAIJson.Default.ModelCard, cancellationToken: context.RequestAborted));
+        var load = new RoutingLoad();
+        routes.MapGet("/load", context => context.Response.WriteAsJsonAsync(
+            load.Report(state.Model.Backend, context.Request.Query["since"]), ControlJson.Default.WorkerLoad, cancellationToken: context.RequestAborted));
         routes.MapGet("/health", context => context.Response.WriteAsync("alive\n", context.RequestAborted));
         routes.MapGet("/ready", context => ReadyAsync(context, state));
         routes.MapGet("/metrics", context => MetricsAsync(context, state, metrics));

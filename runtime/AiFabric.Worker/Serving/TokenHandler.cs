@@ -5,6 +5,7 @@ using AiFabric.Protocol.OpenAI;
 using AiFabric.Worker.Backend;
 using AiFabric.Worker.Errors;
 using AiFabric.Worker.Hosting;
+using AiFabric.Worker.Tools;
 
 namespace AiFabric.Worker.Serving;
 
@@ -31,7 +32,7 @@ internal sealed class TokenHandler(WorkerState state)
         RequestFields.Tokenize.Check(json);
         var body = JsonBody.Convert(json, OpenAIJson.Default.TokenizeRequest);
         RequireModel(model, body.Model);
-        int[] tokens = Tokens(model, body);
+        int[] tokens = Tokens(model, json, body);
         return new TokenizeResponse
         {
             Count = tokens.Length,
@@ -51,16 +52,21 @@ internal sealed class TokenHandler(WorkerState state)
         return new DetokenizeResponse { Prompt = PromptReader.Decode(model.Backend, PromptReader.Ids(model.Backend, tokens, "tokens"), "tokens") };
     }
 
-    private static int[] Tokens(ServedModel model, TokenizeRequest body)
+    private static int[] Tokens(ServedModel model, JsonElement json, TokenizeRequest body)
     {
         if ((body.Prompt is null) == (body.Messages is null))
             throw new ApiException(400, "Give either 'prompt' or 'messages'.", "prompt", "missing_required_parameter");
         if (body.Prompt is { } prompt && body.AddGenerationPrompt is not null)
             throw ApiException.Invalid("add_generation_prompt", "belongs to 'messages'; leave it out with a 'prompt'.");
+        bool hasTools = body.Tools is { ValueKind: JsonValueKind.Array } list && list.GetArrayLength() > 0;
+        if (body.Prompt is not null && hasTools)
+            throw ApiException.Invalid("tools", "belongs to 'messages'; leave it out with a 'prompt'.");
+        if (hasTools)
+            model.RequireTools("tools");
         var tokenizer = model.Backend.Tokenizer;
         if (body.Prompt is not null)
             return body.AddSpecialTokens ?? true ? PromptReader.Encode(model.Backend, body.Prompt) : tokenizer.Encode(body.Prompt);
-        int[] tokens = PromptReader.OfChat(model, body.Messages, body.AddGenerationPrompt ?? true);
+        int[] tokens = PromptReader.OfChat(model, json, body.Messages, hasTools ? [.. ToolReader.Definitions(body.Tools).Select(tool => tool.ToJson())] : null, body.AddGenerationPrompt ?? true);
         return body.AddSpecialTokens is true && tokenizer.BeginOfSequenceId is { } begin ? [begin, .. tokens] : tokens;
     }
 

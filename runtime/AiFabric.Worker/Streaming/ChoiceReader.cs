@@ -2,13 +2,17 @@ using System.Runtime.CompilerServices;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Tokenization;
 using AiFabric.Worker.Errors;
+using AiFabric.Worker.Tools;
 
 namespace AiFabric.Worker.Streaming;
 
-/// <summary>Turns one generation's tokens into pieces of text, cut at stop strings.</summary>
-internal sealed class ChoiceReader(HuggingFaceTokenizer tokenizer, IReadOnlyList<string> stopStrings)
+/// <summary>Turns one generation's tokens into pieces of text, cut at stop strings, and of calls.</summary>
+/// <param name="tokenizer">The model's.</param>
+/// <param name="stopStrings">None of them is in the text.</param>
+/// <param name="tools">Finds the calls; null where none can be.</param>
+internal sealed class ChoiceReader(HuggingFaceTokenizer tokenizer, IReadOnlyList<string> stopStrings, ToolCallReader? tools = null)
 {
-    private readonly IncrementalDetokenizer detokenizer = new(tokenizer, continues: true);
+    private readonly IncrementalDetokenizer detokenizer = new(tokenizer, continues: true, tools?.Marks);
     private readonly StopScanner scanner = new(stopStrings);
     private readonly List<TokenEntry> pending = [];
     private int completionTokens;
@@ -31,8 +35,14 @@ internal sealed class ChoiceReader(HuggingFaceTokenizer tokenizer, IReadOnlyList
                 yield return Last(text, scanner.Stopped || step.Finish == FinishReason.Stop ? "stop" : "length");
                 yield break;
             }
-            if (text.Length > 0)
-                yield return Piece(text, null);
+            var sorted = Sort(text);
+            if (tools?.IsOver is true)
+            {
+                yield return Piece(sorted, "tool_calls");
+                yield break;
+            }
+            if (sorted.Text.Length > 0 || sorted.Calls.Count > 0)
+                yield return Piece(sorted, null);
         }
         throw new ApiException(500, "The engine ended the generation without saying why.", code: "engine_error");
     }
@@ -62,14 +72,22 @@ internal sealed class ChoiceReader(HuggingFaceTokenizer tokenizer, IReadOnlyList
             pending.RemoveAll(entry => entry.TextOffset >= scanner.GivenOut);
             finish = "stop";
         }
-        return Piece(text, finish);
+        var sorted = Sort(text);
+        if (tools is null)
+            return Piece(sorted, finish);
+        var rest = tools.Flush();
+        sorted = new SortedPiece(sorted.Text + rest.Text, [.. sorted.Calls, .. rest.Calls]);
+        // A call that was cut off is none that the client should make.
+        return Piece(sorted, tools.IsOver || (finish == "stop" && tools.IsComplete) ? "tool_calls" : finish);
     }
 
-    private ChoicePiece Piece(string text, string? finish)
+    private SortedPiece Sort(string text) => tools?.Append(text) ?? new SortedPiece(text, []);
+
+    private ChoicePiece Piece(SortedPiece sorted, string? finish)
     {
         // Tokens whose text is still held back wait with it: a stop string may swallow them.
         TokenEntry[] ready = pending.Count == 0 ? [] : [.. pending.Where(entry => finish is not null || entry.TextOffset < scanner.GivenOut)];
         pending.RemoveRange(0, ready.Length);
-        return new ChoicePiece(text, ready, finish, completionTokens, cachedTokens);
+        return new ChoicePiece(sorted.Text, ready, finish, completionTokens, cachedTokens) { Calls = sorted.Calls };
     }
 }

@@ -7,58 +7,76 @@ namespace AiFabric.Benchmarks.Pipelines;
 /// <summary>What became of one request, in seconds since its arrival.</summary>
 internal readonly record struct Served(double FirstToken, double End);
 
+/// <summary>How an emulated cluster runs requests.</summary>
+/// <param name="Execution">Streaming or with barriers.</param>
+/// <param name="ByAge">Whether calls wait in the order of their request's arrival, or of their own.</param>
+internal readonly record struct EmulatedWay(PipelineExecution Execution, bool ByAge = true);
+
+/// <summary>What is the same for all ways.</summary>
+/// <param name="Case">Its name among the figures.</param>
+/// <param name="Pass">The GPU.</param>
+/// <param name="Aggregate">What is made of the verdicts.</param>
+internal sealed record EmulatedSetting(string Case, MeasuredPass Pass, Aggregate Aggregate)
+{
+    public static readonly IReadOnlyList<EmulatedSetting> All =
+    [
+        new("emulated", MeasuredPass.H100, Aggregate.AllTrue), new("emulated-every-verdict", MeasuredPass.H100, Aggregate.EveryVerdict),
+        new("emulated-a100", MeasuredPass.A100, Aggregate.AllTrue), new("emulated-a100-every-verdict", MeasuredPass.A100, Aggregate.EveryVerdict),
+    ];
+}
+
 /// <summary>
-/// Emulated servers in virtual time: requests arrive by a Poisson process whether or not those before are done, calls wait first come first served
-/// for a slot of their server, and what runs when is decided by the gateway's own <see cref="PipelineRun"/>. Nothing is measured by a clock, so that the
-/// same seed gives the same figures on any machine.
+/// The verification pipeline in virtual time. Requests arrive by a Poisson process whether or not those before are done; each stage has its instances, and a call goes to the least busy one.
+/// What runs when is decided by the gateway's own <see cref="PipelineRun"/> and the engine's own scheduler. Nothing is measured by a clock, so that the same seed gives the same figures on
+/// any machine.
 /// </summary>
 internal sealed class EmulatedCluster
 {
+    private static readonly string[] Stages = [.. FactCheck.Instances.Keys];
+
+    private readonly VirtualClock _clock = new();
     private readonly CompiledPipeline _pipeline;
     private readonly bool _isBarrier;
-    private readonly PriorityQueue<Action, (double Time, long Order)> _agenda = new();
-    private readonly Server _models = new(FactCheck.ModelSlots);
-    private readonly Server _search = new(FactCheck.SearchSlots);
-    private readonly List<Served> _served = [];
-    private double _now;
-    private long _order;
+    private readonly Dictionary<string, EmulatedModel[]> _models;
+    private readonly EmulatedSearch[] _search;
+    private readonly Served[] _served;
 
-    private EmulatedCluster(PipelineExecution execution)
+    private EmulatedCluster(EmulatedSetting setting, EmulatedWay way, int requests)
     {
-        PipelineSpec spec = FactCheck.Spec(execution);
+        _served = new Served[requests];
+        PipelineSpec spec = FactCheck.Spec(way.Execution, setting.Aggregate);
         _pipeline = CompiledPipeline.TryCompile(spec) ?? throw new BenchException(string.Join("; ", PipelineShape.Of(spec).Problems));
-        _isBarrier = execution == PipelineExecution.Barrier;
+        _isBarrier = way.Execution == PipelineExecution.Barrier;
+        _models = FactCheck.Instances.Where(stage => stage.Key != FactCheck.Search)
+            .ToDictionary(stage => stage.Key, stage => Enumerable.Range(0, stage.Value).Select(_ => new EmulatedModel(_clock, setting.Pass, way.ByAge)).ToArray());
+        _search = [.. Enumerable.Range(0, FactCheck.Instances[FactCheck.Search]).Select(_ => new EmulatedSearch(_clock, way.ByAge))];
     }
 
-    /// <param name="execution">How the graph is run.</param>
+    /// <param name="setting">What runs.</param>
+    /// <param name="way">How requests are run.</param>
     /// <param name="requestsPerSecond">The load.</param>
     /// <param name="requests">How many arrive; the first tenth does not count.</param>
-    /// <param name="seed">Of arrivals and claims.</param>
-    public static IReadOnlyList<Served> Run(PipelineExecution execution, double requestsPerSecond, int requests, int seed)
+    /// <param name="seed">Of arrivals and answers.</param>
+    /// <returns>In the order of their arrival.</returns>
+    public static IReadOnlyList<Served> Run(EmulatedSetting setting, EmulatedWay way, double requestsPerSecond, int requests, int seed)
     {
-        var cluster = new EmulatedCluster(execution);
+        var cluster = new EmulatedCluster(setting, way, requests);
         var random = new Random(seed);
         double at = 0;
         for (int i = 0; i < requests; i++)
         {
             at += -Math.Log(1 - random.NextDouble()) / requestsPerSecond;
-            int claims = random.Next(FactCheck.FewestClaims, FactCheck.MostClaims + 1);
-            bool counts = i >= requests / 10;
-            cluster.At(at, () => cluster.Arrive(claims, counts));
+            var content = new CheckedRequest(random);
+            int number = i;
+            cluster._clock.At(at, () => cluster.Arrive(content, number));
         }
-        while (cluster._agenda.TryDequeue(out Action? next, out (double Time, long Order) due))
-        {
-            cluster._now = due.Time;
-            next();
-        }
-        return cluster._served;
+        cluster._clock.Run();
+        return cluster._served[(requests / 10)..];
     }
 
-    private void At(double time, Action action) => _agenda.Enqueue(action, (time, _order++));
-
-    private void Arrive(int claims, bool counts)
+    private void Arrive(CheckedRequest content, int number)
     {
-        var request = new Request(new PipelineRun(_pipeline.Graph, _isBarrier), claims, _now, counts);
+        var request = new Request(new PipelineRun(_pipeline.Graph, _isBarrier), content, _clock.Now, number);
         Carry(request, request.Run.Begin("question"));
     }
 
@@ -69,104 +87,63 @@ internal sealed class EmulatedCluster
             switch (effect)
             {
                 case RunEffect.Start start:
-                    string stage = _pipeline.StageOf(start.Work.Node)!.Name; // Only stages are called.
-                    Server server = stage == "retrieval" ? _search : _models;
-                    server.Enter(() => Begin(request, start.Work, stage, server));
+                    Begin(request, start.Work, _pipeline.StageOf(start.Work.Node)!.Name); // Only stages are called.
+                    break;
+                case RunEffect.Cancel cancel when request.Calls.TryGetValue(cancel.Work, out Action? end):
+                    end();
                     break;
                 case RunEffect.Output:
-                    request.FirstToken ??= _now - request.Arrived;
+                    request.FirstToken ??= _clock.Now - request.Arrived;
                     break;
-                case RunEffect.Finished when request.Counts:
-                    _served.Add(new Served(request.FirstToken ?? _now - request.Arrived, _now - request.Arrived));
+                case RunEffect.Finished:
+                    _served[request.Number] = new Served(request.FirstToken ?? _clock.Now - request.Arrived, _clock.Now - request.Arrived);
                     break;
             }
         }
-        // Whoever was made to wait may have room now.
-        foreach (Action paused in request.TakePaused())
-            paused();
     }
 
-    private void Begin(Request request, Work work, string stage, Server server)
+    private void Begin(Request request, Work work, string stage)
     {
-        if (stage == "retrieval")
+        if (stage == FactCheck.Search)
         {
-            At(_now + FactCheck.SearchSeconds, () => Say(request, work, [(0, "found")], 0, 0, _now, server));
+            request.Calls[work] = _search.MinBy(instance => instance.Load)!.Ask(request.Arrived, () => Say(request, work, [(0, "found")], 0, 0)); // There are instances.
             return;
         }
-        IReadOnlyList<(int Tokens, string Text)> pieces = FactCheck.Pieces(stage, request.Claims);
-        double begun = _now + FactCheck.PromptSeconds;
-        At(begun + (pieces[0].Tokens * FactCheck.TokenSeconds), () => Say(request, work, pieces, 0, 0, begun, server));
+        int[] path = [.. Enumerable.Range(0, work.Path.Depth).Select(level => work.Path[level])];
+        IReadOnlyList<(int Tokens, string Text)> pieces = FactCheck.Pieces(request.Content, stage, path);
+        (int shared, int own) = FactCheck.Prompt(request.Content, stage, path);
+        (int said, long offset) = (0, 0);
+        request.Calls[work] = _models[stage].MinBy(instance => instance.Load)!.Ask(Array.IndexOf(Stages, stage), shared, own, pieces[^1].Tokens, request.Arrived, made =>
+        {
+            while (said < pieces.Count && pieces[said].Tokens <= made)
+                offset = Say(request, work, pieces, said++, offset);
+        });
     }
 
-    private void Say(Request request, Work work, IReadOnlyList<(int Tokens, string Text)> pieces, int index, long offset, double begun, Server server)
+    /// <returns>Where the next piece begins.</returns>
+    private long Say(Request request, Work work, IReadOnlyList<(int Tokens, string Text)> pieces, int index, long offset)
     {
-        if (request.Run.IsHeld(work.Node))
-        {
-            double since = _now;
-            request.Pause(() => Say(request, work, pieces, index, offset, begun + _now - since, server));
-            return;
-        }
         string text = pieces[index].Text;
-        bool isLast = index == pieces.Count - 1;
-        if (!isLast)
-        {
-            double due = begun + (pieces[index + 1].Tokens * FactCheck.TokenSeconds);
-            At(due, () => Say(request, work, pieces, index + 1, offset + text.Length, begun, server));
-        }
         Carry(request, request.Run.Feed(new RunEvent.Piece(work, offset, text)));
-        if (!isLast)
-            return;
-        Carry(request, request.Run.Feed(new RunEvent.Ended(work, offset + text.Length)));
-        server.Leave();
+        offset += text.Length;
+        if (index == pieces.Count - 1)
+            Carry(request, request.Run.Feed(new RunEvent.Ended(work, offset)));
+        return offset;
     }
 
-    private sealed class Request(PipelineRun run, int claims, double arrived, bool counts)
+    private sealed class Request(PipelineRun run, CheckedRequest content, double arrived, int number)
     {
-        private List<Action> _paused = [];
-
         public PipelineRun Run { get; } = run;
 
-        public int Claims { get; } = claims;
+        public CheckedRequest Content { get; } = content;
 
         public double Arrived { get; } = arrived;
 
-        public bool Counts { get; } = counts;
+        public int Number { get; } = number;
 
         public double? FirstToken { get; set; }
 
-        public void Pause(Action again) => _paused.Add(again);
-
-        public List<Action> TakePaused()
-        {
-            List<Action> paused = _paused;
-            _paused = [];
-            return paused;
-        }
-    }
-
-    /// <summary>Slots, and who waits for one.</summary>
-    private sealed class Server(int slots)
-    {
-        private readonly Queue<Action> _waiting = new();
-        private int _busy;
-
-        public void Enter(Action begin)
-        {
-            if (_busy == slots)
-            {
-                _waiting.Enqueue(begin);
-                return;
-            }
-            _busy++;
-            begin();
-        }
-
-        public void Leave()
-        {
-            if (_waiting.TryDequeue(out Action? next))
-                next();
-            else
-                _busy--;
-        }
+        /// <summary>Ends each call that was made.</summary>
+        public Dictionary<Work, Action> Calls { get; } = [];
     }
 }

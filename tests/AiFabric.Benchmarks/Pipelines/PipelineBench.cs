@@ -1,6 +1,3 @@
-using System.Globalization;
-using System.Text;
-using System.Text.Json;
 using AiFabric.Crds.Pipelines;
 
 namespace AiFabric.Benchmarks.Pipelines;
@@ -19,61 +16,82 @@ internal sealed record Latencies(double P50, double P95, double P99, double Firs
 }
 
 /// <summary>Both ways under one load.</summary>
-internal sealed record LoadPoint(double RequestsPerSecond, Latencies Streaming, Latencies Barrier);
+/// <param name="RequestsPerSecond">The load.</param>
+/// <param name="Streaming">Calls in the order of their request's age.</param>
+/// <param name="Barrier">The same with barriers.</param>
+/// <param name="StreamingUnordered">Streaming with calls in the order in which they are made; null where that was not run.</param>
+internal sealed record LoadPoint(double RequestsPerSecond, Latencies Streaming, Latencies Barrier, Latencies? StreamingUnordered = null);
+
+/// <summary>The loads at which a latency target is just met.</summary>
+/// <param name="Seconds">The median must not be longer.</param>
+/// <param name="Streaming">Requests per second, interpolated between the loads that were run; 0 when none meets it.</param>
+/// <param name="Barrier">The same with barriers.</param>
+/// <param name="Ratio">Null when barriers meet it under no load.</param>
+internal sealed record TargetPoint(double Seconds, double Streaming, double Barrier, double? Ratio);
 
 /// <summary>One row of <c>artifacts/bench/pipeline.json</c>.</summary>
 /// <param name="Case">Where the stages ran.</param>
-/// <param name="ThroughputRatio">Highest load that meets the target: streaming's over barriers'.</param>
-/// <param name="P99Ratio">Barriers' p99 over streaming's, under the highest load at which barriers meet the target.</param>
+/// <param name="ThroughputRatio">Highest load that meets the target: streaming's over barriers'. Null when barriers meet it under no load.</param>
+/// <param name="P99Ratio">Barriers' p99 over streaming's, under the highest load at which barriers meet the target (else the lowest that was run).</param>
 /// <param name="TargetSeconds">The median must not be longer.</param>
+/// <param name="Targets">The throughput's ratio at other targets.</param>
 /// <param name="Loads">All that was measured.</param>
-internal sealed record PipelineRow(string Case, double ThroughputRatio, double P99Ratio, double TargetSeconds, IReadOnlyList<LoadPoint> Loads);
+internal sealed record PipelineRow(
+    string Case, double? ThroughputRatio, double P99Ratio, double TargetSeconds, IReadOnlyList<TargetPoint> Targets, IReadOnlyList<LoadPoint> Loads)
+{
+    /// <summary>Median time from a client's leaving until no worker has a call of it, milliseconds.</summary>
+    public double? FreedMilliseconds { get; init; }
+}
 
 /// <summary>Sweeps the load over the emulated servers, streaming and with barriers.</summary>
 internal static class PipelineBench
 {
-    private static readonly JsonSerializerOptions Format = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+    /// <summary>Other targets, by the one that counts.</summary>
+    private static readonly double[] OtherTargets = [0.75, 0.875, 1, 1.125, 1.25, 1.5, 2];
 
-    public static PipelineRow Emulated(double target, double step, double most, int requests, int seed, Action<string> say)
+    /// <summary>Raises the load until streaming's median is twice the target.</summary>
+    public static PipelineRow Emulated(EmulatedSetting setting, double target, double step, double most, int requests, int seed, Action<string> say)
     {
+        say(setting.Case);
         var loads = new List<LoadPoint>();
-        for (int i = 1; i * step <= most; i++)
+        do
         {
-            var point = new LoadPoint(
-                i * step, Latencies.Of(EmulatedCluster.Run(PipelineExecution.Streaming, i * step, requests, seed)),
-                Latencies.Of(EmulatedCluster.Run(PipelineExecution.Barrier, i * step, requests, seed)));
-            loads.Add(point);
-            say(Line(point));
+            double load = (loads.Count + 1) * step;
+            EmulatedWay[] ways = [new(PipelineExecution.Streaming), new(PipelineExecution.Barrier), new(PipelineExecution.Streaming, ByAge: false)];
+            Latencies[] latencies = [.. ways.AsParallel().AsOrdered().Select(way => Latencies.Of(EmulatedCluster.Run(setting, way, load, requests, seed)))];
+            loads.Add(new LoadPoint(load, latencies[0], latencies[1], latencies[2]));
+            say(PipelineReport.Line(loads[^1]));
         }
-        return Row("emulated", target, loads);
+        while (loads.Count * step < most && loads[^1].Streaming.P50 <= 2 * target);
+        return Row(setting.Case, target, loads);
     }
 
-    /// <exception cref="BenchException">Barriers meet the target under no load, so that there is nothing to compare with.</exception>
     public static PipelineRow Row(string name, double target, IReadOnlyList<LoadPoint> loads)
     {
-        LoadPoint? streaming = loads.TakeWhile(point => point.Streaming.P50 <= target).LastOrDefault();
-        LoadPoint? barrier = loads.TakeWhile(point => point.Barrier.P50 <= target).LastOrDefault();
-        return streaming is null || barrier is null
-            ? throw new BenchException($"a median of {target} s is met under no load: raise --target-seconds")
-            : new PipelineRow(name, streaming.RequestsPerSecond / barrier.RequestsPerSecond, barrier.Barrier.P99 / barrier.Streaming.P99, target, loads);
+        TargetPoint at = At(target, loads);
+        LoadPoint compared = loads.TakeWhile(point => point.Barrier.P50 <= target).LastOrDefault() ?? loads[0];
+        return new PipelineRow(
+            name, at.Ratio, compared.Barrier.P99 / compared.Streaming.P99, target, [.. OtherTargets.Select(factor => At(factor * target, loads))], loads);
     }
 
-    public static string Json(IReadOnlyList<PipelineRow> rows) => JsonSerializer.Serialize(rows, Format) + "\n";
-
-    public static string Markdown(PipelineRow row)
+    private static TargetPoint At(double target, IReadOnlyList<LoadPoint> loads)
     {
-        var text = new StringBuilder();
-        text.AppendLine(CultureInfo.InvariantCulture, $"{row.Case}: throughput at a median of {row.TargetSeconds} s × {row.ThroughputRatio:0.00}, p99 ÷ {row.P99Ratio:0.00}").AppendLine();
-        text.AppendLine("| req/s | streaming p50 / p95 / p99, s | barrier p50 / p95 / p99, s | first token p50: streaming, barrier, s |").AppendLine("|---:|---:|---:|---:|");
-        foreach (LoadPoint point in row.Loads)
-            text.AppendLine(Line(point));
-        return text.ToString();
+        double streaming = Most(target, loads, point => point.Streaming.P50), barrier = Most(target, loads, point => point.Barrier.P50);
+        return new TargetPoint(target, streaming, barrier, barrier > 0 ? streaming / barrier : null);
     }
 
-    private static string Line(LoadPoint point) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"| {point.RequestsPerSecond:0.00} | {Three(point.Streaming)} | {Three(point.Barrier)} | {point.Streaming.FirstTokenP50:0.00}, {point.Barrier.FirstTokenP50:0.00} |");
-
-    private static string Three(Latencies latencies) =>
-        string.Create(CultureInfo.InvariantCulture, $"{latencies.P50:0.00} / {latencies.P95:0.00} / {latencies.P99:0.00}");
+    /// <summary>The highest load below which all meet the target; between two loads the median is taken to grow evenly.</summary>
+    private static double Most(double target, IReadOnlyList<LoadPoint> loads, Func<LoadPoint, double> median)
+    {
+        int failing = 0;
+        while (failing < loads.Count && median(loads[failing]) <= target)
+            failing++;
+        if (failing == 0)
+            return 0;
+        LoadPoint last = loads[failing - 1];
+        if (failing == loads.Count)
+            return last.RequestsPerSecond;
+        LoadPoint next = loads[failing];
+        return last.RequestsPerSecond + ((next.RequestsPerSecond - last.RequestsPerSecond) * (target - median(last)) / (median(next) - median(last)));
+    }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using AiFabric.Benchmarks.Pipelines;
+using AiFabric.Benchmarks.Pipelines.Workers;
 
 namespace AiFabric.Benchmarks.Verbs;
 
@@ -8,29 +9,49 @@ internal static class PipelineVerb
 {
     public static Command Create()
     {
-        var target = new Option<double>("--target-seconds") { Description = "The median that a load must meet.", DefaultValueFactory = _ => 4 };
-        var step = new Option<double>("--step") { Description = "Requests per second between two loads.", DefaultValueFactory = _ => 0.25 };
-        var most = new Option<double>("--most") { Description = "The last load, requests per second.", DefaultValueFactory = _ => 5.5 };
-        var requests = new Option<int>("--requests") { Description = "Arrivals under each load.", DefaultValueFactory = _ => 2_000 };
-        var seed = new Option<int>("--seed") { Description = "Of arrivals and claims.", DefaultValueFactory = _ => 1 };
+        var cases = new Option<string[]>("--cases")
+        {
+            Description = "emulated: servers in virtual time. workers: the local fabric, about three minutes.",
+            AllowMultipleArgumentsPerToken = true,
+            DefaultValueFactory = _ => ["emulated", "workers"],
+        };
+        cases.AcceptOnlyFromAmong("emulated", "workers");
+        var target = new Option<double>("--target-seconds") { Description = "Emulated: the median that a load must meet.", DefaultValueFactory = _ => 4 };
+        var step = new Option<double>("--step") { Description = "Emulated: requests per second between two loads.", DefaultValueFactory = _ => 0.5 };
+        var most = new Option<double>("--most") { Description = "Emulated: the last load, requests per second.", DefaultValueFactory = _ => 12 };
+        var requests = new Option<int>("--requests") { Description = "Emulated: arrivals under each load.", DefaultValueFactory = _ => 600 };
+        var loads = new Option<double[]>("--loads") { Description = "Workers: requests per second.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [1, 3, 6, 8] };
+        var seconds = new Option<double>("--seconds") { Description = "Workers: arrivals under each load.", DefaultValueFactory = _ => 15 };
+        var seed = new Option<int>("--seed") { Description = "Of arrivals, answers and prompts.", DefaultValueFactory = _ => 1 };
         var output = new Option<FileInfo>("--output")
         {
             Description = "Where the figures go, as JSON.",
             DefaultValueFactory = _ => new FileInfo(Path.Combine("artifacts", "bench", "pipeline.json")),
         };
-        var command = new Command("pipeline", "A verification pipeline on emulated servers: throughput at a latency target and tails, streaming against barriers.")
+        var command = new Command("pipeline", "A verification pipeline, emulated and on workers: throughput at a latency target and tails, streaming against barriers.")
         {
-            target, step, most, requests, seed, output,
+            cases, target, step, most, requests, loads, seconds, seed, output,
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            PipelineRow row = PipelineBench.Emulated(
-                parsed.GetRequiredValue(target), parsed.GetRequiredValue(step), parsed.GetRequiredValue(most), parsed.GetRequiredValue(requests),
-                parsed.GetRequiredValue(seed), Console.WriteLine);
+            string[] asked = parsed.GetRequiredValue(cases);
+            var rows = new List<PipelineRow>();
+            if (asked.Contains("emulated"))
+            {
+                rows.AddRange(EmulatedSetting.All.Select(setting => PipelineBench.Emulated(
+                    setting, parsed.GetRequiredValue(target), parsed.GetRequiredValue(step), parsed.GetRequiredValue(most), parsed.GetRequiredValue(requests),
+                    parsed.GetRequiredValue(seed), Console.WriteLine)));
+            }
+            if (asked.Contains("workers"))
+            {
+                var options = new WorkersOptions(parsed.GetRequiredValue(loads), parsed.GetRequiredValue(seconds), Workers: 2, TargetFactor: 1.5, parsed.GetRequiredValue(seed));
+                rows.Add(await WorkersBench.RunAsync(Repository.Root(AppContext.BaseDirectory), options, Console.WriteLine, cancellationToken));
+            }
             FileInfo file = parsed.GetRequiredValue(output);
             file.Directory?.Create();
-            await File.WriteAllTextAsync(file.FullName, PipelineBench.Json([row]), cancellationToken);
-            Console.WriteLine(PipelineBench.Markdown(row));
+            await File.WriteAllTextAsync(file.FullName, PipelineReport.Json(rows), cancellationToken);
+            foreach (PipelineRow row in rows)
+                Console.WriteLine(PipelineReport.Markdown(row));
             Console.WriteLine($"written: {file.FullName}");
             return 0;
         });

@@ -6,34 +6,72 @@ namespace AiFabric.Cluster.Tests.Benchmarks;
 
 public sealed class PipelineBenchTests
 {
+    private static readonly EmulatedSetting Every = new("every", MeasuredPass.A100, Aggregate.EveryVerdict);
+    private static readonly EmulatedWay Streaming = new(PipelineExecution.Streaming);
+    private static readonly EmulatedWay Barrier = new(PipelineExecution.Barrier);
+
     [Fact]
     public void The_same_seed_gives_the_same_figures_and_every_request_is_served()
     {
-        IReadOnlyList<Served> one = EmulatedCluster.Run(PipelineExecution.Streaming, 2, 100, seed: 3);
-        Assert.Equal(one, EmulatedCluster.Run(PipelineExecution.Streaming, 2, 100, seed: 3));
-        Assert.Equal(90, one.Count);
-        Assert.Equal(90, EmulatedCluster.Run(PipelineExecution.Barrier, 2, 100, seed: 3).Count);
+        IReadOnlyList<Served> one = EmulatedCluster.Run(Every, Streaming, 2, 100, seed: 3);
+        Assert.Equal(one, EmulatedCluster.Run(Every, Streaming, 2, 100, seed: 3));
+        Assert.Equal(90, one.Count(request => request.End > 0));
+        Assert.Equal(90, EmulatedCluster.Run(Every, Barrier, 2, 100, seed: 3).Count(request => request.End > 0));
     }
 
     [Fact]
-    public void Alone_a_request_takes_its_critical_path()
+    public void Alone_no_request_is_faster_than_its_tokens_are_and_streaming_takes_less_time_than_barriers()
     {
-        // Prompt and tokens of the answer, then for the last claim query, search and verdict, then the summary.
-        double Path(int claims) => (4 * FactCheck.PromptSeconds) + FactCheck.SearchSeconds
-            + ((FactCheck.Tokens("answer", claims) + FactCheck.Tokens("query", 0) + FactCheck.Tokens("verdict", 0) + FactCheck.Tokens("summary", 0)) * FactCheck.TokenSeconds);
-        double[] paths = [.. Enumerable.Range(FactCheck.FewestClaims, FactCheck.MostClaims - FactCheck.FewestClaims + 1).Select(Path)];
+        IReadOnlyList<Served> streaming = EmulatedCluster.Run(Every, Streaming, 0.01, 60, seed: 1);
+        IReadOnlyList<Served> barrier = EmulatedCluster.Run(Every, Barrier, 0.01, 60, seed: 1);
+        var random = new Random(1);
+        CheckedRequest[] requests = [.. Enumerable.Range(0, 60).Select(_ => { random.NextDouble(); return new CheckedRequest(random); })];
+        double fastest = MeasuredPass.A100.Dense(8) / 1e3;
 
-        Assert.All(
-            EmulatedCluster.Run(PipelineExecution.Streaming, 0.001, 50, seed: 1),
-            served => Assert.Contains(paths, path => Math.Abs(path - served.End) < 1e-6));
+        Assert.True(streaming.Average(served => served.End) < barrier.Average(served => served.End));
+        foreach ((CheckedRequest request, Served one, Served other) in requests.Skip(6).Zip(streaming, barrier))
+        {
+            int last = request.Answer.Sentences - 1, claims = request.ClaimsOf(last);
+            int tokens = request.Answer.Tokens + (claims == 0 ? 2 : (claims * FactoolTrace.Claim) + (2 * FactoolTrace.Query) + request.VerdictTokens(last, claims - 1));
+            double path = (tokens * fastest) + (claims == 0 ? 0 : FactCheck.SearchSeconds);
+            Assert.InRange(one.End, path, double.MaxValue);
+            Assert.InRange(other.End, path, double.MaxValue);
+        }
     }
 
     [Fact]
-    public void The_throughput_is_the_highest_load_below_which_all_meet_the_target()
+    public void The_aggregate_that_needs_one_false_verdict_is_never_slower_than_the_one_that_needs_all()
+    {
+        IReadOnlyList<Served> all = EmulatedCluster.Run(Every, Streaming, 0.01, 60, seed: 1);
+        IReadOnlyList<Served> first = EmulatedCluster.Run(Every with { Aggregate = Aggregate.AllTrue }, Streaming, 0.01, 60, seed: 1);
+        Assert.All(first.Zip(all), pair => Assert.InRange(pair.First.End, 0, pair.Second.End + 1e-9));
+        Assert.Contains(first.Zip(all), pair => pair.First.End < pair.Second.End / 2);
+    }
+
+    [Fact]
+    public void Beyond_saturation_the_order_by_age_shortens_the_tail()
+    {
+        double Tail(bool byAge) => Latencies.Of(EmulatedCluster.Run(Every, Streaming with { ByAge = byAge }, 8, 300, seed: 1)).P95;
+        Assert.True(Tail(byAge: true) < Tail(byAge: false));
+    }
+
+    [Fact]
+    public void An_iteration_takes_what_was_measured_and_between_two_measurements_what_lies_between()
+    {
+        Assert.Equal(9.77, MeasuredPass.A100.Dense(64), 6);
+        Assert.Equal((12.35 + 17.95) / 2, MeasuredPass.A100.Dense(192), 6);
+        Assert.Throws<ArgumentOutOfRangeException>(() => MeasuredPass.A100.Dense(2_000));
+    }
+
+    [Fact]
+    public void The_throughput_is_the_load_at_which_the_median_reaches_the_target_and_a_target_that_barriers_never_meet_has_no_ratio()
     {
         static Latencies At(double p50, double p99) => new(p50, p50, p99, p50);
         PipelineRow row = PipelineBench.Row("x", 4, [
             new LoadPoint(1, At(1, 2), At(3, 6)), new LoadPoint(2, At(2, 3), At(5, 9)), new LoadPoint(3, At(3, 4), At(3, 9)), new LoadPoint(4, At(5, 6), At(9, 9))]);
-        Assert.Equal((3, 3), (row.ThroughputRatio, row.P99Ratio));
+        Assert.Equal((3.5 / 1.5, 3), (row.ThroughputRatio!.Value, row.P99Ratio));
+        TargetPoint low = Assert.Single(row.Targets, point => point.Seconds == 3);
+        Assert.Equal((3, 1), (low.Streaming, low.Barrier));
+        Assert.Null(PipelineBench.Row("x", 2, row.Loads).ThroughputRatio);
     }
 }

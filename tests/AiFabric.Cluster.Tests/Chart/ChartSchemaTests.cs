@@ -20,6 +20,8 @@ public sealed class ChartSchemaTests
         ("modelCache.sizeLimit=lots", "sizeLimit"),
         ("gateway.hold.seconds=-1", "seconds"),
         ("gateway.hold.requests=0", "requests"),
+        ("gateway.runs.open=0", "open"),
+        ("gateway.runs.dapr.stateStor=runs", "stateStor"),
         ("gateway.service.type=Ingress", "type"),
         ("gateway.service.port=70000", "port"),
         ("gateway.publicUrl=example.com", "publicUrl"),
@@ -51,6 +53,10 @@ public sealed class ChartSchemaTests
     [InlineData("4.1", "webhooks.enabled=true,scope=namespace", "webhooks.enabled")]
     [InlineData("3.17", "gateway.httpRoute.enabled=true", "gateway.httpRoute.parentRefs")]
     [InlineData("4.1", "gateway.httpRoute.enabled=true", "gateway.httpRoute.parentRefs")]
+    [InlineData("3.17", "gateway.runs.claimName=runs", "gateway.replicas=1")]
+    [InlineData("4.1", "gateway.runs.claimName=runs", "gateway.replicas=1")]
+    [InlineData("3.17", "gateway.replicas=1,gateway.runs.claimName=runs,gateway.runs.dapr.stateStore=state", "exclude each other")]
+    [InlineData("4.1", "gateway.runs.dapr.pubSub=events", "gateway.runs.dapr.stateStore")]
     [InlineData("3.17", "modelCache.hostPath=/models,modelCache.claimName=models", "modelCache")]
     [InlineData("4.1", "modelCache.hostPath=/models,modelCache.claimName=models", "modelCache")]
     [InlineData("3.17", "operator.serviceAccount.create=false", "operator.serviceAccount.name")]

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using AiFabric.Cluster.Tests.RealCluster;
 using AiFabric.Gateway;
+using AiFabric.Gateway.AsyncRuns;
 using AiFabric.Operator;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -39,13 +40,16 @@ public sealed class ChartSettingsTests
     [InlineData("everything")]
     public async Task Gateway_takes_all_its_settings(string name)
     {
-        string[] known = [.. typeof(GatewayOptions).GetProperties().Select(property => property.Name)];
+        string[] known = [.. typeof(GatewayOptions).GetProperties().Concat(typeof(RunOptions).GetProperties()).Select(property => property.Name)];
         Dictionary<string, string?> settings = await SettingsAsync(name, "gateway");
         Assert.Contains("Gateway:InternalListen", settings.Keys);
         Assert.All(settings.Keys.Where(key => key.StartsWith("Gateway:", StringComparison.Ordinal)), key => Assert.Contains(key["Gateway:".Length..], known));
         GatewayOptions options = new ConfigurationBuilder().AddInMemoryCollection(settings).Build().GetSection(GatewayOptions.Section).Get<GatewayOptions>()!; // There are some.
         Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
         Assert.Equal(name == "everything" ? (20, 4096) : (50, 1024), (options.HoldSeconds, options.HeldRequests));
+        RunOptions runs = new ConfigurationBuilder().AddInMemoryCollection(settings).Build().GetSection(GatewayOptions.Section).Get<RunOptions>()!; // There are some.
+        Validator.ValidateObject(runs, new ValidationContext(runs), validateAllProperties: true);
+        Assert.Equal(name == "everything" ? (true, 16, "pipeline-runs") : (false, 8, "aifabric-pipeline-runs"), (runs.HasRuns, runs.RunsConcurrent, runs.RunsTopic));
     }
 
     [Fact]

@@ -20,7 +20,7 @@ internal static class CelAsks
                 ? await server.SendAsync("POST", path, CelRules.Object(one.Kind, name, spec).ToJsonString())
                 : await ReplaceAsync(server, path, name, spec);
             Assert.True(code == 422 && body.Contains(one.Message, StringComparison.Ordinal), $"{one} answered {code} to {spec}:\n{body}");
-            Assert.Contains($"\"field\":\"{one.Path}\"", body.Replace(" ", "", StringComparison.Ordinal), StringComparison.Ordinal);
+            Assert.Contains($"\"field\":\"{one.Path.Replace("[]", "[0]", StringComparison.Ordinal)}\"", body.Replace(" ", "", StringComparison.Ordinal), StringComparison.Ordinal);
             if (one.Before is not null)
                 await server.SendAsync("DELETE", $"{path}/{name}");
         }

@@ -3,6 +3,7 @@ using AiFabric.Crds.Adapters;
 using AiFabric.Crds.Common;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Crds.Pipelines;
 using AiFabric.Operator.Validation;
 using k8s;
 using k8s.Models;
@@ -33,6 +34,7 @@ internal static class CelRules
         "CoServedModel" => Says(ModelRules.All, Parse<CoServedModel>(kind, spec), before is null ? null : Parse<CoServedModel>(kind, before)),
         "Adapter" => Says(AdapterRules.All, Parse<Adapter>(kind, spec), before is null ? null : Parse<Adapter>(kind, before)),
         "FinetuneJob" => Says(FinetuneRules.All, Parse<FinetuneJob>(kind, spec), before is null ? null : Parse<FinetuneJob>(kind, before)),
+        "Pipeline" => Says(PipelineRules.All, Parse<Pipeline>(kind, spec), before is null ? null : Parse<Pipeline>(kind, before)),
         _ => throw new ArgumentException($"kind {kind} has no rules here: add it", nameof(kind)),
     };
 
@@ -59,8 +61,10 @@ internal static class CelRules
             foreach (var found in Of(property, path.Length == 0 ? name : $"{path}.{name}"))
                 yield return found;
         }
-        if (schema.Items is V1JSONSchemaProps items)
+        if (schema.Items is not null)
         {
+            // The client's type says object here, for old CRDs had lists of schemas.
+            var items = KubernetesJson.Deserialize<V1JSONSchemaProps>(KubernetesJson.Serialize(schema.Items));
             foreach (var found in Of(items, path + "[]"))
                 yield return found;
         }

@@ -25,6 +25,7 @@ public sealed class CelTests
     public void The_operator_judges_as_the_rule_does(CelCase one)
     {
         Assert.Empty(CelRules.OperatorSays(one.Kind, one.Accepted, one.Before));
-        Assert.All(one.Refused, spec => Assert.Equal([one.Message], CelRules.OperatorSays(one.Kind, spec, one.Before)));
+        string[] messages = one.Besides is null ? [one.Message] : [one.Besides, one.Message];
+        Assert.All(one.Refused, spec => Assert.Equal(messages, CelRules.OperatorSays(one.Kind, spec, one.Before)));
     }
 }

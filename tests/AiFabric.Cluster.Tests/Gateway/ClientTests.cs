@@ -11,7 +11,7 @@ namespace AiFabric.Cluster.Tests.Gateway;
 
 /// <summary>The clients that applications use, through the real gateway, to the real worker and the demo model.</summary>
 [Collection(GatewayGroup.Name)]
-public sealed class ClientTests(GatewayBench bench, RealWorker worker) : IClassFixture<RealWorker>
+public sealed class ClientTests(GatewayBench bench, RealWorker worker) : IClassFixture<RealWorker>, IClassFixture<ToolWorker>
 {
     private static readonly ChatMessage[] Messages = [new UserChatMessage("The people of the United States")];
 
@@ -84,6 +84,52 @@ public sealed class ClientTests(GatewayBench bench, RealWorker worker) : IClassF
         Assert.All(own, vector => Assert.Equal(1, LengthOf(vector), 3));
         Assert.Equal(answer.GetProperty("usage").GetProperty("prompt_tokens").GetInt32(), answer.GetProperty("usage").GetProperty("total_tokens").GetInt32());
         Assert.Equal("""{"name":"BadRequestError","status":400,"code":"context_length_exceeded","param":"input[1]"}""", answer.GetProperty("error").GetRawText());
+    }
+
+    [Fact]
+    public async Task The_npm_client_calls_a_tool_gives_back_its_result_and_gets_an_answer()
+    {
+        using JsonDocument said = JsonDocument.Parse(await NpmClientAsync("call-tool.mjs", ToolWorker.ServedName));
+
+        JsonElement answer = said.RootElement, call = answer.GetProperty("call");
+        Assert.Equal(("tool_calls", 1), (answer.GetProperty("finishReason").GetString(), answer.GetProperty("calls").GetInt32()));
+        Assert.Equal(JsonValueKind.Null, answer.GetProperty("content").ValueKind);
+        Assert.Equal("weather", call.GetProperty("function").GetProperty("name").GetString());
+        string arguments = call.GetProperty("function").GetProperty("arguments").GetString()!; // of any call
+        Assert.Matches("^\\{\"place\": ?\"(Jena|Weimar)\", ?\"days\": ?[1-9]\\}$", arguments);
+        Assert.NotEmpty(answer.GetProperty("answer").GetProperty("message").GetProperty("content").GetString()!);
+        Assert.Equal("length", answer.GetProperty("answer").GetProperty("finish_reason").GetString());
+
+        JsonElement streamed = answer.GetProperty("streamed");
+        Assert.Equal("tool_calls", streamed.GetProperty("finish_reason").GetString());
+        JsonElement again = Assert.Single(streamed.GetProperty("message").GetProperty("tool_calls").EnumerateArray());
+        Assert.Equal((call.GetProperty("id").GetString(), arguments), (again.GetProperty("id").GetString(), again.GetProperty("function").GetProperty("arguments").GetString()));
+        Assert.True(answer.GetProperty("pieces").GetInt32() > 1, answer.ToString());
+        Assert.Equal(arguments, answer.GetProperty("joined").GetString());
+        Assert.Equal("""{"name":"BadRequestError","status":400,"param":"messages[1].tool_call_id"}""", answer.GetProperty("error").GetRawText());
+    }
+
+    [Fact]
+    public async Task The_NuGet_client_reads_a_streamed_call()
+    {
+        var options = new ChatCompletionOptions { ToolChoice = ChatToolChoice.CreateRequiredChoice(), AllowParallelToolCalls = false };
+        options.Tools.Add(ChatTool.CreateFunctionTool("clock", "The time.", BinaryData.FromString("""{"type":"object","properties":{"utc":{"type":"boolean"}},"required":["utc"],"additionalProperties":false}"""), true));
+        string id = "", name = "", arguments = "";
+        ChatFinishReason? finish = null;
+
+        await foreach (StreamingChatCompletionUpdate update in Client(ToolWorker.ServedName).CompleteChatStreamingAsync(Messages, options))
+        {
+            foreach (StreamingChatToolCallUpdate piece in update.ToolCallUpdates)
+            {
+                Assert.Equal(0, piece.Index);
+                (id, name, arguments) = (id + piece.ToolCallId, name + piece.FunctionName, arguments + piece.FunctionArgumentsUpdate);
+            }
+            finish = update.FinishReason ?? finish;
+        }
+
+        Assert.Equal(("clock", ChatFinishReason.ToolCalls), (name, finish));
+        Assert.Matches("^call_", id);
+        Assert.True(JsonDocument.Parse(arguments).RootElement.TryGetProperty("utc", out _), arguments);
     }
 
     [Fact]
@@ -182,14 +228,14 @@ public sealed class ClientTests(GatewayBench bench, RealWorker worker) : IClassF
         Assert.Equal((code, param), (error.GetProperty("code").GetString(), error.GetProperty("param").GetString()));
     }
 
-    /// <summary>What a script of tests/npm prints about the demo model.</summary>
-    private Task<string> NpmClientAsync(string script)
+    /// <summary>What a script of tests/npm prints about a model.</summary>
+    private Task<string> NpmClientAsync(string script, string model = "demo")
     {
         string folder = Path.Combine(RealWorker.Root, "tests", "npm");
         Assert.SkipUnless(Directory.Exists(Path.Combine(folder, "node_modules", "openai")), "tests/npm/node_modules is missing: run 'npm ci' in tests/npm");
         string[] paths = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
         Assert.SkipUnless(paths.Any(path => File.Exists(Path.Combine(path, "node"))), "node is not in PATH");
-        return NodeAsync(Path.Combine(folder, script), $"{bench.Url}v1", "demo");
+        return NodeAsync(Path.Combine(folder, script), $"{bench.Url}v1", model);
     }
 
     private static async Task<string> NodeAsync(params string[] arguments)

@@ -44,6 +44,9 @@ public sealed class GatewayBench : IAsyncLifetime
 
     public IKubernetesClient Client => _client!; // set on start
 
+    /// <summary>By which processes reach the API server.</summary>
+    public string KubeConfigFile => Path.Combine(_data.FullName, "kubeconfig");
+
     /// <summary>Base address of the gateway that all tests share.</summary>
     public Uri Url => new(_gateway!.Urls.First()); // set on start
 
@@ -61,7 +64,7 @@ public sealed class GatewayBench : IAsyncLifetime
             new LocalClusterOptions { DataDirectory = _data.FullName, Port = 0, RunNode = false, RunControllers = false },
             services => services.AddLogging(logging => logging.ClearProviders()));
         await _cluster.StartAsync();
-        _access = KubeConfig.FromFile(Path.Combine(_data.FullName, "kubeconfig"));
+        _access = KubeConfig.FromFile(KubeConfigFile);
         _client = new KubernetesClient(_access, new KubeMetrics(Metrics.NewCustomRegistry()), NullLogger<KubernetesClient>.Instance);
         foreach (string definition in CrdManifests.Read().Values)
             await Client.CreateAsync(KubernetesYaml.Deserialize<V1CustomResourceDefinition>(definition));

@@ -7,11 +7,23 @@ using Xunit;
 
 namespace AiFabric.Cluster.Tests.Gateway;
 
-/// <summary>The real worker as a process that serves the demo model under the name <c>demo</c>, declared to the bench as a pod.</summary>
-public sealed class RealWorker(GatewayBench bench) : IAsyncLifetime
+/// <summary>The real worker as a process that serves the demo model, as a fixture under the name <c>demo</c>, declared to the bench as a pod.</summary>
+public class RealWorker : IAsyncLifetime
 {
+    private readonly GatewayBench _bench;
+    private readonly string _name;
     private readonly ConcurrentQueue<string> _output = [];
     private Process? _process;
+
+    public RealWorker(GatewayBench bench)
+        : this(bench, "demo")
+    {
+    }
+
+    protected RealWorker(GatewayBench bench, string name) => (_bench, _name) = (bench, name);
+
+    /// <returns>The folder of the model that it serves.</returns>
+    protected virtual string PrepareModel() => Path.Combine(Root, "runtime", "models", "aifabric-demo-5m");
 
     /// <summary>The repository's root, found from where the tests lie.</summary>
     public static string Root { get; } = FindRoot(AppContext.BaseDirectory);
@@ -21,6 +33,14 @@ public sealed class RealWorker(GatewayBench bench) : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
+        await _bench.DeclareModelAsync(_name);
+        await StartAsync(_name, 0);
+        await GatewayBench.WaitAsync(async () => (await _bench.RoutesAsync()).Any(r => r.Model == _name), () => "a route to the real worker");
+    }
+
+    /// <summary>Starts it and, when it is ready, declares it as a pod of a model that is declared.</summary>
+    public async Task StartAsync(string model, int number)
+    {
         int[] ports = FreePorts(2);
         Url = new Uri($"http://127.0.0.1:{ports[0]}");
         // artifacts/bin/AiFabric.Cluster.Tests/debug → artifacts/bin/AiFabric.Worker/debug_linux-x64
@@ -29,7 +49,7 @@ public sealed class RealWorker(GatewayBench bench) : IAsyncLifetime
         var start = new ProcessStartInfo(executable) { RedirectStandardOutput = true, RedirectStandardError = true };
         string[] arguments =
         [
-            "serve", "--model", $"file://{Path.Combine(Root, "runtime", "models", "aifabric-demo-5m")}", "--served-name", "demo", "--host", "127.0.0.1",
+            "serve", "--model", $"file://{PrepareModel()}", "--served-name", model, "--host", "127.0.0.1",
             "--port", ports[0].ToString(CultureInfo.InvariantCulture), "--control-port", ports[1].ToString(CultureInfo.InvariantCulture), "--threads", "1",
         ];
         foreach (string argument in arguments)
@@ -40,13 +60,12 @@ public sealed class RealWorker(GatewayBench bench) : IAsyncLifetime
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
         await ReadyAsync(new Uri(Url, "/ready"));
-        await bench.DeclareModelAsync("demo");
-        await bench.DeclarePodAsync("demo-0", "demo", ports[0]);
-        await GatewayBench.WaitAsync(async () => (await bench.RoutesAsync()).Any(r => r.Model == "demo"), () => "a route to the real worker");
+        await _bench.DeclarePodAsync($"{model}-{number}", model, ports[0]);
     }
 
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
+        GC.SuppressFinalize(this);
         if (_process is null)
             return;
         _process.Kill(entireProcessTree: true);

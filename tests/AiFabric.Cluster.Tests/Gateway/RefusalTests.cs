@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using AiFabric.Gateway.Auth;
+using AiFabric.Gateway.Limits;
 using AiFabric.Protocol;
 using k8s.Models;
 using Microsoft.AspNetCore.Builder;
@@ -89,12 +90,14 @@ public sealed class RefusalTests(GatewayBench bench)
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "sk-team-a");
         Assert.Equal(HttpStatusCode.OK, (await http.AskAsync("guarded")).StatusCode); // a ready gateway knows all keys
         http.DefaultRequestHeaders.Add(WorkerHeaders.Tenant, "forged");
+        http.DefaultRequestHeaders.Add(WorkerHeaders.Age, "86400000");
         Assert.Equal(HttpStatusCode.OK, (await http.AskAsync("guarded")).StatusCode);
         Assert.Equal(2, worker.Received.Count);
         Assert.All(worker.Received, request =>
         {
             Assert.DoesNotContain("authorization", request.Headers.Keys);
-            Assert.Equal(Tenant.OfKey("sk-team-a").Id, request.Headers["aifabric-tenant"]);
+            Assert.DoesNotContain("aifabric-age", request.Headers.Keys);
+            Assert.Equal(Tenant.OfKey("sk-team-a", TenantLimits.None).Id, request.Headers["aifabric-tenant"]);
         });
 
         await bench.Client.DeleteAsync<V1Secret>("keys", GatewayBench.Space);

@@ -125,7 +125,11 @@ internal sealed class Reference(string folder, DecoderConfig config, bool halfGe
     {
         if (config.Activation == Activation.Silu)
             return x * x.sigmoid();
-        return halfGelu ? Gelu(x.to(ScalarType.Float16).to(ScalarType.Float64)).to(ScalarType.Float16).to(ScalarType.Float64) : Gelu(x);
+        if (!halfGelu)
+            return Gelu(x);
+        // From ±10 on ggml needs no table: ggml_vec_geglu_f32 in ggml/src/ggml-cpu/vec.h.
+        var looked = Gelu(x.to(ScalarType.Float16).to(ScalarType.Float64)).to(ScalarType.Float16).to(ScalarType.Float64);
+        return where(x.abs() < 10, looked, x.clamp_min(0));
     }
 
     private static Tensor Gelu(Tensor x) => x * 0.5 * (1 + (Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))).tanh());

@@ -3,6 +3,7 @@ using System.Text.Json;
 using AiFabric.Engine.Tests.Worker;
 using AiFabric.Protocol;
 using AiFabric.Tests.Fuzzing;
+using AiFabric.Tests.Tokenization;
 using AiFabric.Worker.Backend;
 using AiFabric.Worker.Control;
 using AiFabric.Worker.Errors;
@@ -21,6 +22,13 @@ public sealed class WorkerBodyFuzzTests
         "top_logprobs":3,"cache_salt":"s","user":"u","tools":[],"response_format":{"type":"text"},"logit_bias":{},"frequency_penalty":0.1,"presence_penalty":-1}
         """;
 
+    private const string Tools =
+        """
+        {"model":"demo","messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\":[1]}"}}]},
+        {"role":"tool","tool_call_id":"a","content":[{"type":"text","text":"ok"}]}],"tools":[{"type":"function","function":{"name":"f","description":"d","strict":true,"parameters":{"type":"object",
+        "properties":{"x":{"type":"array","items":{"type":"integer"}}},"required":["x"]}}}],"tool_choice":{"type":"function","function":{"name":"f"}},"parallel_tool_calls":false,"max_tokens":9}
+        """;
+
     private const string Completion =
         """{"model":"demo","prompt":[1,2,258],"max_tokens":5,"echo":true,"best_of":1,"suffix":"","ignore_eos":true,"repetition_penalty":1.1,"stop":"x","modalities":["text"]}""";
 
@@ -36,7 +44,11 @@ public sealed class WorkerBodyFuzzTests
         "hyperparameters":{"learningRate":0.001,"epochs":2,"maxSteps":5,"seed":1},"checkpointUri":"file:///c","checkpointIntervalSteps":3,"outputUri":"file:///o"}
         """;
 
+    // Schemas become automata, whose size has bounds of its own.
+    private const int CompiledAllowance = 1 << 19;
+
     private readonly ServedModel model = new("demo", new ScriptedBackend(), TimeProvider.System);
+    private readonly ServedModel tooled = new("demo", new ScriptedBackend { Tokenizer = TinyTokenizer.Load(ToolTemplates.Tagged), MaxContextTokens = 4096 }, TimeProvider.System);
 
     [Fact]
     public void Chat_bodies()
@@ -44,6 +56,14 @@ public sealed class WorkerBodyFuzzTests
         Fuzz.Run(Mutations.OfJson(Chat), 6_000, ReadChat);
         Fuzz.Run(Mutations.OfBytes(Encoding.UTF8.GetBytes(Chat)), 3_000, ReadChat);
         Fuzz.Run(Mutations.Random("model", "messages", "role", "content", "text", "stop", "stream_options"), 2_000, ReadChat);
+    }
+
+    [Fact]
+    public void Tool_bodies()
+    {
+        Fuzz.Run(Mutations.OfJson(Tools), 6_000, ReadTools);
+        Fuzz.Run(Mutations.OfBytes(Encoding.UTF8.GetBytes(Tools)), 3_000, ReadTools);
+        Fuzz.Run(Mutations.Random("tools", "function", "type", "name", "parameters", "tool_calls", "tool_call_id", "arguments"), 2_000, ReadTools);
     }
 
     [Fact]
@@ -83,11 +103,19 @@ public sealed class WorkerBodyFuzzTests
 
     private void ReadChat(byte[] body) => Refused(body, json => Check(PlanBuilder.OfChat(model, json)));
 
+    private void ReadTools(byte[] body) => Refused(body, json =>
+    {
+        var plan = PlanBuilder.OfChat(tooled, json);
+        Assert.NotEmpty(plan.Request.PromptTokens);
+        Assert.Equal(plan.Tools is null, plan.CallsOf(0) is null);
+        Assert.False(plan.Tools is { Forced: true } && plan.Request.Constraint is null);
+    }, CompiledAllowance);
+
     private void ReadText(byte[] body) => Refused(body, json => Check(PlanBuilder.OfText(model, json)));
 
     private void ReadEmbedding(byte[] body) => Refused(body, json =>
     {
-        var plan = EmbeddingPlan.Read(model, json, null);
+        var plan = EmbeddingPlan.Read(model, json, null, TimeSpan.Zero);
         Assert.InRange(plan.Requests.Count, 1, EmbeddingPlan.MaxInputs);
         Assert.All(plan.Requests, request =>
         {
@@ -128,7 +156,7 @@ public sealed class WorkerBodyFuzzTests
         Assert.InRange(plan.Request.TopLogprobs ?? 0, 0, 20);
     }
 
-    private static void Refused(byte[] body, Action<JsonElement> read) => Fuzz.Bounded(body.Length, () =>
+    private static void Refused(byte[] body, Action<JsonElement> read, int allowance = 0) => Fuzz.Bounded(body.Length + allowance, () =>
     {
         try
         {

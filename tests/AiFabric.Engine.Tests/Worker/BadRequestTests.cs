@@ -63,7 +63,12 @@ public sealed class BadRequestTests : IAsyncLifetime
     [InlineData(",\"stream\":true,\"stream_options\":{\"other\":true}", "stream_options.other", "not supported")]
     [InlineData(",\"top_logprobs\":2", "top_logprobs", "logprobs")]
     [InlineData(",\"logprobs\":true,\"top_logprobs\":21", "top_logprobs", "21")]
-    [InlineData(",\"tools\":[{}]", "tools", "not supported")]
+    [InlineData(",\"tools\":[{}]", "tools", "defines no tools")]
+    [InlineData(",\"tools\":5", "tools", "a list of objects")]
+    [InlineData(",\"tool_choice\":\"auto\"", "tool_choice", "needs 'tools'")]
+    [InlineData(",\"tool_choice\":\"always\"", "tool_choice", "must be 'none', 'auto', 'required'")]
+    [InlineData(",\"parallel_tool_calls\":1", "parallel_tool_calls", "a boolean")]
+    [InlineData(",\"functions\":[{}]", "functions", "not supported")]
     [InlineData(",\"temprature\":1", "temprature", "not supported")]
     [InlineData(",\"echo\":true", "echo", "not supported")]
     public async Task A_field_that_cannot_be_is_named(string fields, string param, string cause)

@@ -28,9 +28,11 @@ internal sealed class ScriptedBackend : IModelBackend
 
     public IReadOnlyList<int> EndOfSequenceIds => [TinyTokenizer.End];
 
-    public int MaxContextTokens => 200;
+    public int MaxContextTokens { get; init; } = 200;
 
     public string Digest => "sha256:scripted";
+
+    public AiFabric.Engine.KvCache.PrefixLedger? Prefixes => null;
 
     public EngineLoad Load => new(Volatile.Read(ref running), 0, 0, 100, 100, null);
 

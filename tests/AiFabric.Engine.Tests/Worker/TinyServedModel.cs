@@ -13,7 +13,7 @@ internal sealed class TinyServedModel : IDisposable
 {
     private readonly TemporaryFolder folder = new();
 
-    public TinyServedModel()
+    public TinyServedModel(string chatTemplate = TinyTokenizer.ChatTemplate, int positions = 256, params string[] moreMarks)
     {
         TorchRuntime.EnsureLoaded();
         Config = new DecoderConfig
@@ -24,12 +24,12 @@ internal sealed class TinyServedModel : IDisposable
             Heads = 4,
             KeyValueHeads = 2,
             HeadSize = 8,
-            VocabularySize = TinyTokenizer.Size,
-            MaximumPositions = 256,
+            VocabularySize = TinyTokenizer.Size + moreMarks.Length,
+            MaximumPositions = positions,
             BeginOfSequenceId = TinyTokenizer.Begin,
             EndOfSequenceIds = [TinyTokenizer.End],
         };
-        TinyTokenizer.Write(folder.Path);
+        TinyTokenizer.Write(folder.Path, chatTemplate, moreMarks);
         folder.Write("config.json", Config.ToJson("float32"));
         using var scope = NewDisposeScope();
         SafetensorsWriter.Write(WeightsFile, RandomModel.RandomWeights(Config, seed: 1));

@@ -3,6 +3,7 @@ using System.Text.Json;
 using AiFabric.Engine.Constraints;
 using AiFabric.Engine.Constraints.Expressions;
 using AiFabric.Engine.Constraints.Json;
+using AiFabric.Tests.Tokenization;
 using Xunit;
 
 namespace AiFabric.Tests.Constraints;
@@ -141,5 +142,28 @@ public sealed class MatcherTests
             Assert.True(TestVocabulary.Accepts(grammar, text), text);
         foreach (string text in (string[])["<call>", "a <call>y", "<call>x<call>x", "<call>xa"])
             Assert.False(TestVocabulary.Accepts(grammar, text), text);
+    }
+
+    [Fact]
+    public void A_control_mark_comes_where_a_grammar_names_it_and_nowhere_else()
+    {
+        var tokenizer = TinyTokenizer.Load(TinyTokenizer.ChatTemplate, "[MARK]");
+        const int mark = TinyTokenizer.Size;
+        var marked = new TokenConstraint(new Grammar(Pattern.Sequence(Pattern.Text("a"), Pattern.ControlMark(mark), Pattern.AnyText)), TokenTrie.Of(tokenizer)).Begin();
+
+        Assert.False(marked.TryAdvance(mark));
+        Assert.True(marked.TryAdvance('a'));
+        Assert.False(marked.TryAdvance('['));
+        Assert.False(marked.TryAdvance(0xFF));
+        var logits = new float[tokenizer.VocabularySize];
+        Assert.True(marked.Mask(logits, [TinyTokenizer.End]));
+        Assert.Equal([mark], Enumerable.Range(0, logits.Length).Where(id => !float.IsNegativeInfinity(logits[id])));
+        Assert.True(marked.TryAdvance(mark));
+        foreach (int other in (int[])[mark, TinyTokenizer.Turn, 0xFF])
+            Assert.False(marked.TryAdvance(other));
+        Assert.True(marked.TryAdvance('x'));
+
+        foreach (var text in (Pattern[])[Pattern.Without("<call>"), JsonSchema.AnyObject().Root])
+            Assert.False(new TokenConstraint(JsonSchema.AnyObject() with { Root = text }, TokenTrie.Of(tokenizer)).Begin().TryAdvance(mark));
     }
 }

@@ -11,7 +11,7 @@ public sealed class EventCopierTests
     {
         using var sent = new MemoryStream();
         PipeWriter client = PipeWriter.Create(sent, new StreamPipeWriterOptions(leaveOpen: true));
-        (StreamEnd end, _) = await EventCopier.CopyAsync(worker, client, TimeSpan.FromMinutes(1), cut, TestContext.Current.CancellationToken);
+        (StreamEnd end, _) = await EventCopier.CopyAsync(worker, client, null, TimeSpan.FromMinutes(1), cut, TestContext.Current.CancellationToken);
         return (end, Encoding.UTF8.GetString(sent.ToArray()));
     }
 

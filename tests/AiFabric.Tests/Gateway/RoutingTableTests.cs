@@ -1,3 +1,4 @@
+using AiFabric.Crds.CoServedModels;
 using AiFabric.Gateway.Routing;
 using Xunit;
 
@@ -80,6 +81,8 @@ public sealed class RoutingTableTests
         Assert.Equal("2", Assert.Single(Assert.IsType<RouteChoice.To>(Find("b/small", workers)).Workers).Pod.Uid);
     }
 
+    private static RouteQuery Query(uint turn) => new(RoutingPolicy.LeastLoad, PromptBytes: 0, Beginning: null, Session: null, turn);
+
     [Fact]
     public void The_least_loaded_untried_worker_is_picked()
     {
@@ -87,19 +90,9 @@ public sealed class RoutingTableTests
         busy.InFlight.Begin();
         for (uint turn = 0; turn < 4; turn++)
         {
-            Assert.Same(idle, RoutingTable.Pick([busy, idle], [], turn));
-            Assert.Same(busy, RoutingTable.Pick([busy, idle], ["idle"], turn));
-            Assert.Null(RoutingTable.Pick([busy, idle], ["idle", "busy"], turn));
+            Assert.Same(idle, RoutingTable.Pick([busy, idle], [], Query(turn), null));
+            Assert.Same(busy, RoutingTable.Pick([busy, idle], ["idle"], Query(turn), null));
+            Assert.Null(RoutingTable.Pick([busy, idle], ["idle", "busy"], Query(turn), null));
         }
-    }
-
-    [Fact]
-    public void Equally_loaded_workers_take_turns()
-    {
-        WorkerEndpoint[] workers = [Worker("a"), Worker("b"), Worker("c")];
-        workers[1].InFlight.Begin();
-        Assert.Equal(["a", "c", "c", "a"], Enumerable.Range(0, 4).Select(turn => RoutingTable.Pick(workers, [], (uint)turn)!.Pod.Uid)); // two are untried
-        workers[1].InFlight.End();
-        Assert.Equal(["a", "b", "c", "a"], Enumerable.Range(0, 4).Select(turn => RoutingTable.Pick(workers, [], (uint)turn)!.Pod.Uid)); // three are
     }
 }

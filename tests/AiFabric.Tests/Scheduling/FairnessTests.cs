@@ -82,6 +82,36 @@ public sealed class FairnessTests
     }
 
     [Fact]
+    public void Parts_of_older_work_are_admitted_before_those_of_younger_and_urgency_stands_above_age()
+    {
+        var simulation = new Simulation(running: 1) { Now = TimeSpan.FromSeconds(60) };
+        var running = Add(0);
+        simulation.Step();
+        var (young, alsoYoung, old, older) = (Add(1), Add(1), Add(20), Add(30));
+        var urgent = simulation.Add(4, 2, firstToken: 9_000, priority: -1);
+
+        simulation.RunToEnd();
+
+        Assert.Equal([running, urgent, older, old, young, alsoYoung], simulation.Scheduler.Ended);
+
+        Sequence Add(int age) => simulation.Add(4, 2, firstToken: 1_000 + age, age: TimeSpan.FromSeconds(age));
+    }
+
+    [Fact]
+    public void Age_gains_a_tenant_nothing_over_others_and_makes_no_first_token_late()
+    {
+        var simulation = new Simulation(running: 1) { Now = TimeSpan.FromHours(1) };
+        for (int i = 0; i < 4; i++)
+            simulation.Add(8, 4, firstToken: 1_000 * i, tenant: "old", age: TimeSpan.FromMinutes(50));
+        var other = simulation.Add(8, 4, firstToken: 90_000, tenant: "new");
+
+        simulation.RunToEnd();
+
+        Assert.Equal(1, simulation.Scheduler.Ended.IndexOf(other));
+        Assert.Equal(TimeSpan.FromHours(1), other.Arrived);
+    }
+
+    [Fact]
     public void Tenants_share_no_blocks_and_no_salt_spells_a_tenant()
     {
         var simulation = new Simulation(batchTokens: 64);

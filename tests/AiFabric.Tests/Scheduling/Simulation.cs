@@ -43,11 +43,11 @@ internal sealed class Simulation
     public Func<Batch, double> Milliseconds { get; set; } = _ => 1;
 
     public Sequence Add(
-        int prompt, int output, int firstToken = 100, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0) =>
-        Add([.. Enumerable.Range(firstToken, prompt)], output, adapter, salt, stops, tenant, priority);
+        int prompt, int output, int firstToken = 100, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0, TimeSpan age = default) =>
+        Add([.. Enumerable.Range(firstToken, prompt)], output, adapter, salt, stops, tenant, priority, age);
 
     public Sequence Add(
-        int[] prompt, int output, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0)
+        int[] prompt, int output, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0, TimeSpan age = default)
     {
         var request = new GenerationRequest
         {
@@ -56,6 +56,7 @@ internal sealed class Simulation
             CacheSalt = salt,
             Tenant = tenant,
             Priority = priority,
+            Age = age,
             StopTokens = stops ?? [],
         };
         var sequence = new Sequence(new SequenceId(++lastId), request, output, seed: 0, adapter, BlockSize) { Arrived = Now };

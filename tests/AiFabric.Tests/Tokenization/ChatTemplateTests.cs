@@ -164,13 +164,14 @@ public sealed class ChatTemplateTests
     }
 
     [Fact]
-    public void A_template_for_tools_is_used_with_tools_only()
+    public void A_template_for_tools_is_used_for_tools_and_for_what_they_said()
     {
         var template = ChatTemplate.Of(new TokenizerSettings("plain", null, null, null) { ToolChatTemplate = "tools" })!; // The settings have a template.
         JsonElement[] messages = [Json("""{"role":"user","content":"x"}""")];
 
         Assert.Equal("plain", template.Render(messages)[0].Text);
         Assert.Equal("tools", template.Render(messages, [Json("{}")])[0].Text);
+        Assert.Equal("tools", template.Render([.. messages, Json("""{"role":"tool","content":"x","tool_call_id":"1"}""")])[0].Text);
     }
 
     [Theory]

@@ -98,6 +98,19 @@ public sealed class TokenizerPartsTests
     public void Oniguruma_patterns_match_as_they_do_there(string pattern, string text, string expected) =>
         Assert.Equal(expected, OnigurumaPattern.ToRegex(pattern, "x").Match(text).Value);
 
+    [Fact]
+    public void An_expression_that_is_used_much_is_compiled_and_finds_the_same()
+    {
+        var pattern = TextPattern.OfRegex(@" ?\p{L}+| ?\p{N}+|\s+", "x");
+        string text = string.Concat(Enumerable.Repeat("So 1 and \U0001D49C 22 go.\n", 300));
+
+        var interpreted = pattern.Find(text);
+        Assert.True(SpinWait.SpinUntil(() => pattern.IsCompiled, TimeSpan.FromSeconds(30)));
+
+        Assert.Equal(interpreted, pattern.Find(text));
+        Assert.NotEmpty(interpreted);
+    }
+
     [Theory]
     [InlineData("[a[bc]]", "a class within a class")]
     [InlineData("[a&&b]", "an intersection")]

@@ -135,7 +135,7 @@ internal sealed class Nfa
         for (int length = 0; length < mark.Length; length++)
         {
             Skip(states[length], end);
-            for (int b = 0; b <= byte.MaxValue; b++)
+            for (int b = 0; b < TokenTrie.MarkByte; b++)
             {
                 if (Matched(mark, length, (byte)b) is var next && next < mark.Length)
                     Over(states[length], states[next], (byte)b, (byte)b);

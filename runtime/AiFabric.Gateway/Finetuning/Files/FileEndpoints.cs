@@ -48,8 +48,8 @@ internal static class FileEndpoints
             await error!.WriteAsync(context); // one of both
             return;
         }
-        if (context.Request.Query["purpose"] is [{ Length: > 0 } purpose] && purpose != "fine-tune")
-            files = [];
+        if (context.Request.Query["purpose"] is [{ Length: > 0 } purpose])
+            files = [.. files.Where(file => file.Purpose == purpose)];
         (IReadOnlyList<StoredFile> page, bool more) = query.Cut(order == "asc" ? [.. files.Reverse()] : files, file => file.Id);
         var answer = new FilePage { Data = [.. page.Select(Show)], HasMore = more, FirstId = page.Count > 0 ? page[0].Id : null, LastId = page.Count > 0 ? page[^1].Id : null };
         await Answer.WriteAsync(context, answer, OpenAIJson.Default.FilePage);
@@ -75,5 +75,5 @@ internal static class FileEndpoints
     }
 
     private static FileObject Show(StoredFile file) =>
-        new() { Id = file.Id, Bytes = file.Bytes, CreatedAt = file.CreatedAt, Filename = file.Filename, Purpose = "fine-tune" };
+        new() { Id = file.Id, Bytes = file.Bytes, CreatedAt = file.CreatedAt, Filename = file.Filename, Purpose = file.Purpose };
 }

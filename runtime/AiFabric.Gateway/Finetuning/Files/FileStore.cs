@@ -13,7 +13,7 @@ public sealed class FileStore(IOptions<GatewayOptions> options, TimeProvider tim
 
     private readonly DurableFolder _folder = new(Path.Combine(options.Value.FilesFolder ?? "", "files"));
 
-    /// <summary>Starts a file. Disposed before <see cref="NewFile.Keep(LineFormat)"/>, nothing of it stays.</summary>
+    /// <summary>Starts a file. Disposed before <see cref="NewFile.Keep(LineFormat, string)"/>, nothing of it stays.</summary>
     /// <exception cref="IOException">The disk is full or away.</exception>
     public NewFile Begin(string tenant, string filename)
     {
@@ -75,10 +75,10 @@ public sealed class FileStore(IOptions<GatewayOptions> options, TimeProvider tim
 
         /// <summary>Puts the file in its place.</summary>
         /// <exception cref="IOException">The disk is full or away.</exception>
-        public StoredFile Keep(LineFormat format)
+        public StoredFile Keep(LineFormat format, string purpose = FilePurposes.FineTune)
         {
             Stream.Flush(flushToDisk: true);
-            StoredFile file = _file with { Bytes = Stream.Length, Format = format };
+            StoredFile file = _file with { Bytes = Stream.Length, Format = format, Purpose = purpose };
             Stream.Dispose();
             new DurableFolder(_folder).Write(Description, file, StoredFileJson.Default.StoredFile);
             Directory.Move(_folder, _store._folder.At(file.Id));

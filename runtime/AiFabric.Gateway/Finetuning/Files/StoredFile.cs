@@ -8,7 +8,19 @@ namespace AiFabric.Gateway.Finetuning.Files;
 /// <param name="Bytes">Its size.</param>
 /// <param name="Format">What its lines are.</param>
 /// <param name="CreatedAt">Unix seconds.</param>
-public sealed record StoredFile(string Id, string Tenant, string Key, string Filename, long Bytes, LineFormat Format, long CreatedAt);
+/// <param name="Purpose"><see cref="FilePurposes"/>.</param>
+public sealed record StoredFile(
+    string Id, string Tenant, string Key, string Filename, long Bytes, LineFormat Format, long CreatedAt, string Purpose = FilePurposes.FineTune);
+
+/// <summary>What a file is for, in OpenAI's words.</summary>
+public static class FilePurposes
+{
+    /// <summary>Lines to train on, checked when they come.</summary>
+    public const string FineTune = "fine-tune";
+
+    /// <summary>Any text, such as the input of a pipeline's run.</summary>
+    public const string UserData = "user_data";
+}
 
 /// <summary>What the lines of a training file are, by the names of a FinetuneJob's <c>dataset.format</c>.</summary>
 public enum LineFormat

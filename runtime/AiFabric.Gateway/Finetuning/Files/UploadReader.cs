@@ -7,10 +7,12 @@ using Microsoft.Net.Http.Headers;
 
 namespace AiFabric.Gateway.Finetuning.Files;
 
-/// <summary>Reads <c>multipart/form-data</c> with a <c>file</c> and its <c>purpose</c>, and never holds more than a line of it in memory.</summary>
+/// <summary>
+/// Reads <c>multipart/form-data</c> with a <c>file</c> and its <c>purpose</c>, in either order, and never holds more than a line of it in memory. Lines to train on are
+/// checked as they come.
+/// </summary>
 public sealed class UploadReader(FileStore store, IOptions<GatewayOptions> options)
 {
-    private const string Purpose = "fine-tune";
     private const int MaxFieldBytes = 1_024;
 
     /// <returns>The file, kept; or the error to answer with, and nothing is kept.</returns>
@@ -23,6 +25,7 @@ public sealed class UploadReader(FileStore store, IOptions<GatewayOptions> optio
         string? purpose = null;
         FileStore.NewFile? upload = null;
         LineFormat format = default;
+        OpenAIError? unfit = null;
         try
         {
             while (await reader.ReadNextSectionAsync(cancellationToken) is { } section)
@@ -37,10 +40,9 @@ public sealed class UploadReader(FileStore store, IOptions<GatewayOptions> optio
                 else if (name == "file" && upload is null)
                 {
                     upload = store.Begin(tenant, FilenameOf(part));
-                    (LineFormat? read, OpenAIError? wrong) = await CopyAsync(section.Body, upload.Stream, cancellationToken);
-                    if (wrong is not null)
-                        return (null, wrong);
-                    format = read ?? format;
+                    (format, unfit) = await CopyAsync(section.Body, upload.Stream, purpose, cancellationToken);
+                    if (unfit is not null && (purpose is not null || unfit.Status == StatusCodes.Status413PayloadTooLarge))
+                        return (null, unfit);
                 }
                 else
                 {
@@ -49,9 +51,13 @@ public sealed class UploadReader(FileStore store, IOptions<GatewayOptions> optio
             }
             if (upload is null)
                 return (null, OpenAIError.Invalid("'file' is required.", "file"));
-            return purpose == Purpose
-                ? (upload.Keep(format), null)
-                : (null, OpenAIError.Invalid($"'purpose' must be '{Purpose}': files are for finetuning alone here.", "purpose"));
+            FileStore.NewFile whole = upload; // Kept on another thread: a file waits for its disk, and this thread may be one that serves sockets.
+            return purpose switch
+            {
+                FilePurposes.FineTune => unfit is null ? (await Task.Run(() => whole.Keep(format), CancellationToken.None), null) : (null, unfit),
+                FilePurposes.UserData => (await Task.Run(() => whole.Keep(LineFormat.Text, FilePurposes.UserData), CancellationToken.None), null),
+                _ => (null, OpenAIError.Invalid($"'purpose' must be '{FilePurposes.FineTune}', or '{FilePurposes.UserData}' for inputs of pipelines.", "purpose")),
+            };
         }
         catch (InvalidDataException e)
         {
@@ -64,25 +70,39 @@ public sealed class UploadReader(FileStore store, IOptions<GatewayOptions> optio
         }
     }
 
-    private async Task<(LineFormat? Format, OpenAIError? Error)> CopyAsync(Stream body, FileStream file, CancellationToken cancellationToken)
+    /// <param name="body">The file as it comes.</param>
+    /// <param name="file">Where it goes.</param>
+    /// <param name="purpose">What it is for; null while that is not known: it is copied to its end then, whatever its lines are.</param>
+    /// <param name="cancellationToken">The client left.</param>
+    private async Task<(LineFormat Format, OpenAIError? Unfit)> CopyAsync(Stream body, FileStream file, string? purpose, CancellationToken cancellationToken)
     {
-        var checker = new LineChecker();
+        LineChecker? checker = purpose == FilePurposes.UserData ? null : new LineChecker();
+        OpenAIError? unfit = null;
         PipeReader reader = PipeReader.Create(body, new StreamPipeReaderOptions(leaveOpen: true));
         while (true)
         {
             ReadResult result = await reader.ReadAsync(cancellationToken);
-            (SequencePosition consumed, string? wrong) = TakeLines(result.Buffer, result.IsCompleted, checker, file);
+            (SequencePosition consumed, string? wrong) = checker is null ? TakeAll(result.Buffer, file) : TakeLines(result.Buffer, result.IsCompleted, checker, file);
             reader.AdvanceTo(consumed, result.Buffer.End);
             if (wrong is not null)
-                return (null, OpenAIError.Invalid($"The file is not fit for finetuning, {wrong}.", "file", "invalid_file"));
+                (checker, unfit) = (null, OpenAIError.Invalid($"The file is not fit for finetuning, {wrong}.", "file", "invalid_file"));
+            if (unfit is not null && purpose is not null)
+                return (default, unfit);
             if (file.Length > options.Value.MaxFileBytes)
-                return (null, OpenAIError.TooLarge(options.Value.MaxFileBytes));
-            if (result.IsCompleted)
+                return (default, OpenAIError.TooLarge(options.Value.MaxFileBytes));
+            if (result.IsCompleted && consumed.Equals(result.Buffer.End))
                 break;
         }
-        return checker.End() is { } lacking
-            ? (null, OpenAIError.Invalid($"The file is not fit for finetuning: {lacking}.", "file", "invalid_file"))
-            : (checker.Format, null);
+        return checker?.End() is { } lacking
+            ? (default, OpenAIError.Invalid($"The file is not fit for finetuning: {lacking}.", "file", "invalid_file"))
+            : (checker?.Format ?? default, unfit);
+    }
+
+    private static (SequencePosition Consumed, string? Wrong) TakeAll(ReadOnlySequence<byte> buffer, FileStream file)
+    {
+        foreach (ReadOnlyMemory<byte> part in buffer)
+            file.Write(part.Span);
+        return (buffer.End, null);
     }
 
     private static (SequencePosition Consumed, string? Wrong) TakeLines(ReadOnlySequence<byte> buffer, bool isLast, LineChecker checker, FileStream file)

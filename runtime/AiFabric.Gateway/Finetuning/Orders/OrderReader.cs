@@ -100,6 +100,8 @@ public sealed class OrderReader(FileStore files, RouteKeeper routes, TimeProvide
     private OpenAIError? FindFile(string? id, string param, string tenant, out StoredFile? file)
     {
         file = id is null ? null : files.Find(id, tenant);
+        if (file is { Purpose: not FilePurposes.FineTune })
+            return OpenAIError.Invalid($"File '{id}' was uploaded as '{file.Purpose}'; '{param}' needs one that was uploaded as '{FilePurposes.FineTune}'.", param);
         if (file is not null)
             return null;
         return string.IsNullOrEmpty(id)

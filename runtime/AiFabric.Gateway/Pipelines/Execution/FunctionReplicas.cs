@@ -21,9 +21,12 @@ public sealed class FunctionReplicas(IStore<V1Pod> pods)
     /// The replica for a group: the one whose hash with the key is highest. When replicas come or go, only the groups of those change their
     /// place (rendezvous hashing, Thaler and Ravishankar 1998).
     /// </summary>
-    public static FunctionReplica? Choose(IReadOnlyList<FunctionReplica> replicas, string key, IReadOnlySet<string> excluded) => replicas
-        .Where(replica => !excluded.Contains(replica.Uid))
+    public static FunctionReplica? Choose(IReadOnlyList<FunctionReplica> replicas, string key, IReadOnlySet<string> tried) => Untried(replicas, tried)
         .MaxBy(replica => XxHash64.HashToUInt64(Encoding.UTF8.GetBytes($"{replica.Uid}/{key}")));
+
+    /// <summary>Those that did not fail the call yet; when all did, all: what failed may have been the connection only.</summary>
+    public static IReadOnlyList<FunctionReplica> Untried(IReadOnlyList<FunctionReplica> replicas, IReadOnlySet<string> tried) =>
+        replicas.Where(replica => !tried.Contains(replica.Uid)).ToList() is { Count: > 0 } untried ? untried : replicas;
 
     private static bool Is(V1Pod pod, string pipeline, string stage) => pod.Metadata.Labels is { } labels
         && labels.TryGetValue(Labels.Pipeline, out string? owner) && owner == pipeline && labels.TryGetValue(Labels.Stage, out string? part) && part == stage;

@@ -1,3 +1,4 @@
+using AiFabric.Crds.Pipelines;
 using AiFabric.Gateway.Pipelines.Runs;
 using AiFabric.Protocol.Gateway;
 
@@ -8,11 +9,14 @@ namespace AiFabric.Gateway.Pipelines.Execution;
 /// them go to the next from the log, marked as duplicates. The group is closed once all were taken, and its answer is the stage's.
 /// </summary>
 /// <param name="request">What is the same for all of its requests.</param>
+/// <param name="function">What the replicas run.</param>
+/// <param name="context">Whose run it is.</param>
 /// <param name="input">Name of the stage's input.</param>
 /// <param name="replicas">The replicas as they are now.</param>
 /// <param name="caller">Speaks with them.</param>
 /// <param name="attempts">Replicas tried.</param>
-internal sealed class GroupSession(StageRequest request, string input, Func<IReadOnlyList<FunctionReplica>> replicas, FunctionCaller caller, int attempts)
+internal sealed class GroupSession(
+    StageRequest request, FunctionSpec function, RunContext context, string input, Func<IReadOnlyList<FunctionReplica>> replicas, FunctionCaller caller, int attempts)
 {
     /// <summary>Most characters that the log holds: a group must fit, or it could not be replayed.</summary>
     private const int MaxLog = 16 << 20;
@@ -56,11 +60,11 @@ internal sealed class GroupSession(StageRequest request, string input, Func<IRea
         for (int attempt = 1; ; attempt++)
         {
             FunctionReplica replica = FunctionReplicas.Choose(replicas(), $"{request.Run}/{request.Stage}/{request.Group}", lost)
-                ?? throw new CallException(lost.Count > 0 ? "every replica of the function failed" : "the function has no ready replica", mayRetry: false);
+                ?? throw new CallException("the function has no ready replica", mayRetry: false);
             try
             {
                 await DeliverAsync(replica, taken, clock, cancellationToken);
-                await answer(caller.PostAsync(replica, request with { Closed = _closed }, cancellationToken));
+                await answer(caller.PostAsync(replica, function, context, request with { Closed = _closed }, cancellationToken));
                 return;
             }
             catch (CallException e) when (e.MayRetry && attempt < attempts)
@@ -97,7 +101,7 @@ internal sealed class GroupSession(StageRequest request, string input, Func<IRea
                 continue;
             }
             StageRequest body = request with { Item = item.Item.ToString(), Inputs = new Dictionary<string, string> { [input] = item.Text }, Duplicate = duplicate };
-            await foreach (string _ in caller.PostAsync(replica, body, cancellationToken))
+            await foreach (string _ in caller.PostAsync(replica, function, context, body, cancellationToken))
                 throw new CallException("a function with aggregation answers the request that closes the group, not its items", mayRetry: false);
             taken(item.Item);
             clock.Resume();

@@ -9,6 +9,7 @@ using AiFabric.Gateway.Holding;
 using AiFabric.Gateway.Http;
 using AiFabric.Gateway.Routing;
 using AiFabric.Protocol;
+using AiFabric.Protocol.Gateway;
 using AiFabric.Protocol.OpenAI;
 using AiFabric.Protocol.Sse;
 using Microsoft.Extensions.Options;
@@ -34,24 +35,31 @@ public sealed class ModelCaller(HttpClient http, RouteKeeper routes, WaitingRoom
         ModelStageSpec model = stage.ModelRef!; // As the caller promises.
         var key = new ModelKey(space, model.Name);
         using IDisposable counted = demand.Count(key);
-        WorkerEndpoint worker = await PickAsync(key, model.Adapter, tried, cancellationToken);
+        IReadOnlyList<WorkerEndpoint> workers = await WorkersAsync(key, model.Adapter, cancellationToken);
+        string served = workers[0].Pod.ServedName;
+        byte[] body = Body(stage, model.Adapter is null ? served : $"{served}:{model.Adapter}", inputs);
+        // A stage's calls begin alike, so that the worker that has the beginning in its cache is worth finding.
+        var ask = RouteAsk.Of(routes.Table, key, model.Adapter, RequestBody.Parse(body).Body, context.Tenant, "", Interlocked.Increment(ref _turn));
+        WorkerEndpoint worker = RoutingTable.Pick(workers, tried, ask.Query, ask.Prompt)
+            ?? throw new CallException($"every replica of the model '{key.Name}' failed", mayRetry: false);
         tried.Add(worker.Pod.Uid);
-        string served = model.Adapter is null ? worker.Pod.ServedName : $"{worker.Pod.ServedName}:{model.Adapter}";
         worker.InFlight.Begin();
+        worker.View.Expect(ask.Prompt);
         try
         {
-            using HttpResponseMessage answer = await SendAsync(worker, Body(stage, served, inputs), context, cancellationToken);
+            using HttpResponseMessage answer = await SendAsync(worker, body, ask.Prompt, context, cancellationToken);
             await using Stream stream = await answer.Content.ReadAsStreamAsync(cancellationToken);
             await foreach (string piece in ReadAsync(stream, context, cancellationToken))
                 yield return piece;
         }
         finally
         {
+            worker.View.Ended(ask.Prompt);
             worker.InFlight.End();
         }
     }
 
-    private async Task<WorkerEndpoint> PickAsync(ModelKey key, string? adapter, HashSet<string> tried, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<WorkerEndpoint>> WorkersAsync(ModelKey key, string? adapter, CancellationToken cancellationToken)
     {
         if (!routes.Table.Models.Contains(key))
             throw new CallException($"the model '{key.Name}' does not exist", mayRetry: false);
@@ -59,15 +67,14 @@ public sealed class ModelCaller(HttpClient http, RouteKeeper routes, WaitingRoom
         (RouteChoice? choice, OpenAIError? refusal) = await waiting.AdmitAsync(ModelName.Parse(name), 0, cancellationToken);
         return choice switch
         {
-            RouteChoice.To to => RoutingTable.Pick(to.Workers, tried, Interlocked.Increment(ref _turn))
-                ?? throw new CallException($"every replica of the model '{key.Name}' failed", mayRetry: false),
+            RouteChoice.To to => to.Workers,
             RouteChoice.Stopped => throw new CallException($"the model '{key.Name}' is switched off", mayRetry: false),
             RouteChoice.UnknownAdapter => throw new CallException($"the model '{key.Name}' has no adapter '{adapter}'", mayRetry: false),
             _ => throw new CallException(refusal?.Message ?? $"the model '{key.Name}' cannot be reached", mayRetry: false),
         };
     }
 
-    private async Task<HttpResponseMessage> SendAsync(WorkerEndpoint worker, byte[] body, RunContext context, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> SendAsync(WorkerEndpoint worker, byte[] body, PromptPieces? prompt, RunContext context, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(worker.Pod.Address, "/v1/chat/completions"))
         {
@@ -75,6 +82,9 @@ public sealed class ModelCaller(HttpClient http, RouteKeeper routes, WaitingRoom
         };
         if (context.Tenant is { } tenant)
             request.Headers.Add(WorkerHeaders.Tenant, tenant);
+        if (prompt is { Digests.Count: > 0 })
+            request.Headers.Add(WorkerHeaders.Prompt, prompt.ToHeader());
+        request.Headers.Add(WorkerHeaders.Age, ((long)context.Age.TotalMilliseconds).ToString(CultureInfo.InvariantCulture));
         HttpResponseMessage answer;
         try
         {

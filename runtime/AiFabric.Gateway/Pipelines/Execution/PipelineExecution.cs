@@ -33,6 +33,9 @@ internal sealed class PipelineExecution : IDisposable
         _run = new PipelineRun(pipeline.Compiled.Graph, pipeline.Compiled.Spec.Execution == Crds.Pipelines.PipelineExecution.Barrier);
     }
 
+    /// <summary>The run's span, which the calls' spans are parts of.</summary>
+    public System.Diagnostics.ActivityContext Trace { get; private set; }
+
     private IReadOnlyList<Graph.GraphNode> Nodes => _pipeline.Compiled.Graph.Nodes;
 
     public async IAsyncEnumerable<RunOutput> RunAsync(string request, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -40,6 +43,7 @@ internal sealed class PipelineExecution : IDisposable
         TimeSpan limit = TimeSpan.FromSeconds(_pipeline.Compiled.Spec.TimeoutSeconds ?? 600);
         await using ITimer deadline = _outside.Time.CreateTimer(_ => TimeOut(limit), null, limit, Timeout.InfiniteTimeSpan);
         using System.Diagnostics.Activity? span = PipelineTraces.Begin(_pipeline.Key, _context.Id);
+        Trace = span?.Context ?? default;
         try
         {
             lock (_lock)
@@ -147,10 +151,10 @@ internal sealed class PipelineExecution : IDisposable
     {
         if (_groups.TryGetValue(work, out GroupSession? session))
             return session;
-        StageSpec stage = _pipeline.Compiled.StageOf(work.Node)!; // Only stages fold.
+        StageSpec stage = _pipeline.Compiled.StageOf(work.Node)!; // Only stages of functions fold.
         var request = new StageRequest { Pipeline = _pipeline.Key.Name, Stage = stage.Name, Run = _context.Id, Group = work.Path.ToString() };
         _groups[work] = session = new GroupSession(
-            request, PipelineShape.InputsOf(stage)[0].From, () => _outside.ReplicasOf(_pipeline.Key, stage.Name), _outside.Functions, _outside.Attempts);
+            request, stage.FunctionRef!, _context, PipelineShape.InputsOf(stage)[0].From, () => _outside.ReplicasOf(_pipeline.Key, stage.Name), _outside.Functions, _outside.Attempts);
         Launch(work, (call, token) => call.FoldAsync(session, token));
         return session;
     }

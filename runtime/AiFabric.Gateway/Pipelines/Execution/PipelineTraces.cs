@@ -14,6 +14,9 @@ public static class PipelineTraces
     internal static Activity? Begin(ModelKey pipeline, string run) => Source.StartActivity("pipeline " + pipeline.Name)
         ?.SetTag("aifabric.pipeline", $"{pipeline.Namespace}/{pipeline.Name}").SetTag("aifabric.run", run);
 
-    internal static Activity? Begin(string stage, ItemPath item) => Source.StartActivity("stage " + stage, ActivityKind.Client)
+    /// <param name="stage">Name of the stage.</param>
+    /// <param name="item">Which item of it.</param>
+    /// <param name="run">The run's span. Not what is current: a call begins when another brings what it waited for, and is no part of that one.</param>
+    internal static Activity? Begin(string stage, ItemPath item, ActivityContext run) => Source.StartActivity("stage " + stage, ActivityKind.Client, run)
         ?.SetTag("aifabric.stage", stage).SetTag("aifabric.item", item.ToString());
 }

@@ -5,7 +5,8 @@ namespace AiFabric.Gateway.Pipelines.Execution;
 /// <summary>What is the same for all calls of a client's request, nested pipelines included.</summary>
 /// <param name="id">Names the run to functions and in traces.</param>
 /// <param name="tenant">Whose request it is; null without API keys.</param>
-public sealed class RunContext(string id, string? tenant)
+/// <param name="time">Clock.</param>
+public sealed class RunContext(string id, string? tenant, TimeProvider time)
 {
     private int _promptTokens;
     private int _completionTokens;
@@ -13,6 +14,12 @@ public sealed class RunContext(string id, string? tenant)
     public string Id { get; } = id;
 
     public string? Tenant { get; } = tenant;
+
+    /// <summary>When the client's request came: a timestamp of this gateway's clock. Wherever calls wait, those of the oldest requests go first.</summary>
+    public long Arrived { get; } = time.GetTimestamp();
+
+    /// <summary>Time since then.</summary>
+    public TimeSpan Age => time.GetElapsedTime(Arrived);
 
     /// <summary>Tokens of all models together.</summary>
     public Usage Usage => new() { PromptTokens = _promptTokens, CompletionTokens = _completionTokens, TotalTokens = _promptTokens + _completionTokens };

@@ -58,11 +58,14 @@ internal sealed class StageCall(
         if (stage.PipelineRef is { } other)
             return NestedAsync(other.Name, string.Join('\n', inputs), cancellationToken);
         IReadOnlyList<FunctionReplica> replicas = outside.ReplicasOf(pipeline.Key, stage.Name);
-        FunctionReplica replica = FunctionReplicas.Choose(replicas, $"{context.Id}/{work.Path}", tried)
-            ?? throw new CallException(tried.Count > 0 ? "every replica of the function failed" : "the function has no ready replica", mayRetry: false);
+        FunctionSpec function = stage.FunctionRef!; // Nothing else is called.
+        FunctionReplica replica = outside.Functions.Choose(function, replicas, $"{context.Id}/{work.Path}", tried)
+            ?? throw new CallException("the function has no ready replica", mayRetry: false);
         tried.Add(replica.Uid);
         return outside.Functions.PostAsync(
             replica,
+            function,
+            context,
             new StageRequest
             {
                 Pipeline = pipeline.Key.Name,
@@ -99,13 +102,14 @@ internal sealed class StageCall(
             offset += piece.Length;
             await execution.WaitForRoomAsync(work.Node, _clock, cancellationToken);
         }
+        Activity.Current?.SetTag("aifabric.characters", offset);
         execution.Feed(new RunEvent.Ended(work, offset));
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "The top of a task: what fails in it ends the stage, and is logged.")]
     private async Task WorkAsync(Func<StageCall, CancellationToken, Task> body, CancellationToken over)
     {
-        using Activity? span = PipelineTraces.Begin(stage.Name, work.Path);
+        using Activity? span = PipelineTraces.Begin(stage.Name, work.Path, execution.Trace);
         using var any = CancellationTokenSource.CreateLinkedTokenSource(over, _cancelled.Token, _clock.Token);
         string? failure = null;
         try

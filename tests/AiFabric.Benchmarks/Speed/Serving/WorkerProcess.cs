@@ -16,12 +16,13 @@ internal sealed class WorkerProcess : IDisposable
     private readonly string log;
     private readonly long started = Stopwatch.GetTimestamp();
 
-    private WorkerProcess(string repository, string executable, Dictionary<string, string> environment, IEnumerable<string> arguments)
+    private WorkerProcess(
+        string repository, string executable, Dictionary<string, string> environment, IEnumerable<string> arguments, string servedName = ChatStreams.ModelName, int number = 0)
     {
-        log = Path.Combine(Directory.CreateDirectory(Path.Combine(repository, "artifacts", "bench")).FullName, "worker.log");
+        log = Path.Combine(Directory.CreateDirectory(Path.Combine(repository, "artifacts", "bench")).FullName, number == 0 ? "worker.log" : $"worker-{Text(number)}.log");
         Port = FreePort();
         process = Shell.Start(
-            executable, environment, log, ["serve", "--served-name", ChatStreams.ModelName, "--port", Text(Port), "--control-port", "0", .. arguments]);
+            executable, environment, log, ["serve", "--served-name", servedName, "--port", Text(Port), "--control-port", "0", .. arguments]);
     }
 
     public int Port { get; }
@@ -54,6 +55,11 @@ internal sealed class WorkerProcess : IDisposable
     /// <summary>Starts the worker as it was built, with the libtorch that this process has.</summary>
     public static WorkerProcess StartBuilt(string repository, ModelFiles model, string device) => new(
         repository, Repository.Executable(repository, "AiFabric.Worker", "aifabric-worker"), [], ["--model", Uri(model), "--device", device, "--dtype", "bfloat16"]);
+
+    /// <summary>Starts one of several workers of the demo model as they were built, with one thread each.</summary>
+    public static WorkerProcess StartDemo(string repository, string servedName, int kvBlocks, int number) => new(
+        repository, Repository.Executable(repository, "AiFabric.Worker", "aifabric-worker"), [],
+        ["--model", new Uri(Path.Combine(repository, "runtime", "models", "aifabric-demo-5m")).AbsoluteUri, "--threads", "1", "--kv-blocks", Text(kvBlocks)], servedName, number);
 
     /// <summary>Waits until requests are taken.</summary>
     /// <returns>The time since the process was started.</returns>

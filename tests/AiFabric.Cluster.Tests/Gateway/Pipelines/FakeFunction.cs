@@ -17,6 +17,9 @@ public sealed class FakeFunction : IAsyncDisposable
     private readonly ConcurrentDictionary<string, ConcurrentDictionary<string, string>> _groups = new();
     private readonly ConcurrentQueue<StageRequest> _received = [];
 
+    private int _now;
+    private int _most;
+
     private FakeFunction()
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
@@ -29,6 +32,9 @@ public sealed class FakeFunction : IAsyncDisposable
     public int Port => new Uri(_app.Urls.First()).Port;
 
     public IReadOnlyList<StageRequest> Received => [.. _received];
+
+    /// <summary>The most requests that it ever had at the same time.</summary>
+    public int MostAtATime => _most;
 
     /// <summary>Whether it breaks off the connection of the next request that it gets.</summary>
     public Func<StageRequest, bool> Dies { get; set; } = _ => false;
@@ -48,6 +54,22 @@ public sealed class FakeFunction : IAsyncDisposable
 
     private async Task AnswerAsync(HttpContext context)
     {
+        int now = Interlocked.Increment(ref _now);
+        for (int most = _most; now > most && Interlocked.CompareExchange(ref _most, now, most) != most; most = _most)
+        {
+        }
+        try
+        {
+            await RespondAsync(context);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _now);
+        }
+    }
+
+    private async Task RespondAsync(HttpContext context)
+    {
         StageRequest request = (await JsonSerializer.DeserializeAsync(context.Request.Body, ControlJson.Default.StageRequest, context.RequestAborted))!;
         _received.Enqueue(request);
         if (Dies(request))
@@ -56,6 +78,11 @@ public sealed class FakeFunction : IAsyncDisposable
             return;
         }
         ConcurrentDictionary<string, string> group = _groups.GetOrAdd($"{request.Run}/{request.Group}", _ => new());
+        if (request.Group is null)
+        {
+            await context.Response.WriteAsync(JsonSerializer.Serialize(new StageLine { Text = request.Inputs!.Values.Single() }, ControlJson.Default.StageLine) + "\n", context.RequestAborted);
+            return;
+        }
         if (request.Closed is null)
         {
             group[request.Item!] = request.Inputs!.Values.Single();

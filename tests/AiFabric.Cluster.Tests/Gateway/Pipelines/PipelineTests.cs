@@ -132,6 +132,15 @@ public sealed class PipelineTests(GatewayBench bench, ITestOutputHelper output)
             """{"model":"pipe-whole","temperature":1,"messages":[{"role":"user","content":"Hello"}]}"""));
         Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
         Assert.Contains("is decided by the stages", await Asking.RefusedFieldAsync(refused, "temperature"), StringComparison.Ordinal);
+        using HttpResponseMessage tools = await bench.Http.PostAsync("/v1/chat/completions", Asking.Json(
+            """{"model":"pipe-whole","tools":[],"messages":[{"role":"user","content":"Hello"}]}"""));
+        Assert.Contains("is decided by the stages", await Asking.RefusedFieldAsync(tools, "tools"), StringComparison.Ordinal);
+        using HttpResponseMessage result = await bench.Http.PostAsync("/v1/chat/completions", Asking.Json(
+            """{"model":"pipe-whole","messages":[{"role":"user","content":"Hello"},{"role":"tool","tool_call_id":"a","content":"x"}]}"""));
+        Assert.Contains("calls no tools", await Asking.RefusedFieldAsync(result, "messages[1]"), StringComparison.Ordinal);
+        using HttpResponseMessage call = await bench.Http.PostAsync("/v1/chat/completions", Asking.Json(
+            """{"model":"pipe-whole","messages":[{"role":"assistant","content":"Hello","tool_calls":[{"id":"a"}]}]}"""));
+        Assert.Contains("calls no tools", await Asking.RefusedFieldAsync(call, "messages[0]"), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -10,20 +10,22 @@ namespace AiFabric.Cluster.Tests.Gateway.Pipelines;
 internal static class TalkingModel
 {
     /// <param name="answer">The pieces of the answer to a prompt.</param>
-    public static RequestDelegate Script(Func<string, CancellationToken, IAsyncEnumerable<string>> answer) => async context =>
+    /// <param name="completionTokens">How many tokens it says that it took; two more are the prompt's.</param>
+    public static RequestDelegate Script(Func<string, CancellationToken, IAsyncEnumerable<string>> answer, int completionTokens = 3) => async context =>
     {
         var body = JsonSerializer.Deserialize((string)context.Items[FakeWorker.BodyItem]!, OpenAIJson.Default.ChatCompletionRequest)!;
         string prompt = body.Messages![^1].Content!.Value.GetString()!;
         context.Response.ContentType = "text/event-stream";
         await foreach (string piece in answer(prompt, context.RequestAborted))
             await SendAsync(context, new ChatDelta { Content = piece });
-        await SendAsync(context, null, new Usage { PromptTokens = 2, CompletionTokens = 3, TotalTokens = 5 });
+        await SendAsync(context, null, new Usage { PromptTokens = 2, CompletionTokens = completionTokens, TotalTokens = completionTokens + 2 });
         SseFrame.Write(context.Response.BodyWriter, SseFrame.Done);
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
     };
 
     /// <summary>Answers at once, with one piece.</summary>
-    public static RequestDelegate Script(Func<string, string> answer) => Script((prompt, _) => new[] { answer(prompt) }.ToAsyncEnumerable());
+    public static RequestDelegate Script(Func<string, string> answer, int completionTokens = 3) =>
+        Script((prompt, _) => new[] { answer(prompt) }.ToAsyncEnumerable(), completionTokens);
 
     private static async Task SendAsync(HttpContext context, ChatDelta? delta, Usage? usage = null)
     {

@@ -81,6 +81,29 @@ public sealed class FileTests : IDisposable
         Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(_folder.FullName, "files")));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task The_input_of_a_pipeline_may_be_any_text_whichever_field_comes_first(bool purposeFirst)
+    {
+        const string text = "Once upon\na time\n\n{";
+        (StoredFile? file, _) = await UploadAsync(text, "user_data", purposeFirst);
+        Assert.Equal("user_data", file!.Purpose); // taken
+        Assert.Equal(text, await File.ReadAllTextAsync(Store.PathOf(Store.Find(file.Id, "me")!), TestContext.Current.CancellationToken));
+    }
+
+    [Theory]
+    [InlineData(Chat, null)]
+    [InlineData(Chat + "\n{\n" + Chat, "line 2")]
+    [InlineData("", "holds no line")]
+    public async Task Lines_to_train_on_are_checked_whichever_field_comes_first(string content, string? message)
+    {
+        (StoredFile? file, var error) = await UploadAsync(content, "fine-tune", purposeFirst: false);
+        Assert.Equal(message is null, file is not null);
+        Assert.Contains(message ?? "", error?.Message ?? "", StringComparison.Ordinal);
+        Assert.Equal(file is null ? 0 : 1, Directory.GetFileSystemEntries(Path.Combine(_folder.FullName, "files")).Length);
+    }
+
     [Fact]
     public void Pages_follow_each_other()
     {
@@ -104,12 +127,15 @@ public sealed class FileTests : IDisposable
     [InlineData("--", "ft-89abcdef")]
     public void Adapters_are_named_after_the_suffix(string? suffix, string expected) => Assert.Equal(expected, OrderReader.AdapterName(suffix, "ftjob-0123456789abcdef"));
 
-    private async Task<(StoredFile? File, AiFabric.Gateway.Http.OpenAIError? Error)> UploadAsync(string content, string? purpose = "fine-tune")
+    private async Task<(StoredFile? File, AiFabric.Gateway.Http.OpenAIError? Error)> UploadAsync(
+        string content, string? purpose = "fine-tune", bool purposeFirst = true)
     {
         using var form = new MultipartFormDataContent("cut");
-        if (purpose is not null)
+        if (purpose is not null && purposeFirst)
             form.Add(new StringContent(purpose), "purpose");
         form.Add(new ByteArrayContent(Encoding.UTF8.GetBytes(content)), "file", "../train.jsonl");
+        if (purpose is not null && !purposeFirst)
+            form.Add(new StringContent(purpose), "purpose");
         var context = new DefaultHttpContext();
         context.Request.ContentType = form.Headers.ContentType!.ToString();
         context.Request.Body = await form.ReadAsStreamAsync(TestContext.Current.CancellationToken);

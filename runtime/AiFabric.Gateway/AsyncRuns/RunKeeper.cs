@@ -1,0 +1,182 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using System.Threading.Channels;
+using AiFabric.Gateway.AsyncRuns.Storage;
+using AiFabric.Gateway.Shutdown;
+using AiFabric.Protocol.Gateway;
+
+namespace AiFabric.Gateway.AsyncRuns;
+
+/// <summary>
+/// Works off the queue of runs, beside the other replicas: (1) each second, and when a run is added here, the list of open runs is read; (2) for each that is not this
+/// replica's, <see cref="RunPlanner"/> says what to do; (3) what is claimed runs beside the others; (4) when the gateway stops, runs have as long as requests have,
+/// and are given back then.
+/// </summary>
+public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
+{
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often all of the list is looked at when there is no room for more runs: others of it may have to be ended.</summary>
+    private const int FullLook = 10;
+
+    /// <summary>Runs read at once.</summary>
+    private const int Batch = 16;
+
+    /// <summary>This process among the replicas.</summary>
+    private readonly string _owner = Guid.NewGuid().ToString("n");
+
+    private readonly ConcurrentDictionary<string, (RunExecution Execution, Task Ended)> _running = new();
+    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    private RunOptions Options => parts.Options.Value;
+
+    private long Now => parts.Time.GetUtcNow().ToUnixTimeMilliseconds();
+
+    private bool HasRoom => _running.Count < Options.RunsConcurrent && !drain.HasBegun;
+
+    /// <summary>Has the queue looked at now.</summary>
+    public void Wake() => _wake.Writer.TryWrite(true);
+
+    /// <summary>Ends a run that has not ended, and tells of it; one that has ended stays as it is.</summary>
+    /// <returns>The run; null when it does not exist.</returns>
+    /// <exception cref="StorageException">The store does not answer.</exception>
+    public async Task<RunRecord?> EndAsync(string id, RunStatus status, PipelineRunError? error, CancellationToken cancellationToken)
+    {
+        bool ended = false;
+        RunRecord? run = await parts.Store.ChangeAsync(
+            id, now => (ended = !now.HasEnded) ? now.End(status, parts.Time.GetUtcNow().ToUnixTimeSeconds(), error) : now, cancellationToken);
+        if (run is null || !ended)
+            return run;
+        GatewayMetrics.RunsEnded.WithLabels(RunView.Name(status)).Inc();
+        if (_running.TryGetValue(id, out (RunExecution Execution, Task Ended) here))
+        {
+            await here.Execution.LoseAsync();
+            await here.Ended.WaitAsync(cancellationToken);
+        }
+        await SettleAsync(run, cancellationToken);
+        return run;
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        for (int turn = 0; !stoppingToken.IsCancellationRequested; turn++)
+        {
+            await LookOrLogAsync(everything: turn % FullLook == 0, stoppingToken);
+            using var tick = new CancellationTokenSource(Period, parts.Time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(tick.Token, stoppingToken);
+            await ((Task)_wake.Reader.ReadAsync(either.Token).AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        await Task.WhenAll(_running.Values.Select(run => run.Ended)); // Cut off with the requests.
+    }
+
+    [SuppressMessage("Design", "CA1031", Justification = "The top of a loop that must go on. It logs the exception.")]
+    private async Task LookOrLogAsync(bool everything, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await LookAsync(everything, cancellationToken);
+        }
+        catch (Exception e)
+        {
+            if (!cancellationToken.IsCancellationRequested)
+                Log.RunsNotKept(parts.Log, e);
+        }
+    }
+
+    private async Task LookAsync(bool everything, CancellationToken cancellationToken)
+    {
+        if ((!HasRoom && !everything) || !parts.Catalog.HasSynced)
+            return;
+        IReadOnlyList<IndexEntry> open = await parts.Store.OpenAsync(cancellationToken);
+        GatewayMetrics.RunsOpen.Set(open.Count);
+        foreach (IndexEntry[] batch in open.Where(entry => !_running.ContainsKey(entry.Id)).Chunk(Batch))
+        {
+            if (!HasRoom && !everything)
+                return;
+            IReadOnlyList<RunRecord?> runs = await parts.Store.FindAsync(batch.Select(entry => entry.Id), cancellationToken);
+            foreach ((IndexEntry entry, RunRecord? run) in batch.Zip(runs))
+                await DoAsync(entry, run, cancellationToken);
+        }
+    }
+
+    private async Task DoAsync(IndexEntry entry, RunRecord? run, CancellationToken cancellationToken)
+    {
+        switch (Decide(run, parts.Store.IsLeftOver(entry)))
+        {
+            case RunStep.Claim:
+                await ClaimAsync(entry.Id, cancellationToken);
+                break;
+            case RunStep.Expire:
+                await EndAsync(entry.Id, RunStatus.Expired, new PipelineRunError { Code = "expired", Message = "The run had not ended within its time." }, cancellationToken);
+                break;
+            case RunStep.GiveUp:
+                await EndAsync(entry.Id, RunStatus.Failed, new PipelineRunError
+                {
+                    Code = "attempts_exhausted",
+                    Message = $"The run was begun {Options.RunAttempts} times, and each time its gateway was lost.",
+                }, cancellationToken);
+                break;
+            case RunStep.Settle:
+                await SettleAsync(run!, cancellationToken); // It has ended, so it is there.
+                break;
+            case RunStep.Drop:
+                await parts.Store.DropAsync(entry, cancellationToken);
+                break;
+        }
+    }
+
+    private RunStep Decide(RunRecord? run, bool leftOver) => RunPlanner.Decide(run, leftOver, Now, HasRoom, Options);
+
+    private async Task SettleAsync(RunRecord run, CancellationToken cancellationToken)
+    {
+        if (await parts.Teller.TellAsync(run, cancellationToken))
+            await parts.Store.CloseAsync(run, cancellationToken);
+    }
+
+    private async Task ClaimAsync(string id, CancellationToken cancellationToken)
+    {
+        bool claimed = false;
+        RunRecord? run = await parts.Store.ChangeAsync(id, now => (claimed = Decide(now, leftOver: false) == RunStep.Claim) ? Lease(now) : null, cancellationToken);
+        if (run is null || !claimed)
+            return;
+        Log.RunClaimed(parts.Log, id, run.Attempts);
+        var execution = new RunExecution(run, parts);
+        var begin = new TaskCompletionSource();
+        _running[id] = (execution, RunAsync(id, execution, begin.Task));
+        GatewayMetrics.RunsInProgress.Set(_running.Count);
+        begin.SetResult();
+    }
+
+    private RunRecord Lease(RunRecord run) => run with
+    {
+        Status = RunStatus.InProgress,
+        StartedAt = Now / 1_000,
+        Attempts = run.Attempts + 1,
+        Owner = _owner,
+        LeaseUntil = Now + (long)Options.Lease.TotalMilliseconds,
+    };
+
+    /// <param name="id">The run.</param>
+    /// <param name="execution">Its attempt.</param>
+    /// <param name="begin">When it is in the list of running ones.</param>
+    [SuppressMessage("Design", "CA1031", Justification = "The top of a task. It logs the exception, and the run's lease runs out.")]
+    private async Task RunAsync(string id, RunExecution execution, Task begin)
+    {
+        await begin.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        try
+        {
+            await execution.RunAsync(drain.Cut);
+        }
+        catch (Exception e)
+        {
+            Log.RunBroke(parts.Log, id, e);
+        }
+        finally
+        {
+            _running.TryRemove(id, out _);
+            GatewayMetrics.RunsInProgress.Set(_running.Count);
+            execution.Dispose();
+            Wake();
+        }
+    }
+}
