@@ -10,6 +10,8 @@ internal static class JobEvents
     /// <summary>Progress is told this many times in a job's life.</summary>
     private const int Milestones = 100;
 
+    private const string End = "end";
+
     public static (string Key, FineTuningEvent Event) Created(Order order) =>
         ("created", Message(order, "created", $"Created fine-tuning job: {order.Id}", order.CreatedAt));
 
@@ -19,11 +21,15 @@ internal static class JobEvents
         JobStatuses.Running when live?.Status?.Progress is { Step: > 0 and var step, TotalSteps: > 0 and var total } progress => Progress(order, step, total, progress, now),
         JobStatuses.Running => Told(order, "running", "Fine-tuning job started", now),
         JobStatuses.Paused => Told(order, $"paused-{live?.Status?.Progress?.Step ?? 0}", "Fine-tuning job paused", now),
-        JobStatuses.Succeeded => Told(order, "end", $"The job has successfully completed; the model is served as {order.AskedModel}:{order.AdapterName}", now),
-        JobStatuses.Failed => ("end", Message(order, "end", $"The job failed: {end?.Error?.Message}", now) with { Level = "error" }),
-        JobStatuses.Cancelled when end is not null => Told(order, "end", "The job was cancelled", now),
+        JobStatuses.Succeeded => Told(order, End, $"The job has successfully completed; the model is served as {order.AskedModel}:{order.AdapterName}", now),
+        JobStatuses.Failed => (End, Message(order, End, $"The job failed: {end?.Error?.Message}", now) with { Level = "error" }),
+        JobStatuses.Cancelled when end is not null => Told(order, End, "The job was cancelled", now),
         _ => null,
     };
+
+    /// <summary>In the order in which clients get them. Several may be of one second: the last of all is then the job's end.</summary>
+    public static IReadOnlyList<FineTuningEvent> NewestFirst(IEnumerable<FineTuningEvent> events) =>
+        [.. events.OrderByDescending(e => (e.CreatedAt, e.Id.EndsWith($"-{End}", StringComparison.Ordinal), e.Data?.Step ?? 0, e.Id))];
 
     private static (string, FineTuningEvent) Progress(Order order, int step, int total, FinetuneProgress progress, long now)
     {

@@ -18,6 +18,9 @@ internal static class JobView
     public static FineTuningJob Show(Order order, Wish wish, JobEnd? end, FinetuneJob? live, long now)
     {
         string status = end?.Status ?? StatusOf(wish, live);
+        // An end is shown when it is kept, a moment after the FinetuneJob has it: with its time and tokens, and with its event told.
+        if (end is null && (status is JobStatuses.Succeeded or JobStatuses.Failed))
+            status = JobStatuses.Running;
         var numbers = new FineTuningHyperparameters
         {
             NEpochs = Number(order.Epochs),

@@ -61,8 +61,7 @@ public sealed class OrderStore(IOptions<GatewayOptions> options)
     public IReadOnlyList<FineTuningEvent> Events(Order order)
     {
         DurableFolder events = Of(order).Below("events");
-        return [.. events.Names().Select(name => events.Read(name, OrderJson.Default.FineTuningEvent)).OfType<FineTuningEvent>()
-            .OrderByDescending(e => (e.CreatedAt, e.Data?.Step ?? 0, e.Id))];
+        return JobEvents.NewestFirst(events.Names().Select(name => events.Read(name, OrderJson.Default.FineTuningEvent)).OfType<FineTuningEvent>());
     }
 
     private DurableFolder Of(Order order) => _jobs.Below(order.Id);

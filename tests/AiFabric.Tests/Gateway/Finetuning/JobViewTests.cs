@@ -52,6 +52,30 @@ public sealed class JobViewTests
     }
 
     [Theory]
+    [InlineData("Complete")]
+    [InlineData("Failed")]
+    public void An_end_that_is_not_kept_yet_is_not_shown(string condition)
+    {
+        FineTuningJob job = JobView.Show(Order, new Wish(), end: null, Job(condition), Now);
+        Assert.Equal(("running", null, null, null), (job.Status, job.FinishedAt, job.TrainedTokens, job.FineTunedModel));
+    }
+
+    [Fact]
+    public void The_end_is_the_newest_event_though_the_last_step_was_told_in_the_same_second()
+    {
+        FinetuneJob live = Job("Running");
+        live.Status!.Progress = new FinetuneProgress { Step = 8, TotalSteps = 8, Loss = "2.7" };
+        FineTuningEvent created = JobEvents.Created(Order).Event;
+        FineTuningEvent step = JobEvents.Of(Order, "running", null, live, Now)!.Value.Event;
+        foreach (string status in (string[])["succeeded", "failed", "cancelled"])
+        {
+            FineTuningEvent end = JobEvents.Of(Order, status, new JobEnd(status, Now), live, Now)!.Value.Event;
+            Assert.Equal([end, step, created], JobEvents.NewestFirst([end, created, step]));
+            Assert.Equal([end, step, created], JobEvents.NewestFirst([step, end, created]));
+        }
+    }
+
+    [Theory]
     [InlineData(true, null, true)]     // was made, and is gone: somebody deleted it
     [InlineData(false, null, false)]   // is still to be made
     [InlineData(false, 1L, false)]     // cancelled just now: an operator may be making it
