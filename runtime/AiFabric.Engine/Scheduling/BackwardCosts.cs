@@ -24,8 +24,8 @@ internal sealed class BackwardCosts
     /// <summary>The loss of so many tokens and its gradient.</summary>
     public double Loss(int tokens) => tokens == 0 ? 0 : losses[0] + (losses[1] * tokens);
 
-    /// <summary>So many tokens' loss takes as long as what every piece of loss takes: with fewer the most part is lost.</summary>
-    public int WorthwhileLoss => losses[1] > 0 ? (int)Math.Min(MostWorthwhile, losses[0] / losses[1]) : 0;
+    /// <summary>So many tokens' loss takes twice as long as what every piece of loss takes: with fewer too much is lost.</summary>
+    public int WorthwhileLoss => losses[1] > 0 ? (int)Math.Min(MostWorthwhile, 2 * losses[0] / losses[1]) : 0;
 
     /// <summary>The most tokens whose loss fits.</summary>
     public int LossTokens(double milliseconds) => LatencyModel.Fit(milliseconds - losses[0], losses[1], 0, 0);

@@ -18,18 +18,30 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     private const double IdleShare = 0.1;
 
     private const double LateShare = 0.5;
-    private const double LayerShare = 0.75;
+    private const double LayerShare = 0.9;
 
+    // The rest is for the last token of a short answer, which nothing after it makes up for, and for the way to the client.
+    private const double Kept = 0.95;
+
+    // A single token may take so many times the objective when its request is that much ahead of it.
+    private const double Longest = 3;
+
+    // The bound moves a little with the margin.
+    private const double NearlyAll = 0.9;
+
+    private double allowance;
     private double decodes;
     private double promptsLeft;
     private double promptShare;
     private bool beside;
     private bool late;
 
-    /// <summary>Milliseconds an iteration with finetuning may take by plan, so that requests keep the objective; infinite without one.</summary>
-    private double Limit => LimitOf(beside ? latency.MarginBeside : latency.Margin);
+    private double PerToken => options.TpotMilliseconds is { } tpot ? tpot * Kept : double.PositiveInfinity;
 
-    private double LimitOf(double margin) => options.TpotMilliseconds is { } tpot ? tpot * latency.Aim.Share / margin : double.PositiveInfinity;
+    private double Margin => beside ? latency.MarginBeside : latency.Margin;
+
+    /// <summary>Milliseconds an iteration may take by plan, so that the mean of each request that decodes keeps the objective after it too; infinite without one.</summary>
+    private double Limit => allowance / Margin;
 
     /// <summary>Begins an iteration; the batch's decode rows are final.</summary>
     /// <param name="batch">The batch.</param>
@@ -50,6 +62,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
             promptTokens += sequence.Remaining;
             oldest = Older(sequence, oldest);
         }
+        allowance = AllowanceOf(batch, now);
         late = (now - oldest).TotalMilliseconds > options.TtftMilliseconds * LateShare;
         batch.IsBeside = beside = hasBackward && options.BackwardBeside && !late && FitsBeside(batch, promptTokens, now - oldest);
         Divide(batch, promptTokens, now - oldest);
@@ -82,8 +95,8 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
             return Limit;
         double inference = latency.Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs);
         if (!batch.HasInference)
-            return options.TtftMilliseconds is { } ttft ? Math.Max(Limit, ttft * IdleShare) - inference : double.PositiveInfinity;
-        double left = (forward ? LimitOf(latency.MarginOfWindows) : Limit) - inference;
+            return options.TtftMilliseconds is { } ttft ? Math.Max(PerToken / Margin, ttft * IdleShare) - inference : double.PositiveInfinity;
+        double left = (forward ? allowance / latency.MarginOfWindows : Limit) - inference;
         // The queue's prompts keep their share of the time. Where it waits for others to end, these are hurried when it has waited long.
         if (batch.PromptChunks.Count > 0 && promptShare > 0)
             left = Math.Min(left, ((inference - decodes) / promptShare) - inference);
@@ -94,19 +107,19 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
             : left;
     }
 
-    /// <summary>Milliseconds that finetuning may be owed: no iteration exceeds the objective by more.</summary>
-    public double MostSaved => LayerShare * Limit;
+    /// <summary>Whether those that decode are so far ahead of the objective that an iteration may be as long as any.</summary>
+    public bool IsAhead => allowance >= NearlyAll * Longest * PerToken && double.IsFinite(allowance);
 
     /// <summary>Milliseconds that backward of one layer may take, so that a window begun in an idle hour still ends in a busy one.</summary>
     /// <param name="milliseconds">For finetuning in this iteration.</param>
-    public double LayerOfWindow(double milliseconds) => Math.Min(LayerShare * Limit, Math.Max(milliseconds, Limit / 2));
+    public double LayerOfWindow(double milliseconds) => Math.Min(LayerShare * PerToken / Margin, Math.Max(milliseconds, PerToken / Margin / 2));
 
     // On half of the threads the pass must keep the objective with the prompts that it has to take along.
     private bool FitsBeside(Batch batch, long promptTokens, TimeSpan waited)
     {
         if (batch.DecodeRows.Count == 0)
             return false;
-        double limit = LimitOf(latency.MarginBeside), prompts = Math.Max(
+        double limit = allowance / latency.MarginBeside, prompts = Math.Max(
             ShareOf(promptTokens, waited, isBeside: true) * limit, Math.Min(promptTokens, SmallestUseful) * latency.PerPromptToken(beside: true));
         return double.IsPositiveInfinity(limit) || latency.Inference(batch.DecodeTokens, 0, batch.Pairs, beside: true) + prompts <= limit;
     }
@@ -121,8 +134,16 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
         promptShare = ShareOf(promptTokens, waited, beside);
         bool bounded = batch.DecodeRows.Count > 0 && !options.WholePrompts && latency.KnowsInference && promptShare < 1;
         // Prompts that take a share s of the time beside decode rows of d take d · s / (1 - s).
-        double limit = beside ? Limit : Limit / latency.Aim.Share; // What finetuning took too much is not the prompts' fault.
-        promptsLeft = bounded ? Math.Max(limit - decodes, decodes * promptShare / (1 - promptShare)) : double.PositiveInfinity;
+        promptsLeft = bounded ? Math.Max(Limit - decodes, decodes * promptShare / (1 - promptShare)) : double.PositiveInfinity;
+    }
+
+    // Who is behind the objective allows less than a pass takes: until it has caught up, prompts get what their TTFT needs and finetuning nothing.
+    private double AllowanceOf(Batch batch, TimeSpan now)
+    {
+        double least = Longest * PerToken;
+        foreach (var row in batch.DecodeRows)
+            least = Math.Min(least, row.Sequence.Allowance(PerToken, now));
+        return least;
     }
 
     private static TimeSpan Older(Sequence sequence, TimeSpan oldest) => sequence.OutputCount == 0 && sequence.Arrived < oldest ? sequence.Arrived : oldest;

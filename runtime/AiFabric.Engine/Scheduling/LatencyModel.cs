@@ -10,18 +10,16 @@ namespace AiFabric.Engine.Scheduling;
 /// <param name="Margin">The error of its predictions.</param>
 /// <param name="MarginOfWindows">The error with a window in the pass.</param>
 /// <param name="MarginBeside">The error where a slice of backward runs beside the pass.</param>
-/// <param name="Aim">The share of the objective that is planned for.</param>
 public sealed record LatencyProfile(
     IReadOnlyList<double> Forward, IReadOnlyList<double> Backward, IReadOnlyList<double> ForwardBeside, IReadOnlyList<double> BackwardBeside,
-    int LargestWindow, int LargestSlice, double Margin, double MarginOfWindows, double MarginBeside, double Aim);
+    int LargestWindow, int LargestSlice, double Margin, double MarginOfWindows, double MarginBeside);
 
 /// <summary>
 /// Milliseconds of an iteration, learned online. A forward pass: a + b · decode rows (drafts among them) + c · prompt tokens + d · finetuning tokens
 /// + e · pairs of a query and a key; the weights' memory traffic is in a, so that a window beside decode rows costs less than alone. Backward:
 /// <see cref="BackwardCosts"/>. Both twice: for all threads, one after the other, and beside each other on half of them.
 /// </summary>
-/// <param name="objective">Milliseconds per token; null without an objective.</param>
-public sealed class LatencyModel(double? objective = null)
+public sealed class LatencyModel
 {
     private const int ObservationsToTrust = 3;
 
@@ -35,9 +33,9 @@ public sealed class LatencyModel(double? objective = null)
     // Half of the threads take so much longer. Believed until something ran beside something.
     private const double SlowerBeside = 1.5;
 
-    private readonly PlanError error = new();
-    private readonly PlanError windowError = new();
-    private readonly PlanError besideError = new();
+    private readonly UpperQuantile error = Error();
+    private readonly UpperQuantile windowError = Error();
+    private readonly UpperQuantile besideError = Error();
     private readonly LinearFit forward = ForwardFit();
     private readonly BackwardCosts backward = new();
     private readonly LinearFit forwardBeside = ForwardFit();
@@ -53,16 +51,13 @@ public sealed class LatencyModel(double? objective = null)
     public bool KnowsInference => forward.Count > ObservationsToTrust;
 
     /// <summary>The factor by which, in one of ten cases, iterations exceed what was predicted: what is planned leaves room for it.</summary>
-    public double Margin => error.Factor;
+    public double Margin => error.Value;
 
     /// <summary>The same for iterations with a finetuning window in the pass: its arithmetic fills the time in which decode rows wait for memory.</summary>
-    public double MarginOfWindows => windowError.Factor;
+    public double MarginOfWindows => windowError.Value;
 
     /// <summary>The same for iterations with a slice of backward beside the pass.</summary>
-    public double MarginBeside => besideError.Factor;
-
-    /// <summary>What of the objective is planned for.</summary>
-    internal ObjectiveAim Aim { get; } = new(objective);
+    public double MarginBeside => besideError.Value;
 
     /// <summary>The largest window whose time can be told.</summary>
     public int MostWindow => windows >= ObservationsToTrust ? Math.Max(FirstWindow, Reach * largestWindow) : FirstWindow;
@@ -129,7 +124,6 @@ public sealed class LatencyModel(double? objective = null)
     public void Observe(Batch batch, BatchOutcome outcome)
     {
         double pass = outcome.ForwardTime.TotalMilliseconds, expected = Expected(batch);
-        Aim.Observe(batch, outcome.Duration.TotalMilliseconds, Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs));
         int window = outcome.TrainingForwardTokens;
         bool warm = pass > 0 && ++passes > ColdPasses;
         if (batch.Backward.Tokens > 0)
@@ -140,7 +134,7 @@ public sealed class LatencyModel(double? objective = null)
             (windows, largestWindow) = (windows + 1, Math.Max(largestWindow, window));
         // Where nobody waits for a token nobody minds the error.
         if (batch.DecodeRows.Count > 0 && passes > ColdPasses + ObservationsToTrust && expected > 0)
-            (batch.IsBeside ? besideError : window > 0 ? windowError : error).Observe(outcome.Duration.TotalMilliseconds, expected);
+            (batch.IsBeside ? besideError : window > 0 ? windowError : error).Observe(outcome.Duration.TotalMilliseconds / expected);
         ranBeside |= batch.IsBeside;
         if (ranBeside)
             return;
@@ -160,7 +154,7 @@ public sealed class LatencyModel(double? objective = null)
     public LatencyProfile? Snapshot() => windows < ObservationsToTrust || slices < ObservationsToTrust
         ? null
         : new LatencyProfile(
-            forward.Snapshot(), backward.Snapshot(), forwardBeside.Snapshot(), backwardBeside.Snapshot(), largestWindow, (int)largestSlice, Margin, MarginOfWindows, MarginBeside, Aim.Share);
+            forward.Snapshot(), backward.Snapshot(), forwardBeside.Snapshot(), backwardBeside.Snapshot(), largestWindow, (int)largestSlice, Margin, MarginOfWindows, MarginBeside);
 
     /// <summary>Goes on with what was known before.</summary>
     /// <exception cref="ArgumentException">The profile is another model's.</exception>
@@ -173,10 +167,11 @@ public sealed class LatencyModel(double? objective = null)
         (windows, slices, passes, ranBeside) = (ObservationsToTrust, ObservationsToTrust, 0, true);
         (largestWindow, largestSlice) = (profile.LargestWindow, profile.LargestSlice);
         error.Restore(profile.Margin);
-        Aim.Restore(profile.Aim);
         windowError.Restore(profile.MarginOfWindows);
         besideError.Restore(profile.MarginBeside);
     }
+
+    private static UpperQuantile Error() => new(quantile: 0.9, start: 1.1, least: 0.6, most: 3);
 
     private static LinearFit ForwardFit() => new LinearFit(1, 16, 256, 256, 65_536).WithFirmLast();
 

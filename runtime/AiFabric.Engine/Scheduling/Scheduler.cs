@@ -27,7 +27,7 @@ public sealed class Scheduler
     {
         (this.options, this.pool) = (options, pool);
         (running, batch) = (new List<Sequence>(options.MaxRunning), new Batch(options.MaxRunning));
-        Latency = new LatencyModel(options.TpotMilliseconds);
+        Latency = new LatencyModel();
         time = new IterationBudget(options, Latency);
         training = new TrainingBudget(options, Latency, time);
         speculation = new Speculation(options, pool, Latency);
@@ -133,7 +133,7 @@ public sealed class Scheduler
 
     private void ScheduleInference(TrainingDemand demand, TimeSpan now)
     {
-        ScheduleDecodes();
+        ScheduleDecodes(now);
         time.Open(batch, waiting, running, turns is null && demand.Phase == TrainingPhase.Backward && training.Offers(demand), now);
         ScheduleChunks();
         // Who was just sent away must not come back for the blocks it made room with.
@@ -143,7 +143,7 @@ public sealed class Scheduler
     }
 
     // Oldest first; the newest give way. The oldest therefore always advances, so every sequence ends.
-    private void ScheduleDecodes()
+    private void ScheduleDecodes(TimeSpan now)
     {
         for (int i = 0; i < running.Count; i++)
         {
@@ -155,6 +155,7 @@ public sealed class Scheduler
                 Preempt(running.Count - 1);
             if (grown)
             {
+                sequence.Continued ??= now;
                 batch.DecodeRows.Add(new BatchRows(sequence, sequence.Computed, 1, Samples: true));
                 batch.Pairs += LatencyModel.Pairs(sequence.Computed, 1);
             }

@@ -13,14 +13,6 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
     // Backward of a token costs about twice its forward.
     private const double BackwardWork = 2;
 
-    // The bound moves a little with the margin.
-    private const double NearlyAll = 0.9;
-
-    // After so many iterations that were longer than the objective, one keeps to it.
-    private const int MostLonger = 2;
-
-    private double saved;
-    private int longer;
     private bool isDue;
 
     /// <summary>Sets the batch's finetuning; its inference rows are final.</summary>
@@ -39,19 +31,14 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
     private void FillBatch(Batch batch, TrainingDemand demand)
     {
         batch.TrainingPosition = demand.Position;
-        double milliseconds = time.Training(batch, demand.Phase == TrainingPhase.Forward);
-        double own = milliseconds;
-        // Layers are not divided: what one iteration leaves, the next one has, so that on the mean they take what there is and a wide window gets its turn.
-        if (batch.HasInference && milliseconds > 0 && (saved < 0 || longer < MostLonger))
-            milliseconds += saved;
-        // Nothing fits although as much was saved as may be: the smallest piece is due, and teaches what it costs. The next iterations pay for it.
-        isDue = batch.HasInference && own > 0 && longer < MostLonger && saved >= NearlyAll * time.MostSaved;
+        // Turns are whole sequences of finetuning.
+        double milliseconds = options.Temporal is null ? time.Training(batch, demand.Phase == TrainingPhase.Forward) : double.PositiveInfinity;
+        // Nothing may fit although requests are as far ahead as counts: the smallest piece is due, and teaches what it costs. The next iterations pay for it.
+        isDue = batch.HasInference && milliseconds > 0 && time.IsAhead;
         if (demand.Phase == TrainingPhase.Forward)
             FillForward(batch, demand, milliseconds);
         else
             FillBackward(batch, demand, milliseconds);
-        longer = Planned(batch) > own ? longer + 1 : 0;
-        saved = batch.HasInference && double.IsFinite(milliseconds) ? Math.Clamp(own + saved - Planned(batch), -time.MostSaved, time.MostSaved) : 0;
     }
 
     private void FillForward(Batch batch, TrainingDemand demand, double milliseconds)
@@ -80,11 +67,6 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
         batch.Backward = slice;
         batch.TrainingWork = BackwardWork * slice.Tokens * slice.Layers / demand.Layers;
     }
-
-    private double Planned(Batch batch) =>
-        batch.Backward.Tokens == 0 ? latency.Window(batch.TrainingForwardTokens, batch.TrainingPosition)
-        : batch.IsBeside ? new BesideCosts(latency, batch).Of(batch.Backward)
-        : latency.Backward().Of(batch.Backward, batch.TrainingPosition);
 
     // Wide enough to be worth a layer's fixed cost, and not so wide that one layer would not fit beside the inference of a busier hour.
     private int WindowOf(Batch batch, TrainingDemand demand, double milliseconds)

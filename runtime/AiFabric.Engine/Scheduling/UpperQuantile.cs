@@ -8,14 +8,15 @@ namespace AiFabric.Engine.Scheduling;
 /// <param name="start">The first estimate.</param>
 /// <param name="least">The estimate is never less.</param>
 /// <param name="most">Nor more.</param>
-/// <param name="step">How far one observation moves it at most.</param>
 /// <remarks>Source: stochastic approximation (Robbins and Monro 1951) of the quantile's equation P(x ≤ q) = quantile.</remarks>
-internal sealed class UpperQuantile(double quantile, double start, double least, double most, double step)
+internal sealed class UpperQuantile(double quantile, double start, double least, double most)
 {
+    private const double Step = 0.02;
+
     public double Value { get; private set; } = start;
 
     /// <summary>Goes on from an estimate that was kept.</summary>
     public void Restore(double value) => Value = Math.Clamp(value, least, most);
 
-    public void Observe(double value) => Value = Math.Clamp(Value + (step * (value > Value ? quantile : quantile - 1)), least, most);
+    public void Observe(double value) => Value = Math.Clamp(Value + (Step * (value > Value ? quantile : quantile - 1)), least, most);
 }

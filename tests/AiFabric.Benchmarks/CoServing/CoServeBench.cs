@@ -108,8 +108,13 @@ internal static class CoServeBench
 
     private static void Trace(CoServeOptions options, string load, string system, EngineFigures figures)
     {
-        if (options.TraceFolder is { } folder)
-            File.WriteAllLines(Path.Combine(folder, $"{load}-{system}.csv"), [IterationFigures.Header, .. figures.Iterations.Select(iteration => iteration.ToString())]);
+        if (options.TraceFolder is not { } folder)
+            return;
+        Directory.CreateDirectory(folder);
+        File.WriteAllLines(Path.Combine(folder, $"{load}-{system}.csv"), [IterationFigures.Header, .. figures.Iterations.Select(iteration => iteration.ToString())]);
+        File.WriteAllLines(
+            Path.Combine(folder, $"{load}-{system}-requests.csv"),
+            ["at,ttftMs,tpotMs,endAt", .. figures.Requests.Select(request => FormattableString.Invariant($"{request.At:0.000},{request.TtftMs:0.0},{request.TpotMs:0.0},{request.EndAt:0.000}"))]);
     }
 
     private static EnginePlan Plan(CoServeOptions options) => new()

@@ -31,7 +31,7 @@ internal sealed record CoServeOptions
     /// <summary>Whether the burst is measured.</summary>
     public bool Burst { get; init; }
 
-    /// <summary>Existing folder that gets every iteration as CSV, one file for each run; null for none.</summary>
+    /// <summary>Folder that gets every iteration and every request as CSV, two files for each run; null for none.</summary>
     public string? TraceFolder { get; init; }
 
     public int Seed { get; init; } = 1;

@@ -38,7 +38,7 @@ internal sealed class EngineRun : IAsyncDisposable
                 PrefixCaching = false,
                 TpotObjective = plan is { Infers: true, TpotMilliseconds: { } tpot } ? TimeSpan.FromMilliseconds(tpot) : null,
                 TtftObjective = plan.Infers ? TimeSpan.FromMilliseconds(plan.TtftMilliseconds) : null,
-                LatencyFolder = plan is { Infers: true, Finetunes: true } ? Path.Combine(plan.Repository, "artifacts", "bench", "latency") : null,
+                LatencyFolder = plan is { Infers: true, Finetunes: true } ? Path.Combine(plan.Repository, "artifacts", "bench", "latency", Kind(plan)) : null,
                 MaxFinetuneTokensPerIteration = 512,
                 Observer = Observe,
                 Temporal = plan.TemporalIterations is { } iterations ? new TemporalSharing(iterations, plan.IsDynamic) : null,
@@ -102,6 +102,9 @@ internal sealed class EngineRun : IAsyncDisposable
         Workload.Make(plan.Repository, rate, load, span, seed, Vocabulary);
 
     public ValueTask DisposeAsync() => engine.DisposeAsync();
+
+    // Systems of other iterations learn other costs.
+    private static string Kind(EnginePlan plan) => plan.IsDynamic ? "dynamic" : plan.TemporalIterations is { } turns ? $"temporal{turns}" : "coserving";
 
     private async Task<RequestFigures> AnswerAsync(Arrival arrival, long start)
     {

@@ -27,7 +27,7 @@ internal static class CoServeVerb
         var append = new Option<bool>("--append") { Description = "Keeps the rows of other systems and loads that the output has." };
         var output = new Option<FileInfo>("--output") { Description = "Where the figures go, as JSON.", DefaultValueFactory = _ => new FileInfo(Path.Combine("artifacts", "bench", "coserve.json")) };
         var plots = new Option<DirectoryInfo?>("--plots") { Description = "Where figures go, as SVG; none without it." };
-        var trace = new Option<DirectoryInfo?>("--trace") { Description = "Existing folder for every iteration's figures, as CSV; none without it." };
+        var trace = new Option<DirectoryInfo?>("--trace") { Description = "Folder for the figures of every iteration and request, as CSV; none without it." };
         var command = new Command("coserve", "Finetuning beside inference: co-serving, split, temporal and spatial sharing, on one engine and one machine.")
         {
             seconds, loads, systems, model, format, device, threads, multiple, ttft, rate, tpot, noBurst, append, output, plots, trace,
