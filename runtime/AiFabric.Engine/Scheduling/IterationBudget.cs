@@ -96,7 +96,9 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
         double inference = latency.Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs);
         if (!batch.HasInference)
             return options.TtftMilliseconds is { } ttft ? Math.Max(PerToken / Margin, ttft * IdleShare) - inference : double.PositiveInfinity;
-        double left = (forward ? allowance / latency.MarginOfWindows : Limit) - inference;
+        double left = forward
+            ? (allowance / latency.MarginOfWindows) - latency.InferenceOfWindow(batch.DecodeTokens, batch.PromptTokens, batch.Pairs)
+            : Limit - inference;
         // The queue's prompts keep their share of the time. Where it waits for others to end, these are hurried when it has waited long.
         if (batch.PromptChunks.Count > 0 && promptShare > 0)
             left = Math.Min(left, ((inference - decodes) / promptShare) - inference);

@@ -3,6 +3,7 @@ namespace AiFabric.Engine.Scheduling;
 /// <summary>What a <see cref="LatencyModel"/> knows, to be kept from one start to the next.</summary>
 /// <param name="Forward">Weights of a forward pass's terms.</param>
 /// <param name="Backward">Weights of a backward slice's terms.</param>
+/// <param name="ForwardWindow">The same of a pass with a window of finetuning.</param>
 /// <param name="ForwardBeside">The same of a pass beside a slice.</param>
 /// <param name="BackwardBeside">The same of a slice beside a pass.</param>
 /// <param name="LargestWindow">Tokens of the largest window seen.</param>
@@ -11,13 +12,13 @@ namespace AiFabric.Engine.Scheduling;
 /// <param name="MarginOfWindows">The error with a window in the pass.</param>
 /// <param name="MarginBeside">The error where a slice of backward runs beside the pass.</param>
 public sealed record LatencyProfile(
-    IReadOnlyList<double> Forward, IReadOnlyList<double> Backward, IReadOnlyList<double> ForwardBeside, IReadOnlyList<double> BackwardBeside,
+    IReadOnlyList<double> Forward, IReadOnlyList<double> ForwardWindow, IReadOnlyList<double> Backward, IReadOnlyList<double> ForwardBeside, IReadOnlyList<double> BackwardBeside,
     int LargestWindow, int LargestSlice, double Margin, double MarginOfWindows, double MarginBeside);
 
 /// <summary>
 /// Milliseconds of an iteration, learned online. A forward pass: a + b · decode rows (drafts among them) + c · prompt tokens + d · finetuning tokens
-/// + e · pairs of a query and a key; the weights' memory traffic is in a, so that a window beside decode rows costs less than alone. Backward:
-/// <see cref="BackwardCosts"/>. Both twice: for all threads, one after the other, and beside each other on half of them.
+/// + e · pairs of a query and a key; the weights' memory traffic is in a. Backward: <see cref="BackwardCosts"/>. Both twice: for all threads, one after the
+/// other, and beside each other on half of them. Passes with a window are apart once more: its arithmetic fills the time in which decode rows wait for memory.
 /// </summary>
 public sealed class LatencyModel
 {
@@ -37,6 +38,7 @@ public sealed class LatencyModel
     private readonly UpperQuantile windowError = Error();
     private readonly UpperQuantile besideError = Error();
     private readonly LinearFit forward = ForwardFit();
+    private readonly LinearFit forwardWindow = ForwardFit();
     private readonly BackwardCosts backward = new();
     private readonly LinearFit forwardBeside = ForwardFit();
     private readonly BackwardCosts backwardBeside = new();
@@ -53,7 +55,7 @@ public sealed class LatencyModel
     /// <summary>The factor by which, in one of ten cases, iterations exceed what was predicted: what is planned leaves room for it.</summary>
     public double Margin => error.Value;
 
-    /// <summary>The same for iterations with a finetuning window in the pass: its arithmetic fills the time in which decode rows wait for memory.</summary>
+    /// <summary>The same for iterations with a finetuning window in the pass.</summary>
     public double MarginOfWindows => windowError.Value;
 
     /// <summary>The same for iterations with a slice of backward beside the pass.</summary>
@@ -69,7 +71,7 @@ public sealed class LatencyModel
     public double PerPromptToken(bool beside = false) => Pass(beside)[2];
 
     /// <summary>Milliseconds that one more finetuning token adds to a forward pass, before what it attends to.</summary>
-    public double PerWindowToken => forward[3];
+    public double PerWindowToken => forwardWindow[3];
 
     /// <summary>Milliseconds of a query beside one key, through all layers.</summary>
     public double PerPair(bool beside = false) => Pass(beside)[4];
@@ -81,10 +83,13 @@ public sealed class LatencyModel
     /// <summary>Milliseconds of a forward pass without finetuning.</summary>
     public double Inference(int decodeRows, int promptTokens, double pairs, bool beside = false) => Pass(beside).Predict([1, decodeRows, promptTokens, 0, pairs]);
 
+    /// <summary>The same of a pass that has a window too, without its tokens.</summary>
+    public double InferenceOfWindow(int decodeRows, int promptTokens, double pairs) => forwardWindow.Predict([1, decodeRows, promptTokens, 0, pairs]);
+
     /// <summary>Milliseconds of a window's tokens in a pass.</summary>
     /// <param name="tokens">Of the window.</param>
     /// <param name="start">Tokens of its sequence before it.</param>
-    public double Window(int tokens, int start) => (PerWindowToken * tokens) + (PerPair() * Pairs(start, tokens));
+    public double Window(int tokens, int start) => (PerWindowToken * tokens) + (forwardWindow[4] * Pairs(start, tokens));
 
     /// <summary>The most prompt tokens that fit.</summary>
     /// <param name="milliseconds">For them.</param>
@@ -93,7 +98,7 @@ public sealed class LatencyModel
     public int PromptTokens(double milliseconds, int start, bool beside = false) => Fit(milliseconds, PerPromptToken(beside), PerPair(beside), start);
 
     /// <summary>The most tokens of a window that fit.</summary>
-    public int WindowTokens(double milliseconds, int start) => Fit(milliseconds, PerWindowToken, PerPair(), start);
+    public int WindowTokens(double milliseconds, int start) => Fit(milliseconds, PerWindowToken, forwardWindow[4], start);
 
     /// <summary>Which share of a forward pass's time its decode rows add; 0 before anything is known.</summary>
     public double DecodeShare(int decodeRows, int promptTokens, double pairs)
@@ -108,9 +113,9 @@ public sealed class LatencyModel
     /// <summary>Milliseconds of an iteration as planned.</summary>
     public double Expected(Batch batch)
     {
-        double pass = batch.HasInference || batch.TrainingForwardTokens > 0
-            ? Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs, batch.IsBeside) + Window(batch.TrainingForwardTokens, batch.TrainingPosition)
-            : 0;
+        if (batch.TrainingForwardTokens > 0)
+            return InferenceOfWindow(batch.DecodeTokens, batch.PromptTokens, batch.Pairs) + Window(batch.TrainingForwardTokens, batch.TrainingPosition);
+        double pass = batch.HasInference ? Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs, batch.IsBeside) : 0;
         if (batch.Backward.Tokens == 0)
             return pass;
         return batch.IsBeside
@@ -129,12 +134,14 @@ public sealed class LatencyModel
         if (batch.Backward.Tokens > 0)
             ObserveBackward(batch, outcome);
         if (warm)
-            Pass(batch.IsBeside).Observe([1, batch.DecodeTokens, batch.PromptTokens, window, batch.Pairs + Pairs(batch.TrainingPosition, window)], pass);
+            (window > 0 ? forwardWindow : Pass(batch.IsBeside)).Observe([1, batch.DecodeTokens, batch.PromptTokens, window, batch.Pairs + Pairs(batch.TrainingPosition, window)], pass);
         if (warm && window > 0)
             (windows, largestWindow) = (windows + 1, Math.Max(largestWindow, window));
         // Where nobody waits for a token nobody minds the error.
         if (batch.DecodeRows.Count > 0 && passes > ColdPasses + ObservationsToTrust && expected > 0)
             (batch.IsBeside ? besideError : window > 0 ? windowError : error).Observe(outcome.Duration.TotalMilliseconds / expected);
+        if (windows == 0)
+            forwardWindow.Follow(forward, 1);
         ranBeside |= batch.IsBeside;
         if (ranBeside)
             return;
@@ -154,13 +161,14 @@ public sealed class LatencyModel
     public LatencyProfile? Snapshot() => windows < ObservationsToTrust || slices < ObservationsToTrust
         ? null
         : new LatencyProfile(
-            forward.Snapshot(), backward.Snapshot(), forwardBeside.Snapshot(), backwardBeside.Snapshot(), largestWindow, (int)largestSlice, Margin, MarginOfWindows, MarginBeside);
+            forward.Snapshot(), forwardWindow.Snapshot(), backward.Snapshot(), forwardBeside.Snapshot(), backwardBeside.Snapshot(), largestWindow, (int)largestSlice, Margin, MarginOfWindows, MarginBeside);
 
     /// <summary>Goes on with what was known before.</summary>
     /// <exception cref="ArgumentException">The profile is another model's.</exception>
     public void Restore(LatencyProfile profile)
     {
         forward.Restore(profile.Forward);
+        forwardWindow.Restore(profile.ForwardWindow);
         backward.Restore(profile.Backward);
         forwardBeside.Restore(profile.ForwardBeside);
         backwardBeside.Restore(profile.BackwardBeside);

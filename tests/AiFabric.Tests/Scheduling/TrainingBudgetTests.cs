@@ -173,8 +173,8 @@ public sealed class TrainingBudgetTests
     public void A_piece_that_is_thought_to_cost_more_than_may_be_saved_is_tried_at_last_and_paid_for()
     {
         var simulation = Loaded(objective: 20);
-        // It was slow when nothing ran: a layer took 60 ms, losses 40 and more, and 10 ms are left.
-        simulation.BackwardMilliseconds = slice => (slice.LossTokens > 0 ? 40 : 0) + (60 * slice.Layers);
+        // It was slow when nothing ran: a layer took 120 ms, losses 80 and more, and 47 ms are left at most.
+        simulation.BackwardMilliseconds = slice => (slice.LossTokens > 0 ? 80 : 0) + (120 * slice.Layers);
         for (int i = 0; i < 60; i++)
             simulation.Force(batch => (batch.Backward, batch.TrainingPosition) = (new BackwardSlice(64, i % 3 * 16, i % 2 == 0 ? 1 : 0), 64));
         Renew(simulation);
