@@ -18,7 +18,6 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     private const double IdleShare = 0.1;
 
     private const double LateShare = 0.5;
-    private const double LayerShare = 0.9;
 
     // The rest is for the last token of a short answer, which nothing after it makes up for, and for the way to the client.
     private const double Kept = 0.95;
@@ -114,7 +113,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
 
     /// <summary>Milliseconds that backward of one layer may take, so that a window begun in an idle hour still ends in a busy one.</summary>
     /// <param name="milliseconds">For finetuning in this iteration.</param>
-    public double LayerOfWindow(double milliseconds) => Math.Min(LayerShare * PerToken / Margin, Math.Max(milliseconds, PerToken / Margin / 2));
+    public double LayerOfWindow(double milliseconds) => Math.Min(PerToken, Math.Max(milliseconds, PerToken / 2));
 
     // On half of the threads the pass must keep the objective with the prompts that it has to take along.
     private bool FitsBeside(Batch batch, long promptTokens, TimeSpan waited)
