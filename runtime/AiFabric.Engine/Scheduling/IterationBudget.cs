@@ -25,10 +25,14 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     // A single token may take so many times the objective when its request is that much ahead of it.
     private const double Longest = 3;
 
-    // The bound moves a little with the margin.
-    private const double NearlyAll = 0.9;
+    // A plan within so much of the objective counts as within it.
+    private const double About = 1.1;
+
+    // After so many longer iterations with finetuning one keeps to the objective, so that a burst finds finetuning gone.
+    private const int MostLonger = 2;
 
     private double allowance;
+    private int longer;
     private double decodes;
     private double promptsLeft;
     private double promptShare;
@@ -109,7 +113,14 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     }
 
     /// <summary>Whether those that decode are so far ahead of the objective that an iteration may be as long as any.</summary>
-    public bool IsAhead => allowance >= NearlyAll * Longest * PerToken && double.IsFinite(allowance);
+    public bool IsAhead => allowance >= Longest * PerToken && double.IsFinite(allowance);
+
+    /// <summary>Ends an iteration's plan: says what it is to take.</summary>
+    public void Close(Batch batch)
+    {
+        batch.ExpectedMilliseconds = latency.Expected(batch);
+        longer = batch.HasTraining && batch.DecodeRows.Count > 0 && batch.ExpectedMilliseconds > About * PerToken ? longer + 1 : 0;
+    }
 
     /// <summary>Milliseconds that backward of one layer may take, so that a window begun in an idle hour still ends in a busy one.</summary>
     /// <param name="milliseconds">For finetuning in this iteration.</param>
@@ -141,7 +152,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     // Who is behind the objective allows less than a pass takes: until it has caught up, prompts get what their TTFT needs and finetuning nothing.
     private double AllowanceOf(Batch batch, TimeSpan now)
     {
-        double least = Longest * PerToken;
+        double least = longer < MostLonger ? Longest * PerToken : PerToken;
         foreach (var row in batch.DecodeRows)
             least = Math.Min(least, row.Sequence.Allowance(PerToken, now));
         return least;

@@ -27,7 +27,6 @@ public sealed class Scheduler
     {
         (this.options, this.pool) = (options, pool);
         (running, batch) = (new List<Sequence>(options.MaxRunning), new Batch(options.MaxRunning));
-        Latency = new LatencyModel();
         time = new IterationBudget(options, Latency);
         training = new TrainingBudget(options, Latency, time);
         speculation = new Speculation(options, pool, Latency);
@@ -35,7 +34,7 @@ public sealed class Scheduler
     }
 
     /// <summary>What iterations cost, learned from those committed.</summary>
-    public LatencyModel Latency { get; }
+    public LatencyModel Latency { get; } = new();
 
     public int RunningCount => running.Count;
 
@@ -72,7 +71,7 @@ public sealed class Scheduler
             ScheduleInference(demand, now);
         if (turns is null || !batch.HasInference)
             training.Fill(batch, demand);
-        batch.ExpectedMilliseconds = Latency.Expected(batch);
+        time.Close(batch);
         return batch;
     }
 

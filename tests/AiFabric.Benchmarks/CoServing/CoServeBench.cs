@@ -5,7 +5,13 @@ namespace AiFabric.Benchmarks.CoServing;
 /// <summary>Finetuning beside inference, in one engine and in the ways of those that have none such.</summary>
 internal static class CoServeBench
 {
-    public static async Task<CoServeReport> RunAsync(CoServeOptions options, CoServeReport? former, Action<string> say, CancellationToken cancellationToken)
+    /// <param name="options">What is measured.</param>
+    /// <param name="former">Whose rows stay where no new ones come.</param>
+    /// <param name="say">Told of each row.</param>
+    /// <param name="save">Given what there is so far after each row: half an hour's figures are not lost with the last of them.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public static async Task<CoServeReport> RunAsync(
+        CoServeOptions options, CoServeReport? former, Action<string> say, Action<CoServeReport> save, CancellationToken cancellationToken)
     {
         var machine = Machine.MachineInfo.Read();
         var capacity = await CapacityAsync(options, say, cancellationToken);
@@ -20,10 +26,20 @@ internal static class CoServeBench
                 rows.RemoveAll(old => old.Load == row.Load && old.System == row.System);
                 rows.Add(row);
                 say(CoServeReport.Line(row));
+                save(Report(former?.Burst));
             }
         }
-        var burst = options.Burst ? await BurstAsync(options, capacity, say, cancellationToken) : former?.Burst;
-        return new CoServeReport { Machine = machine, Options = CoServeReport.Describe(options), Capacity = capacity, TtftObjectiveMs = options.TtftMilliseconds, Rows = Ordered(rows), Burst = burst };
+        return Report(options.Burst ? await BurstAsync(options, capacity, say, cancellationToken) : former?.Burst);
+
+        CoServeReport Report(BurstFigures? burst) => new()
+        {
+            Machine = machine,
+            Options = CoServeReport.Describe(options),
+            Capacity = capacity,
+            TtftObjectiveMs = options.TtftMilliseconds,
+            Rows = Ordered(rows),
+            Burst = burst,
+        };
     }
 
     private static async Task<Capacity> CapacityAsync(CoServeOptions options, Action<string> say, CancellationToken cancellationToken)

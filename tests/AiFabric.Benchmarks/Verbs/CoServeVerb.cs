@@ -67,9 +67,10 @@ internal static class CoServeVerb
     private static async Task<int> RunAsync(CoServeOptions options, bool append, FileInfo output, DirectoryInfo? plots, CancellationToken cancellationToken)
     {
         var former = append && output.Exists ? CoServeReport.Read(output.FullName) : null;
-        CoServeReport report = await CoServeBench.RunAsync(options, former, Console.WriteLine, cancellationToken);
         output.Directory?.Create();
-        await File.WriteAllTextAsync(output.FullName, report.ToJson(), cancellationToken);
+        void Save(CoServeReport report) => File.WriteAllText(output.FullName, report.ToJson());
+        var report = await CoServeBench.RunAsync(options, former, Console.WriteLine, Save, cancellationToken);
+        Save(report);
         Console.WriteLine();
         Console.WriteLine(report.Markdown());
         Console.WriteLine($"written: {output.FullName}");
