@@ -39,7 +39,7 @@ public sealed class LlmEngine : IAsyncDisposable
         (attainment, TrainingMemory) = (new SlidingAttainment(time), new TrainingMemory(options.FinetuneMemoryBytes, options.MaxBatchTokens));
         runner = new ModelRunner(weights.Config.VocabularySize, ForwardPasses.Create(weights, options, adapters.Held, logger), time);
         var delivery = new Delivery(adapters, Metrics, attainment, options.TpotObjective, time);
-        loop = new EngineLoop(options, SchedulerOptions.From(options), new BlockPool(options.KvBlocks), runner, delivery, Metrics, time, logger);
+        loop = new EngineLoop(options, SchedulerOptions.From(options) with { BackwardBeside = runner.CanRunBeside }, new BlockPool(options.KvBlocks), runner, delivery, Metrics, time, logger);
         latency = options.LatencyFolder is { } folder
             ? new LatencyStore(folder, LatencyStore.Subject(weights.Config, weights.Format, options.Device, options.Threads), logger) : null;
         if (latency?.Load() is { } kept)

@@ -10,8 +10,14 @@ namespace AiFabric.Engine.Execution;
 /// </summary>
 internal interface IForwardPass : IDisposable
 {
-    /// <summary>Whether backward gains from running while the pass does.</summary>
-    bool LeavesRoom => false;
+    /// <summary>Threads that compute. Where they are more than one, backward gains from running on some of them while the pass runs on the others.</summary>
+    int Threads => 1;
+
+    /// <summary>Threads that the pass uses from now on, from 1 to <see cref="Threads"/>. Set by any thread, also while it runs.</summary>
+    int Width
+    {
+        set { }
+    }
 
     /// <summary>Runs all layers. Sequences that are embedded (<see cref="Sequence.States"/>) get the final states of their rows.</summary>
     /// <param name="batch">Decode rows and prompt chunks.</param>

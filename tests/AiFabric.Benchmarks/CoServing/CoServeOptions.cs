@@ -31,6 +31,9 @@ internal sealed record CoServeOptions
     /// <summary>Whether the burst is measured.</summary>
     public bool Burst { get; init; }
 
+    /// <summary>Folder that gets every iteration and every request as CSV, two files for each run; null for none.</summary>
+    public string? TraceFolder { get; init; }
+
     public int Seed { get; init; } = 1;
 
     /// <summary>Threads of a process that may use so many percent of the CPU: its cores, rounded up, as a worker takes them from its limit.</summary>

@@ -69,6 +69,8 @@ internal sealed record EngineFigures
 
     public IReadOnlyList<Sample> Samples { get; init; } = [];
 
+    public IReadOnlyList<IterationFigures> Iterations { get; init; } = [];
+
     /// <summary>Tokens trained per second: a forward token is a third of one, a backward token two thirds.</summary>
     public double FinetuneTokensPerSecond { get; init; }
 

@@ -28,9 +28,10 @@ internal static class CoServeVerb
         var append = new Option<bool>("--append") { Description = "Keeps the rows of other systems and loads that the output has." };
         var output = new Option<FileInfo>("--output") { Description = "Where the figures go, as JSON.", DefaultValueFactory = _ => new FileInfo(Path.Combine("artifacts", "bench", "coserve.json")) };
         var plots = new Option<DirectoryInfo?>("--plots") { Description = "Where figures go, as SVG; none without it." };
+        var trace = new Option<DirectoryInfo?>("--trace") { Description = "Folder for the figures of every iteration and request, as CSV; none without it." };
         var command = new Command("coserve", "Finetuning beside inference: co-serving, split, temporal and spatial sharing, on one engine and one machine.")
         {
-            seconds, loads, systems, model, format, device, threads, multiple, ttft, rate, tpot, noBurst, append, output, plots,
+            seconds, loads, systems, model, format, device, threads, multiple, ttft, rate, tpot, noBurst, append, output, plots, trace,
         };
         command.SetAction((parsed, cancellationToken) =>
         {
@@ -50,6 +51,7 @@ internal static class CoServeVerb
                 Loads = [.. CoServeLoad.All.Where(load => parsed.GetRequiredValue(loads).Contains(load.Name))],
                 Systems = [.. CoServeSystem.All.Where(system => parsed.GetRequiredValue(systems).Contains(system.Name))],
                 Burst = !parsed.GetValue(noBurst),
+                TraceFolder = parsed.GetValue(trace)?.FullName,
             };
             return RunAsync(options, parsed.GetValue(append), parsed.GetRequiredValue(output), parsed.GetValue(plots), cancellationToken);
         });
@@ -66,9 +68,10 @@ internal static class CoServeVerb
     private static async Task<int> RunAsync(CoServeOptions options, bool append, FileInfo output, DirectoryInfo? plots, CancellationToken cancellationToken)
     {
         var former = append && output.Exists ? CoServeReport.Read(output.FullName) : null;
-        CoServeReport report = await CoServeBench.RunAsync(options, former, Console.WriteLine, cancellationToken);
         output.Directory?.Create();
-        await File.WriteAllTextAsync(output.FullName, report.ToJson(), cancellationToken);
+        void Save(CoServeReport report) => File.WriteAllText(output.FullName, report.ToJson());
+        var report = await CoServeBench.RunAsync(options, former, Console.WriteLine, Save, cancellationToken);
+        Save(report);
         Console.WriteLine();
         Console.WriteLine(report.Markdown());
         Console.WriteLine($"written: {output.FullName}");
