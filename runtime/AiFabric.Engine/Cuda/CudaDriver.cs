@@ -16,11 +16,13 @@ internal sealed unsafe class CudaDriver
 
     private readonly nint library;
     private readonly delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int> launch;
+    private readonly delegate* unmanaged<nint, nint, int> launchGraph;
 
     private CudaDriver(nint library)
     {
         this.library = library;
         launch = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)Export("cuLaunchKernel");
+        launchGraph = (delegate* unmanaged<nint, nint, int>)Export("cuGraphLaunch");
         (int major, int minor) = (Attribute(ComputeMajor), Attribute(ComputeMinor));
         Architecture = $"sm_{major}{minor}";
         Multiprocessors = Attribute(Processors);
@@ -90,14 +92,69 @@ internal sealed unsafe class CudaDriver
         return function;
     }
 
-    /// <summary>Starts a kernel behind whatever libtorch has put on the device's default stream.</summary>
+    /// <summary>The stream of what is launched, for the engine's thread alone; 0 is the default one, which is libtorch's too.</summary>
+    public nint Stream { get; set; }
+
+    /// <summary>Starts a kernel behind whatever is on <see cref="Stream"/>.</summary>
     /// <param name="function">The kernel.</param>
     /// <param name="grid">Blocks in each direction.</param>
     /// <param name="threads">Of a block.</param>
     /// <param name="arguments">Pointers to its arguments.</param>
     /// <exception cref="InvalidOperationException">The driver refused.</exception>
     public void Launch(nint function, (int X, int Y, int Z) grid, int threads, void** arguments) =>
-        Require(launch(function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)threads, 1, 1, 0, 0, arguments, null), "cuLaunchKernel");
+        Require(launch(function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)threads, 1, 1, 0, Stream, arguments, null), "cuLaunchKernel");
+
+    /// <summary>Starts a captured graph behind whatever is on the default stream.</summary>
+    public void LaunchGraph(nint graph) => Require(launchGraph(graph, 0), "cuGraphLaunch");
+
+    /// <summary>A stream that waits for no other.</summary>
+    public nint CreateStream()
+    {
+        const uint nonBlocking = 1;
+        var create = (delegate* unmanaged<nint*, uint, int>)Export("cuStreamCreate");
+        nint stream;
+        Require(create(&stream, nonBlocking), "cuStreamCreate");
+        return stream;
+    }
+
+    /// <summary>Waits for a stream.</summary>
+    public void Synchronize(nint stream) => Require(((delegate* unmanaged<nint, int>)Export("cuStreamSynchronize"))(stream), "cuStreamSynchronize");
+
+    /// <summary>Records what is launched on a stream instead of running it.</summary>
+    /// <returns>A graph to launch as often as wanted.</returns>
+    public nint Capture(nint stream, Action work)
+    {
+        const int thisThread = 1; // Others may go on with what a capture forbids.
+        var begin = (delegate* unmanaged<nint, int, int>)Export("cuStreamBeginCapture_v2");
+        var end = (delegate* unmanaged<nint, nint*, int>)Export("cuStreamEndCapture");
+        var instantiate = (delegate* unmanaged<nint*, nint, ulong, int>)Export("cuGraphInstantiateWithFlags");
+        var destroy = (delegate* unmanaged<nint, int>)Export("cuGraphDestroy");
+        Require(begin(stream, thisThread), "cuStreamBeginCapture");
+        nint recorded = 0, graph;
+        try
+        {
+            work();
+        }
+        finally
+        {
+            if (end(stream, &recorded) != 0)
+                recorded = 0;
+        }
+        if (recorded == 0)
+            throw new InvalidOperationException("Something that cannot be captured was launched during a capture.");
+        try
+        {
+            Require(instantiate(&graph, recorded, 0), "cuGraphInstantiateWithFlags");
+            return graph;
+        }
+        finally
+        {
+            destroy(recorded);
+        }
+    }
+
+    /// <summary>Frees a graph.</summary>
+    public void Free(nint graph) => Require(((delegate* unmanaged<nint, int>)Export("cuGraphExecDestroy"))(graph), "cuGraphExecDestroy");
 
     private byte[] Read(nint program, string sizeOf, string contentOf)
     {

@@ -14,27 +14,50 @@ internal sealed class CudaMath(DecoderConfig config, KvTensors cache, CudaKernel
     private readonly DecoderConfig shape = config;
     private readonly KvTensors memory = cache;
 
+    public override bool AttendsByRow => true;
+
     // Flash attention takes no mask but the causal one, no cap, and no window.
     public override bool NeedsMasks { get; } = config.AttentionSoftCap is not null || config.AttentionByLayer.Any(layer => layer.Window is not null);
 
-    public override Tensor Norm(Tensor x, Tensor weight, double epsilon) =>
-        weight.dtype == x.dtype ? kernels.RmsNorm(x, weight) : base.Norm(x, weight, epsilon);
+    public override Tensor Norm(Tensor x, Tensor weight, double epsilon)
+    {
+        if (weight.dtype != x.dtype)
+            return base.Norm(x, weight, epsilon);
+        var result = empty_like(x);
+        kernels.RmsNorm(x, weight, result);
+        return result;
+    }
 
-    public override (Tensor Sum, Tensor Normed) AddAndNorm(Tensor x, Tensor delta, Tensor weight, double epsilon) =>
-        weight.dtype == x.dtype ? kernels.AddAndNorm(x, delta, weight) : base.AddAndNorm(x, delta, weight, epsilon);
+    public override (Tensor Sum, Tensor Normed) AddAndNorm(Tensor x, Tensor delta, Tensor weight, double epsilon)
+    {
+        if (weight.dtype != x.dtype)
+            return base.AddAndNorm(x, delta, weight, epsilon);
+        var (sum, normed) = (empty_like(x), empty_like(x));
+        kernels.AddAndNorm(x, delta, weight, sum, normed);
+        return (sum, normed);
+    }
 
     public override Tensor Rotate(Tensor x, (Tensor Cos, Tensor Sin) angles)
     {
-        kernels.Rotate(x, angles.Cos, angles.Sin);
+        kernels.Rotate(x, angles);
         return x.alias();
     }
 
-    public override Tensor Gated(Activation activation, Tensor gate, Tensor up) => kernels.Gated(activation, gate, up);
+    public override Tensor Gated(Activation activation, Tensor gate, Tensor up)
+    {
+        var result = empty_like(gate);
+        kernels.Gated(activation, gate, up, result);
+        return result;
+    }
 
     public override void Store(int layer, Tensor slots, Tensor keys, Tensor values) => kernels.Store(keys, values, slots, memory[layer]);
 
-    public override Tensor AttendDecode(int layer, Tensor queries, DecodeRows rows) =>
-        kernels.Attend(queries, memory[layer], rows.Blocks, rows.Lengths, rows.Context, shape.AttentionOf(layer).Window);
+    public override void AttendRows(int layer, Tensor queries, CachedRows rows, Tensor into)
+    {
+        int splits = kernels.Splits(rows.Count, rows.Context);
+        using var parts = kernels.Parts(rows.Count, splits, into.device);
+        kernels.Attend(queries, memory[layer], rows.Blocks, rows.Lengths, shape.AttentionOf(layer).Window, splits, parts, into);
+    }
 
     public override Tensor AttendSegment(Tensor queries, Tensor keys, Tensor values, LayerMasks? masks, int layer)
     {

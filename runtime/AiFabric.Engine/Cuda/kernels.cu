@@ -56,14 +56,14 @@ extern "C" __global__ void rms_norm(const T* x, const T* delta, const T* weight,
         out[row + i] = narrow(widen(narrow(widen(from[row + i]) * factor)) * widen(weight[i]));
 }
 
-// A row of all heads per block, in place.
-extern "C" __global__ void rotate(T* x, const T* cosines, const T* sines, int heads) {
+// A row of all heads per block, in place. Angles are those of the rows, or, with positions, those of all positions.
+extern "C" __global__ void rotate(T* x, const T* cosines, const T* sines, const long long* positions, int heads) {
     const int half = HEAD / 2;
-    long long row = blockIdx.x;
+    long long row = blockIdx.x, angle = positions ? positions[row] : row;
     for (int i = threadIdx.x; i < heads * half; i += blockDim.x) {
         int pair = i % half;
         T* head = x + (row * heads + i / half) * HEAD;
-        float cosine = widen(cosines[row * half + pair]), sine = widen(sines[row * half + pair]);
+        float cosine = widen(cosines[angle * half + pair]), sine = widen(sines[angle * half + pair]);
         float first = widen(head[pair]), second = widen(head[pair + half]);
         head[pair] = narrow(first * cosine - second * sine);
         head[pair + half] = narrow(second * cosine + first * sine);
@@ -87,22 +87,61 @@ extern "C" __global__ void store(const T* keys, const T* values, const long long
     }
 }
 
+// A row per block.
+extern "C" __global__ void embed(const T* table, const long long* tokens, T* out, int width, float factor) {
+    long long from = tokens[blockIdx.x] * width, to = (long long)blockIdx.x * width;
+    for (int i = threadIdx.x; i < width; i += blockDim.x) out[to + i] = factor == 1.0f ? table[from + i] : narrow(widen(table[from + i]) * factor);
+}
+
+// A row per block of 1024 threads: the place of the largest, the lowest among equals; -1 where that is not finite.
+extern "C" __global__ void most_likely(const T* logits, long long* out, int count) {
+    __shared__ float values[32];
+    __shared__ int places[32];
+    __shared__ int damaged;
+    if (threadIdx.x == 0) damaged = 0;
+    __syncthreads();
+    const T* row = logits + (long long)blockIdx.x * count;
+    float best = NEGATIVE_INFINITY;
+    int place = 0x7fffffff;
+    for (int i = threadIdx.x; i < count; i += blockDim.x) {
+        float value = widen(row[i]);
+        if (value != value) damaged = 1;
+        if (value > best) { best = value; place = i; }
+    }
+    for (int round = 0; round < 2; round++) {
+        for (int offset = 16; offset > 0; offset >>= 1) {
+            float value = __shfl_xor_sync(0xffffffffu, best, offset);
+            int other = __shfl_xor_sync(0xffffffffu, place, offset);
+            if (value > best || (value == best && other < place)) { best = value; place = other; }
+        }
+        if (round == 1) break;
+        if ((threadIdx.x & 31) == 0) { values[threadIdx.x >> 5] = best; places[threadIdx.x >> 5] = place; }
+        __syncthreads();
+        best = values[threadIdx.x & 31];
+        place = places[threadIdx.x & 31];
+    }
+    if (threadIdx.x == 0) out[blockIdx.x] = damaged || fabsf(best) == -NEGATIVE_INFINITY ? -1 : place;
+}
+
 #define WARPS 4
 #define LANES (HEAD / 8)            // Lanes that share a key, eight numbers each.
 #define KEYS_PER_WARP (32 / LANES)
 #define WALKERS (WARPS * KEYS_PER_WARP) // Groups of lanes, each with keys of its own.
 #define AHEAD 4                     // Keys of a walker under way together.
+#define LEAST_CHUNK 64              // Keys of a split: fewer are not worth combining.
 
 // One query row, one key-value head with all query heads of its group, and one split of the context per block: FlashDecoding (Dao et al., 2023).
+// Behind the rows' lengths stand the blocks per row and the longest length. A row of length 0 is somebody else's.
 extern "C" __global__ void __launch_bounds__(32 * WARPS) attend(
     const T* queries, const T* key_cache, const T* value_cache, const long long* blocks, const long long* lengths, T* out, float* parts,
-    int blocks_per_row, int key_heads, int chunk, float scale, float cap, int window) {
+    int key_heads, float scale, float cap, int window) {
     __shared__ float shared_max[WALKERS][GROUPS], shared_sum[WALKERS][GROUPS], shared_mix[WALKERS][GROUPS][HEAD];
     int row = blockIdx.x, key_head = blockIdx.y, split = blockIdx.z, splits = gridDim.z;
-    int length = (int)lengths[row], seen = window > 0 && length > window ? length - window : 0;
+    int length = (int)lengths[row], chunk = max(LEAST_CHUNK, ((int)lengths[gridDim.x + 1] + splits - 1) / splits), seen = window > 0 && length > window ? length - window : 0;
+    if (length == 0) return;
     int begin = max(seen, split * chunk), end = min(length, (split + 1) * chunk);
     int lane = threadIdx.x % LANES, walker = threadIdx.x / LANES;
-    const long long* table = blocks + (long long)row * blocks_per_row;
+    const long long* table = blocks + row * lengths[gridDim.x];
     float query[GROUPS][8], mix[GROUPS][8], largest[GROUPS], total[GROUPS];
 #pragma unroll
     for (int g = 0; g < GROUPS; g++) {
@@ -190,7 +229,8 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) attend(
 }
 
 // A head of a row per block: the splits' parts become one.
-extern "C" __global__ void combine(const float* parts, T* out, int splits) {
+extern "C" __global__ void combine(const float* parts, const long long* lengths, T* out, int heads, int splits) {
+    if (lengths[blockIdx.x / heads] == 0) return;
     const float* own = parts + (long long)blockIdx.x * splits * (HEAD + 2);
     float most = NEGATIVE_INFINITY, sum = 0, mixed = 0;
     for (int s = 0; s < splits; s++) most = fmaxf(most, own[s * (HEAD + 2) + HEAD]);

@@ -69,12 +69,12 @@ internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache, PassM
     private Tensor Attend(int layer, Tensor q, Tensor k, Tensor v, PackedBatch batch)
     {
         using var scope = NewDisposeScope();
-        var parts = new List<Tensor>(batch.Segments.Count + 1);
-        if (batch.Decode is { } decode)
-            parts.Add(math.AttendDecode(layer, q.narrow(0, 0, decode.Count), decode));
+        var mixed = empty(q.shape[0], config.Heads * config.HeadSize, dtype: q.dtype, device: q.device);
+        if (batch.Cached is { } rows)
+            math.AttendRows(layer, q.narrow(0, 0, rows.Count), rows, mixed.narrow(0, 0, rows.Count));
         foreach (var segment in batch.Segments)
-            parts.Add(AttendSegment(layer, q, k, v, segment));
-        return (parts.Count == 1 ? parts[0] : cat(parts, 0)).MoveToOuterDisposeScope();
+            mixed.narrow(0, segment.Start, segment.Count).copy_(AttendSegment(layer, q, k, v, segment));
+        return mixed.MoveToOuterDisposeScope();
     }
 
     private Tensor AttendSegment(int layer, Tensor q, Tensor k, Tensor v, Segment segment)

@@ -143,6 +143,7 @@ internal static class CoServeBench
         TtftMilliseconds = options.TtftMilliseconds,
         TpotMultiple = options.TpotMultiple,
         Seconds = options.Seconds,
+        FirstRate = options.FirstRate,
         Seed = options.Seed,
     };
 

@@ -29,6 +29,9 @@ internal sealed record EnginePlan
 
     public bool IsDynamic { get; init; }
 
+    /// <summary>Requests per second with which the search for the capacity begins.</summary>
+    public double FirstRate { get; init; }
+
     /// <summary>Requests per second at full load.</summary>
     public double Rate { get; init; }
 

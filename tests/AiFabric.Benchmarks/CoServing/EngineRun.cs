@@ -4,7 +4,7 @@ using AiFabric.Benchmarks.Speed;
 using AiFabric.Engine;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Scheduling;
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 
 namespace AiFabric.Benchmarks.CoServing;
 
@@ -18,6 +18,10 @@ internal sealed class EngineRun : IAsyncDisposable
     private static readonly TimeSpan FirstWindows = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan SampleInterval = TimeSpan.FromMilliseconds(100);
+
+    // What fails inside is not to be guessed from figures. The standard output is the benchmark's.
+    private readonly ILoggerFactory logs = LoggerFactory.Create(logging => logging
+        .SetMinimumLevel(LogLevel.Warning).AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
 
     private readonly EnginePlan plan;
     private readonly LlmEngine engine;
@@ -46,10 +50,11 @@ internal sealed class EngineRun : IAsyncDisposable
                 TtftObjective = plan.Infers ? TimeSpan.FromMilliseconds(plan.TtftMilliseconds) : null,
                 LatencyFolder = plan is { Infers: true, Finetunes: true } ? Path.Combine(plan.Repository, "artifacts", "bench", "latency", Kind(plan)) : null,
                 MaxFinetuneTokensPerIteration = 512,
+                MaxBatchTokens = plan.Device == "cuda" ? 2048 : 512,
                 Observer = Observe,
                 Temporal = plan.TemporalIterations is { } iterations ? new TemporalSharing(iterations, plan.IsDynamic) : null,
             },
-            TimeProvider.System, NullLoggerFactory.Instance);
+            TimeProvider.System, logs);
     }
 
     public int Vocabulary => engine.Config.VocabularySize;
@@ -107,7 +112,11 @@ internal sealed class EngineRun : IAsyncDisposable
     public List<Arrival> Arrivals(double rate, Func<TimeSpan, double> load, TimeSpan span, int seed) =>
         Workload.Make(plan.Repository, rate, load, span, seed, Vocabulary);
 
-    public ValueTask DisposeAsync() => engine.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await engine.DisposeAsync();
+        logs.Dispose();
+    }
 
     // Systems of other iterations learn other costs.
     private static string Kind(EnginePlan plan) => plan.IsDynamic ? "dynamic" : plan.TemporalIterations is { } turns ? $"temporal{turns}" : "coserving";

@@ -22,6 +22,7 @@ internal static class CoServeVerb
         var threads = new Option<int>("--threads") { Description = "Threads of one engine that has the machine.", DefaultValueFactory = _ => Environment.ProcessorCount };
         var multiple = new Option<double>("--tpot-multiple") { Description = "The TPOT objective, as a multiple of what a request gets alone.", DefaultValueFactory = _ => 4 };
         var ttft = new Option<double>("--ttft-ms") { Description = "The TTFT objective.", DefaultValueFactory = _ => 5000 };
+        var firstRate = new Option<double>("--first-rate") { Description = "Requests per second with which the search for the capacity begins.", DefaultValueFactory = _ => 2 };
         var rate = new Option<double?>("--rate") { Description = "Requests per second that inference alone sustains, as found before. Needs --tpot-ms." };
         var tpot = new Option<double?>("--tpot-ms") { Description = "The TPOT objective, as found before. Needs --rate." };
         var noBurst = new Option<bool>("--no-burst") { Description = "Leaves the burst out." };
@@ -31,7 +32,7 @@ internal static class CoServeVerb
         var trace = new Option<DirectoryInfo?>("--trace") { Description = "Folder for the figures of every iteration and request, as CSV; none without it." };
         var command = new Command("coserve", "Finetuning beside inference: co-serving, split, temporal and spatial sharing, on one engine and one machine.")
         {
-            seconds, loads, systems, model, format, device, threads, multiple, ttft, rate, tpot, noBurst, append, output, plots, trace,
+            seconds, loads, systems, model, format, device, threads, multiple, ttft, firstRate, rate, tpot, noBurst, append, output, plots, trace,
         };
         command.SetAction((parsed, cancellationToken) =>
         {
@@ -47,6 +48,7 @@ internal static class CoServeVerb
                 Seconds = parsed.GetRequiredValue(seconds),
                 TpotMultiple = parsed.GetRequiredValue(multiple),
                 TtftMilliseconds = parsed.GetRequiredValue(ttft),
+                FirstRate = parsed.GetRequiredValue(firstRate),
                 Known = parsed.GetValue(rate) is { } known && parsed.GetValue(tpot) is { } objective ? (known, objective) : null,
                 Loads = [.. CoServeLoad.All.Where(load => parsed.GetRequiredValue(loads).Contains(load.Name))],
                 Systems = [.. CoServeSystem.All.Where(system => parsed.GetRequiredValue(systems).Contains(system.Name))],
