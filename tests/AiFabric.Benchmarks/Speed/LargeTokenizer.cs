@@ -5,7 +5,7 @@ namespace AiFabric.Benchmarks.Speed;
 /// <summary>A tokenizer for every token of a larger vocabulary: a worker cannot answer with a token that has no text.</summary>
 internal static class LargeTokenizer
 {
-    private const int FewestPartners = 60;
+    private const int Partners = 60; // Of each token, where that is enough.
 
     /// <summary>Adds merges of pairs of ASCII tokens until there are enough.</summary>
     /// <param name="path">A byte-level <c>tokenizer.json</c>.</param>
@@ -21,8 +21,8 @@ internal static class LargeTokenizer
         HashSet<string> marks = [.. added.Select(mark => (string)mark!["content"]!)];
         string[] plain = [.. vocabulary.OrderBy(token => (int)token.Value!).Select(token => token.Key).Where(token => token.All(char.IsAscii) && !marks.Contains(token))];
         int next = vocabulary.Select(token => (int)token.Value!).Concat(added.Select(mark => (int)mark!["id"]!)).Max() + 1;
-        int partners = Math.Max(FewestPartners, 2 * tokens / plain.Length); // Some pairs are tokens already.
         bool pairs = merges[0] is JsonArray; // Older files write a merge as one string.
+        int partners = tokens < plain.Length * Partners ? Partners : plain.Length;
         foreach (string first in plain)
         {
             foreach (string second in plain.Take(partners))
