@@ -50,6 +50,7 @@ internal sealed class EngineRun : IAsyncDisposable
                 TtftObjective = plan.Infers ? TimeSpan.FromMilliseconds(plan.TtftMilliseconds) : null,
                 LatencyFolder = plan is { Infers: true, Finetunes: true } ? Path.Combine(plan.Repository, "artifacts", "bench", "latency", Kind(plan)) : null,
                 MaxFinetuneTokensPerIteration = 512,
+                MaxQueuedRequests = 1 << 16, // Nobody is turned away: who waits too long misses the objective.
                 MaxBatchTokens = plan.Device == "cuda" ? 2048 : 512,
                 Observer = Observe,
                 Temporal = plan.TemporalIterations is { } iterations ? new TemporalSharing(iterations, plan.IsDynamic) : null,
