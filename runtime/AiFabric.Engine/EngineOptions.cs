@@ -119,6 +119,9 @@ public sealed record EngineOptions
     /// <summary>Turns of inference and finetuning instead of co-serving, for comparisons with engines that have nothing better.</summary>
     internal TemporalSharing? Temporal { get; init; }
 
+    /// <summary>Told of every iteration when it has ended, on the engine's thread; for measurements.</summary>
+    internal Action<Batch, BatchOutcome>? Observer { get; init; }
+
     /// <summary>Adapters in memory at the same time; a further one takes the place of the one that nobody used for longest.</summary>
     [Range(0, 4096)]
     public int MaxAdapters { get; init; } = 16;

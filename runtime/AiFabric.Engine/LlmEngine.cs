@@ -37,9 +37,9 @@ public sealed class LlmEngine : IAsyncDisposable
         (this.options, this.time, this.logger, Weights, Tokenizer) = (options, time, logger, weights, tokenizer);
         adapters = new AdapterRegistry(options.MaxAdapters);
         (attainment, TrainingMemory) = (new SlidingAttainment(time), new TrainingMemory(options.FinetuneMemoryBytes, options.MaxBatchTokens));
-        runner = new ModelRunner(weights.Config.VocabularySize, ForwardPasses.Create(weights, options, adapters.Held), time);
+        runner = new ModelRunner(weights.Config.VocabularySize, ForwardPasses.Create(weights, options, adapters.Held, logger), time);
         var delivery = new Delivery(adapters, Metrics, attainment, options.TpotObjective, time);
-        loop = new EngineLoop(options, SchedulerOptions.From(options), new BlockPool(options.KvBlocks), runner, delivery, Metrics, time, logger);
+        loop = new EngineLoop(options, SchedulerOptions.From(options) with { BackwardBeside = runner.CanRunBeside }, new BlockPool(options.KvBlocks), runner, delivery, Metrics, time, logger);
         latency = options.LatencyFolder is { } folder
             ? new LatencyStore(folder, LatencyStore.Subject(weights.Config, weights.Format, options.Device, options.Threads), logger) : null;
         if (latency?.Load() is { } kept)

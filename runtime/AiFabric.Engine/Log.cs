@@ -28,6 +28,9 @@ internal static partial class Log
     [LoggerMessage(9, LogLevel.Warning, "What iterations cost cannot be kept in {Path}: finetuning begins with small windows.")]
     public static partial void LatencyNotKept(ILogger logger, Exception exception, string path);
 
+    [LoggerMessage(10, LogLevel.Warning, "This model runs on libtorch's operations alone, which is slower than with kernels of our own: {Reason}.")]
+    public static partial void NoCudaKernels(ILogger logger, string reason);
+
     [LoggerMessage(7, LogLevel.Error, "A callback of the engine's caller failed.")]
     public static partial void CallbackFailed(ILogger logger, Exception exception);
 }

@@ -25,6 +25,7 @@ internal sealed class EngineLoop
     private readonly EngineMetrics metrics;
     private readonly TimeProvider time;
     private readonly ILogger logger;
+    private readonly Action<Batch, BatchOutcome>? observer;
     private readonly int threads;
     private readonly QueueRoom room;
     private readonly Thread thread;
@@ -41,7 +42,7 @@ internal sealed class EngineLoop
         (this.pool, this.runner, this.delivery, this.metrics, this.time, this.logger) = (pool, runner, delivery, metrics, time, logger);
         scheduler = new Scheduler(bounds, pool);
         submissions = Channel.CreateBounded<RequestStream>(new BoundedChannelOptions(options.MaxQueuedRequests) { SingleReader = true });
-        threads = options.Threads;
+        (threads, observer) = (options.Threads, options.Observer);
         room = new QueueRoom(options.MaxQueuedRequests);
         freeBlocks = pool.Free;
         Training = new TrainingRotation(wake.Set);
@@ -194,6 +195,7 @@ internal sealed class EngineLoop
             Training.Charge(training, batch.TrainingWork);
         delivery.Tokens(batch, outcome);
         Count(batch, outcome);
+        observer?.Invoke(batch, outcome);
         Deliver();
     }
 
@@ -273,7 +275,7 @@ internal sealed class EngineLoop
         metrics.PrefixHitTokens.Add(batch.PrefixHitTokens);
         metrics.TrainingForwardTokens.Add(outcome.TrainingForwardTokens);
         metrics.TrainingBackwardTokens.Add(outcome.TrainingBackwardTokens);
-        metrics.IterationSeconds.Observe((outcome.ForwardTime + outcome.BackwardTime).TotalSeconds);
+        metrics.IterationSeconds.Observe(outcome.Duration.TotalSeconds);
     }
 
     private void Publish()

@@ -10,7 +10,8 @@ namespace AiFabric.Engine.Execution;
 /// </summary>
 /// <param name="weights">The model.</param>
 /// <param name="cache">Memory of the key-value cache.</param>
-internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
+/// <param name="math">Computes what is not a matrix product.</param>
+internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache, PassMath math)
 {
     private readonly DecoderConfig config = weights.Config;
 
@@ -38,7 +39,7 @@ internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
     public Tensor Logits(Tensor hidden, Tensor rows)
     {
         using var scope = NewDisposeScope();
-        var last = DecoderMath.RmsNorm(hidden.index_select(0, rows), weights.FinalNorm, config.NormEpsilon);
+        var last = math.Norm(hidden.index_select(0, rows), weights.FinalNorm, config.NormEpsilon);
         return DecoderMath.SoftCap(nn.functional.linear(last, weights.Head).to(ScalarType.Float32), config.LogitSoftCap).MoveToOuterDisposeScope();
     }
 
@@ -57,10 +58,10 @@ internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
         foreach (var segment in batch.Segments)
             segment.Window?.SaveLayerInput(layer, x.narrow(0, segment.Start, segment.Count));
         var w = weights.Layers[layer];
-        var block = new DecoderBlock(config, w, (target, input) => batch.Adapters.Linear(layer, target, input, w[target], w[target.Bias()]));
+        var block = new DecoderBlock(config, w, (target, input) => batch.Adapters.Linear(layer, target, input, w[target], w[target.Bias()]), math);
         var (q, k, v) = block.Project(x, batch.Angles[layer]);
         if (batch.Slots is { } slots)
-            cache.Write(layer, slots, k.narrow(0, 0, batch.InferenceRows), v.narrow(0, 0, batch.InferenceRows));
+            math.Store(layer, slots, k.narrow(0, 0, batch.InferenceRows), v.narrow(0, 0, batch.InferenceRows));
         return block.Finish(x, Attend(layer, q, k, v, batch)).MoveToOuterDisposeScope();
     }
 
@@ -68,23 +69,12 @@ internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
     private Tensor Attend(int layer, Tensor q, Tensor k, Tensor v, PackedBatch batch)
     {
         using var scope = NewDisposeScope();
-        var parts = new List<Tensor>(batch.Segments.Count + 1);
-        if (batch.Decode is { } decode)
-            parts.Add(AttendDecode(layer, q.narrow(0, 0, decode.Count), decode));
+        var mixed = empty(q.shape[0], config.Heads * config.HeadSize, dtype: q.dtype, device: q.device);
+        if (batch.Cached is { } rows)
+            math.AttendRows(layer, q.narrow(0, 0, rows.Count), rows, mixed.narrow(0, 0, rows.Count));
         foreach (var segment in batch.Segments)
-            parts.Add(AttendSegment(layer, q, k, v, segment));
-        return (parts.Count == 1 ? parts[0] : cat(parts, 0)).MoveToOuterDisposeScope();
-    }
-
-    // Every row is a batch entry with one query per head of its key-value head's group.
-    private Tensor AttendDecode(int layer, Tensor q, DecodeRows decode)
-    {
-        using var scope = NewDisposeScope();
-        long[] shape = [decode.Count, decode.Context, config.KeyValueHeads, config.HeadSize];
-        var (keys, values) = cache.Gather(layer, decode.Blocks);
-        var queries = q.view(decode.Count, config.KeyValueHeads, config.Heads / config.KeyValueHeads, config.HeadSize);
-        return DecoderMath.Mix(queries, keys.view(shape).transpose(1, 2), values.view(shape).transpose(1, 2), decode.Masks[layer], config)
-            .reshape(decode.Count, config.Heads * config.HeadSize).MoveToOuterDisposeScope();
+            mixed.narrow(0, segment.Start, segment.Count).copy_(AttendSegment(layer, q, k, v, segment));
+        return mixed.MoveToOuterDisposeScope();
     }
 
     private Tensor AttendSegment(int layer, Tensor q, Tensor k, Tensor v, Segment segment)
@@ -93,7 +83,7 @@ internal sealed class ForwardPass(DecoderWeights weights, KvTensors cache)
         var (keys, values) = segment.Window is { } window
             ? window.Append(layer, k.narrow(0, segment.Start, segment.Count), v.narrow(0, segment.Start, segment.Count))
             : Context(layer, segment);
-        return DecoderMath.Attention(q.narrow(0, segment.Start, segment.Count), keys, values, segment.Masks[layer], config).MoveToOuterDisposeScope();
+        return math.AttendSegment(q.narrow(0, segment.Start, segment.Count), keys, values, segment.Masks, layer).MoveToOuterDisposeScope();
     }
 
     private (Tensor Keys, Tensor Values) Context(int layer, Segment segment)

@@ -1,18 +1,24 @@
 using System.ComponentModel.DataAnnotations;
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Cuda;
 using AiFabric.Engine.Interop;
 using AiFabric.Engine.Kernels;
 using AiFabric.Engine.Models;
+using Microsoft.Extensions.Logging;
 
 namespace AiFabric.Engine.Execution;
 
 /// <summary>Which pass runs which weights: kernels where the CPU computes in Float32, tensors elsewhere.</summary>
 internal static class ForwardPasses
 {
-    public static IForwardPass Create(BaseWeights weights, EngineOptions options, Func<long, PeftAdapter> adapterOf) => weights switch
+    /// <param name="weights">The model.</param>
+    /// <param name="options">Sizes.</param>
+    /// <param name="adapterOf">The adapter of a load number other than 0.</param>
+    /// <param name="logger">Hears why a device has to do without kernels of our own.</param>
+    public static IForwardPass Create(BaseWeights weights, EngineOptions options, Func<long, PeftAdapter> adapterOf, ILogger logger) => weights switch
     {
         HostWeights host => new KernelPass(host.Kernels, KernelSet.Best, options.Threads, options.KvBlocks, options.BlockSize, adapterOf),
-        DecoderWeights tensors => new TorchPass(tensors, options.KvBlocks, options.BlockSize, adapterOf),
+        DecoderWeights tensors => new TorchPass(tensors, options.KvBlocks, options.BlockSize, adapterOf, Kernels(tensors, options.BlockSize, logger)),
         _ => throw new ArgumentException($"No pass runs {weights.GetType().Name}.", nameof(weights)),
     };
 
@@ -26,5 +32,30 @@ internal static class ForwardPasses
             return "cuda";
         return options.Device == "auto" ? "cpu" : throw new ValidationException(
             $"Device is cuda, but this libtorch has no CUDA or finds no device: set {TorchRuntime.DirectoryVariable} to the torch/lib folder of a PyTorch with CUDA, or Device to cpu.");
+    }
+
+    // Slower without them, but right.
+    private static CudaKernels? Kernels(DecoderWeights weights, int blockSize, ILogger logger)
+    {
+        if (weights.Device.type != TorchSharp.DeviceType.CUDA)
+            return null;
+        string reason;
+        if (CudaKernels.Unfit(weights.Config, weights.Type) is { } unfit)
+        {
+            reason = unfit;
+        }
+        else
+        {
+            try
+            {
+                return CudaKernels.Compile(weights.Config, weights.Type, blockSize);
+            }
+            catch (Exception e) when (e is InvalidOperationException or DllNotFoundException or EntryPointNotFoundException)
+            {
+                reason = e.Message;
+            }
+        }
+        Log.NoCudaKernels(logger, reason);
+        return null;
     }
 }

@@ -56,7 +56,12 @@ internal sealed unsafe class KernelPass : IForwardPass
         (gate, up) = (new RowMemory(config.IntermediateSize), new RowMemory(config.IntermediateSize));
     }
 
-    public bool LeavesRoom => true;
+    public int Threads => pool.Threads;
+
+    public int Width
+    {
+        set => pool.Width = value;
+    }
 
     public Span<float> Run(Batch plan, TrainingWindow? window)
     {

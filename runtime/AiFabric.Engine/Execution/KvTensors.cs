@@ -23,6 +23,9 @@ internal sealed class KvTensors : IDisposable
         }
     }
 
+    /// <summary>A layer's keys and values, [blocks, blockSize, kvHeads, headDim]; not to be disposed.</summary>
+    public (Tensor Keys, Tensor Values) this[int layer] => (keys[layer], values[layer]);
+
     /// <summary>Stores new keys and values.</summary>
     /// <param name="layer">Their layer.</param>
     /// <param name="slots">[n] Int64, distinct.</param>

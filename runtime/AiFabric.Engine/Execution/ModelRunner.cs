@@ -24,6 +24,9 @@ internal sealed class ModelRunner : IDisposable
         sampler = new Sampler(vocabulary);
     }
 
+    /// <summary>Whether a slice of backward can run beside the pass.</summary>
+    public bool CanRunBeside => pass.Threads > 1;
+
     /// <summary>Runs one iteration. Nothing of it counts before the scheduler commits it, so that a failed one can be run again.</summary>
     /// <param name="batch">The plan.</param>
     /// <param name="training">Who trains in this iteration; null when the batch holds no finetuning tokens.</param>
@@ -34,7 +37,7 @@ internal sealed class ModelRunner : IDisposable
         using var scope = training is null ? null : NewDisposeScope();
         if (training is null || batch.Backward.Tokens == 0)
             Forward(batch, training);
-        else if (batch.HasInference && pass.LeavesRoom)
+        else if (batch.IsBeside)
             Together(batch, training);
         else
             InTurn(batch, training);
@@ -57,6 +60,7 @@ internal sealed class ModelRunner : IDisposable
         {
             outcome.TrainingForwardTokens = window.Count;
             training.EndWindow(window, pass.WindowOutput(window));
+            pass.Settle();
         }
         outcome.ForwardTime = time.GetElapsedTime(start);
     }
@@ -65,27 +69,30 @@ internal sealed class ModelRunner : IDisposable
     {
         if (batch.HasInference)
             Forward(batch, training);
-        long start = time.GetTimestamp();
-        outcome.TrainingBackwardTokens = training.RunBackward(batch.Backward);
-        outcome.BackwardTime = time.GetElapsedTime(start);
+        var pieces = new Slices(training, batch.Backward, batch.Backward.Layers, pass, time);
+        var times = default(SliceTimes);
+        while (!pieces.IsDone)
+            pieces.Next(ref times);
+        (outcome.TrainingBackwardTokens, outcome.Alone) = (pieces.Tokens, times);
     }
 
     private void Together(Batch batch, ITrainingExecutor training)
     {
-        backward ??= new BackwardThread();
+        backward ??= new BackwardThread(pass, time);
         long start = time.GetTimestamp();
         backward.Start(training, batch.Backward);
         ExceptionDispatchInfo? failure;
         try
         {
             Compute(batch, window: null);
+            outcome.ForwardTime = time.GetElapsedTime(start);
         }
         finally
         {
             (outcome.TrainingBackwardTokens, failure) = backward.Wait();
         }
         failure?.Throw();
-        (outcome.ForwardTime, outcome.IsTogether) = (time.GetElapsedTime(start), true);
+        (outcome.Beside, outcome.Alone, outcome.IsTogether) = (backward.Beside, backward.Alone, true);
     }
 
     private void Compute(Batch batch, TrainingWindow? window)

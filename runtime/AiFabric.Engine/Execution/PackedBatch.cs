@@ -13,31 +13,39 @@ namespace AiFabric.Engine.Execution;
 /// </summary>
 internal sealed class PackedBatch
 {
+    private const long MostPairsByRow = 1 << 17;
+
     private readonly List<long> tokens = [];
     private readonly List<long> positions = [];
     private readonly List<long> slots = [];
     private readonly List<long> samples = [];
     private readonly DecoderWeights weights;
+    private readonly PassMath math;
 
     /// <param name="batch">The plan.</param>
     /// <param name="window">The training window that rides along, or null.</param>
     /// <param name="adapterOf">The adapter of a load number other than 0.</param>
     /// <param name="weights">Gives shape, type and device.</param>
     /// <param name="rotary">Angles by position.</param>
-    public PackedBatch(Batch batch, TrainingWindow? window, Func<long, PeftAdapter> adapterOf, DecoderWeights weights, RotaryTable rotary)
+    /// <param name="math">How rows attend.</param>
+    public PackedBatch(Batch batch, TrainingWindow? window, Func<long, PeftAdapter> adapterOf, DecoderWeights weights, RotaryTable rotary, PassMath math)
     {
-        this.weights = weights;
+        (this.weights, this.math) = (weights, math);
         var device = weights.Device;
         Adapters = new AdapterGroups(device);
+        var cached = new CachedRows();
         foreach (var row in batch.DecodeRows)
+        {
+            cached.Add(row);
             AddRows(row, adapterOf);
-        if (batch.DecodeRows.Count > 0)
-            Decode = new DecodeRows(batch.DecodeRows, weights);
+        }
         foreach (var chunk in batch.PromptChunks)
         {
-            Segments.Add(Prompt(chunk));
+            AddPrompt(chunk, cached);
             AddRows(chunk, adapterOf);
         }
+        if (cached.Seal(weights, masks: !math.AttendsByRow))
+            Cached = cached;
         if (window is not null)
             AddWindow(window);
         Adapters.Seal();
@@ -61,10 +69,10 @@ internal sealed class PackedBatch
     /// <summary>[sampling rows] Int64: rows whose logits are wanted; null when there are none.</summary>
     public Tensor? Samples { get; }
 
-    /// <summary>Null without decode rows, which otherwise come first.</summary>
-    public DecodeRows? Decode { get; }
+    /// <summary>The first rows, those that attend one by one; null when there are none.</summary>
+    public CachedRows? Cached { get; }
 
-    /// <summary>Prompt chunks, then the training window.</summary>
+    /// <summary>Prompt chunks that attend together, then the training window.</summary>
     public List<Segment> Segments { get; } = [];
 
     public AdapterGroups Adapters { get; }
@@ -89,29 +97,36 @@ internal sealed class PackedBatch
             samples.Add(row);
     }
 
-    private Segment Prompt(BatchRows chunk)
+    private void AddPrompt(BatchRows chunk, CachedRows cached)
     {
         int context = chunk.Start + chunk.Count;
+        // Each row reads its own context again: worth it while that spares launches.
+        if (math.AttendsByRow && (long)chunk.Count * context <= MostPairsByRow)
+        {
+            cached.Add(chunk);
+            return;
+        }
+        cached.Skip(chunk.Count);
         var table = chunk.Sequence.Blocks;
         var blocks = new long[table.BlocksFor(context)];
         for (int i = 0; i < blocks.Length; i++)
             blocks[i] = table.Blocks[i].Index;
-        var masks = LayerMasks.Causal(weights, chunk.Start, chunk.Count);
-        return new Segment(tokens.Count, chunk.Count, context, HostTensors.Upload(blocks, weights.Device), masks, null);
+        Segments.Add(new Segment(tokens.Count, chunk.Count, context, HostTensors.Upload(blocks, weights.Device), Masks(chunk.Start, chunk.Count), null));
     }
 
     private void AddWindow(TrainingWindow window)
     {
         if (window.Adapter is { } adapter)
             Adapters.Add(adapter, tokens.Count, window.Count, window);
-        var masks = LayerMasks.Causal(weights, window.Start, window.Count);
-        Segments.Add(new Segment(tokens.Count, window.Count, window.Start + window.Count, null, masks, window));
+        Segments.Add(new Segment(tokens.Count, window.Count, window.Start + window.Count, null, Masks(window.Start, window.Count), window));
         for (int i = 0; i < window.Count; i++)
         {
             tokens.Add(window.Tokens[i]);
             positions.Add(window.Start + i);
         }
     }
+
+    private LayerMasks? Masks(int start, int count) => math.NeedsMasks || start > 0 ? LayerMasks.Causal(weights, start, count) : null;
 }
 
 /// <summary>Consecutive rows of one sequence that attend together.</summary>
@@ -119,66 +134,6 @@ internal sealed class PackedBatch
 /// <param name="Count">Rows.</param>
 /// <param name="Context">Keys they see: those before, and their own.</param>
 /// <param name="Blocks">[b] Int64, the cache blocks of the context; null for a training window.</param>
-/// <param name="Masks">What they do not see.</param>
+/// <param name="Masks">What they do not see; null where they are the whole context, and see what is before them.</param>
 /// <param name="Window">The training window these rows are, or null.</param>
-internal sealed record Segment(int Start, int Count, int Context, Tensor? Blocks, LayerMasks Masks, TrainingWindow? Window);
-
-/// <summary>
-/// The decode rows' view of the cache: every row's blocks, padded to the longest context. A row with drafts is a row for each of its tokens, which
-/// sees no more than comes before it.
-/// </summary>
-internal sealed class DecodeRows
-{
-    public DecodeRows(List<BatchRows> rows, DecoderWeights weights)
-    {
-        int widest = 0;
-        foreach (var row in rows)
-        {
-            widest = Math.Max(widest, row.Sequence.Blocks.BlocksFor(row.Start + row.Count));
-            Count += row.Count;
-        }
-        Context = widest * rows[0].Sequence.Blocks.BlockSize;
-        var blocks = new long[Count * widest];
-        int next = 0;
-        foreach (var row in rows)
-        {
-            for (int position = row.Start; position < row.Start + row.Count; position++, next++)
-            {
-                var table = row.Sequence.Blocks;
-                int used = table.BlocksFor(position + 1);
-                // Padding repeats a block of the row's own, so that no other request's memory is read.
-                for (int block = 0; block < widest; block++)
-                    blocks[(next * widest) + block] = table.Blocks[block < used ? block : 0].Index;
-            }
-        }
-        Blocks = HostTensors.Upload(blocks, weights.Device);
-        Masks = new LayerMasks(weights.Config, window => HostTensors.Upload(Hidden(rows, window), weights.Device).to(weights.Type).view(Count, 1, 1, Context));
-    }
-
-    public int Count { get; }
-
-    /// <summary>Slots per row, padding included.</summary>
-    public int Context { get; }
-
-    /// <summary>[rows · blocks per row] Int64.</summary>
-    public Tensor Blocks { get; }
-
-    /// <summary>[rows, 1, 1, context]: −∞ for slots behind the row's last token and before its window.</summary>
-    public LayerMasks Masks { get; }
-
-    private float[] Hidden(List<BatchRows> rows, int? window)
-    {
-        var mask = new float[Count * Context];
-        int start = 0;
-        foreach (var row in rows)
-        {
-            for (int next = row.Start + 1; next <= row.Start + row.Count; next++, start += Context)
-            {
-                var seen = mask.AsSpan(start, Context);
-                seen[next..].Fill(float.NegativeInfinity);
-                seen[..Math.Max(0, next - (window ?? next))].Fill(float.NegativeInfinity);
-            }
-        }
-        return mask;
-    }
-}
+internal sealed record Segment(int Start, int Count, int Context, Tensor? Blocks, LayerMasks? Masks, TrainingWindow? Window);

@@ -1,4 +1,5 @@
 using AiFabric.Engine.Adapters;
+using AiFabric.Engine.Cuda;
 using AiFabric.Engine.Models;
 using AiFabric.Engine.Scheduling;
 using AiFabric.Engine.Training;
@@ -7,24 +8,40 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Execution;
 
 /// <summary>The pass in tensors, for every device and element type of libtorch.</summary>
-/// <param name="weights">The model; not owned.</param>
-/// <param name="blocks">Blocks of the cache.</param>
-/// <param name="blockSize">Tokens of a block.</param>
-/// <param name="adapterOf">The adapter of a load number other than 0.</param>
-internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSize, Func<long, PeftAdapter> adapterOf) : IGreedyPass
+internal sealed class TorchPass : IGreedyPass
 {
-    private readonly RotaryTable rotary = new(weights.Config, weights.Type, weights.Device);
-    private readonly KvTensors cache = new(weights.Config, blocks, blockSize, weights.Type, weights.Device);
+    private readonly DecoderWeights weights;
+    private readonly Func<long, PeftAdapter> adapterOf;
+    private readonly RotaryTable rotary;
+    private readonly KvTensors cache;
+    private readonly PassMath math;
+    private readonly DecodeStep? step;
     private Tensor? hidden;
     private Tensor? logits;
     private int[] mostLikely = [];
+
+    /// <param name="weights">The model; not owned.</param>
+    /// <param name="blocks">Blocks of the cache.</param>
+    /// <param name="blockSize">Tokens of a block.</param>
+    /// <param name="adapterOf">The adapter of a load number other than 0.</param>
+    /// <param name="kernels">Our own, compiled for the model and its device; null to use libtorch's operations alone.</param>
+    public TorchPass(DecoderWeights weights, int blocks, int blockSize, Func<long, PeftAdapter> adapterOf, CudaKernels? kernels = null)
+    {
+        (this.weights, this.adapterOf) = (weights, adapterOf);
+        rotary = new RotaryTable(weights.Config, weights.Type, weights.Device);
+        // One more, into which rows that are nobody's are written.
+        cache = new KvTensors(weights.Config, blocks + 1, blockSize, weights.Type, weights.Device);
+        math = kernels is null ? new PassMath(weights.Config, cache) : new CudaMath(weights.Config, cache, kernels);
+        if (kernels is not null && DecodeStep.Fits(weights))
+            step = new DecodeStep(weights, cache, rotary, kernels, (long)blocks * blockSize);
+    }
 
     public Span<float> Run(Batch batch, TrainingWindow? window)
     {
         using var scope = NewDisposeScope();
         // Not inference_mode: what a training window keeps of this pass takes part in gradients later.
         using var _ = no_grad();
-        if (Compute(batch, window) is not { } found)
+        if ((Step(batch, window)?.Logits(batch) ?? Compute(batch, window)) is not { } found)
             return default;
         logits = found.cpu().contiguous().DetachFromDisposeScope();
         return HostTensors.Floats(logits);
@@ -34,17 +51,36 @@ internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSiz
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
+        if (Step(batch, window) is { } decoding)
+            return Places(decoding.MostLikely(batch));
         if (Compute(batch, window) is not { } found)
             return default;
-        var (largest, places) = found.max(1);
+        var (largest, at) = found.max(1);
         // One copy for both: every copy waits for the device.
-        var numbers = HostTensors.Doubles(stack([largest.to(ScalarType.Float64), places.to(ScalarType.Float64)], 0).cpu());
+        var numbers = HostTensors.Doubles(stack([largest.to(ScalarType.Float64), at.to(ScalarType.Float64)], 0).cpu());
         int rows = numbers.Length / 2;
-        if (mostLikely.Length < rows)
-            mostLikely = new int[2 * rows];
+        var found64 = new long[rows];
         for (int row = 0; row < rows; row++)
-            mostLikely[row] = double.IsFinite(numbers[row]) ? (int)numbers[rows + row] : throw Sampler.NotFinite();
-        return mostLikely.AsSpan(0, rows);
+            found64[row] = double.IsFinite(numbers[row]) ? (long)numbers[rows + row] : -1;
+        return Places(found64);
+    }
+
+    private ReadOnlySpan<int> Places(ReadOnlySpan<long> places)
+    {
+        if (mostLikely.Length < places.Length)
+            mostLikely = new int[2 * places.Length];
+        for (int row = 0; row < places.Length; row++)
+            mostLikely[row] = places[row] >= 0 ? (int)places[row] : throw Sampler.NotFinite();
+        return mostLikely.AsSpan(0, places.Length);
+    }
+
+    // Iterations that only decode, by the model alone, are always the same but for their numbers.
+    private DecodeStep? Step(Batch batch, TrainingWindow? window)
+    {
+        if (window is not null || step is null || !step.Takes(batch))
+            return null;
+        Forget();
+        return step;
     }
 
     private static void Pool(Batch batch, ForwardPass pass, Tensor output)
@@ -66,9 +102,16 @@ internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSiz
     public Tensor WindowOutput(TrainingWindow window) =>
         hidden?.alias() ?? throw new InvalidOperationException("The last pass had no training window.");
 
+    public void Settle()
+    {
+        if (weights.Device.type == TorchSharp.DeviceType.CUDA)
+            cuda.synchronize();
+    }
+
     public void Dispose()
     {
         Forget();
+        step?.Dispose();
         rotary.Dispose();
         cache.Dispose();
     }
@@ -77,8 +120,8 @@ internal sealed class TorchPass(DecoderWeights weights, int blocks, int blockSiz
     private Tensor? Compute(Batch batch, TrainingWindow? window)
     {
         Forget();
-        var packed = new PackedBatch(batch, window, adapterOf, weights, rotary);
-        var pass = new ForwardPass(weights, cache);
+        var packed = new PackedBatch(batch, window, adapterOf, weights, rotary, math);
+        var pass = new ForwardPass(weights, cache, math);
         var output = pass.Run(packed);
         if (window is not null)
             hidden = output.narrow(0, output.shape[0] - window.Count, window.Count).DetachFromDisposeScope();

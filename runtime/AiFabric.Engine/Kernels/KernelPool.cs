@@ -21,6 +21,7 @@ internal sealed unsafe class KernelPool : IDisposable
     private void* job;
     private Counter done;
     private Counter jobs;
+    private volatile int width;
     private volatile bool stopping;
 
     /// <param name="threads">Threads that compute at the same time, the caller included.</param>
@@ -32,8 +33,19 @@ internal sealed unsafe class KernelPool : IDisposable
             scratch[i] = new NativeBuffer();
         (left, ends) = (new Counter[threads], new int[threads]);
         workers = new Worker[threads - 1];
+        width = threads;
         for (int i = 0; i < workers.Length; i++)
             workers[i] = new Worker(this, i + 1);
+    }
+
+    /// <summary>Threads that compute at the same time at most.</summary>
+    public int Threads => scratch.Length;
+
+    /// <summary>Threads that take work now, the caller included; the others leave their cores to somebody else. Any thread sets it; the next job has as many.</summary>
+    public int Width
+    {
+        get => width;
+        set => width = Math.Clamp(value, 1, Threads);
     }
 
     /// <summary>Threads that wait for work without using a core.</summary>
@@ -49,7 +61,8 @@ internal sealed unsafe class KernelPool : IDisposable
     public void Run<TJob>(ref TJob work, int count, long scratchFloats)
         where TJob : unmanaged, IKernelJob
     {
-        if (workers.Length == 0 || count <= 1)
+        int threads = width;
+        if (threads == 1 || count <= 1)
         {
             RunHere(ref work, count, scratchFloats);
             return;
@@ -61,9 +74,9 @@ internal sealed unsafe class KernelPool : IDisposable
             entry = &Invoke<TJob>;
             job = pointer;
             done.Value = 0;
-            Share(count);
-            foreach (var worker in workers)
-                worker.Wake();
+            Share(count, threads);
+            for (int i = 0; i < threads - 1; i++)
+                workers[i].Wake();
             Help(0);
             var wait = default(SpinWait);
             while (Volatile.Read(ref done.Value) < count)
@@ -93,12 +106,13 @@ internal sealed unsafe class KernelPool : IDisposable
     private static void Invoke<TJob>(void* job, int piece, float* scratch)
         where TJob : unmanaged, IKernelJob => ((TJob*)job)->Run(piece, scratch);
 
-    private void Share(int count)
+    private void Share(int count, int threads)
     {
-        for (int thread = 0; thread < left.Length; thread++)
+        // A thread that joins later finds what is left of others' ranges.
+        for (int thread = 0; thread < threads; thread++)
         {
-            int start = (int)((long)count * thread / left.Length);
-            ends[thread] = (int)((long)count * (thread + 1) / left.Length);
+            int start = (int)((long)count * thread / threads);
+            ends[thread] = (int)((long)count * (thread + 1) / threads);
             Volatile.Write(ref left[thread].Value, ends[thread] - start);
         }
         Interlocked.Increment(ref jobs.Value);
@@ -160,6 +174,8 @@ internal sealed unsafe class KernelPool : IDisposable
 
         public bool IsAsleep => Volatile.Read(ref asleep) == 1;
 
+        private bool HasWork(int seen) => Volatile.Read(ref pool.jobs.Value) != seen && number < pool.width;
+
         public void Wake()
         {
             if (Volatile.Read(ref asleep) == 1 && Interlocked.CompareExchange(ref asleep, 0, 1) == 1)
@@ -189,7 +205,7 @@ internal sealed unsafe class KernelPool : IDisposable
         {
             for (long end = Stopwatch.GetTimestamp() + SpinTicks; Stopwatch.GetTimestamp() < end;)
             {
-                if (Volatile.Read(ref pool.jobs.Value) != seen)
+                if (HasWork(seen))
                     return true;
                 Thread.SpinWait(8);
             }
@@ -200,7 +216,7 @@ internal sealed unsafe class KernelPool : IDisposable
         {
             Interlocked.Exchange(ref asleep, 1);
             // Looks again after saying that it sleeps: who gave work before saw it awake, who gives work now sees it asleep.
-            if ((pool.stopping || Volatile.Read(ref pool.jobs.Value) != seen) && Interlocked.CompareExchange(ref asleep, 0, 1) == 1)
+            if ((pool.stopping || HasWork(seen)) && Interlocked.CompareExchange(ref asleep, 0, 1) == 1)
                 return;
             signal.Wait();
         }

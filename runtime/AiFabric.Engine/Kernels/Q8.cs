@@ -45,13 +45,22 @@ internal static unsafe class Q8
     /// <summary>Bytes of a group.</summary>
     public static long GroupBytes(int columns) => (long)Blocks(columns) * BlockBytes;
 
+    /// <summary>Bytes of a matrix.</summary>
+    public static long Bytes(int rows, int columns) => Groups(rows) * GroupBytes(columns);
+
     /// <summary>Memory for a matrix. What fills the last group up is zero; the rest is for quantizing.</summary>
     public static NativeBuffer Allocate(int rows, int columns)
     {
-        var memory = new NativeBuffer(Groups(rows) * GroupBytes(columns));
-        if (rows % Group != 0)
-            NativeMemory.Clear(RowIn(memory.Data, rows / Group * Group, columns), (nuint)GroupBytes(columns));
+        var memory = new NativeBuffer(Bytes(rows, columns));
+        FillUp(memory.Data, rows, columns);
         return memory;
+    }
+
+    /// <summary>Makes a matrix's last group zero where it is filled up; before its rows are quantized.</summary>
+    public static void FillUp(void* matrix, int rows, int columns)
+    {
+        if (rows % Group != 0)
+            NativeMemory.Clear(RowIn(matrix, rows / Group * Group, columns), (nuint)GroupBytes(columns));
     }
 
     /// <summary>Quantizes a row into its place.</summary>

@@ -7,11 +7,12 @@ namespace AiFabric.Engine.Models;
 /// <summary>x·Wᵀ of one of a block's matrices, with its bias and with what adapters add.</summary>
 internal delegate Tensor BlockLinear(LoraTarget target, Tensor x);
 
-/// <summary>A decoder block in tensors, without its attention: who attends to what is the callers' business. Differentiable.</summary>
+/// <summary>A decoder block in tensors, without its attention: who attends to what is the callers' business. Differentiable where its mathematics is.</summary>
 /// <param name="config">What the model's family does.</param>
 /// <param name="weights">The block's weights.</param>
 /// <param name="linear">Its linear layers.</param>
-internal readonly struct DecoderBlock(DecoderConfig config, DecoderLayer weights, BlockLinear linear)
+/// <param name="math">What else it computes; without gradients where that has none.</param>
+internal readonly struct DecoderBlock(DecoderConfig config, DecoderLayer weights, BlockLinear linear, BlockMath math)
 {
     /// <summary>Queries, keys and values.</summary>
     /// <param name="x">[n, hidden]: the block's input.</param>
@@ -24,8 +25,8 @@ internal readonly struct DecoderBlock(DecoderConfig config, DecoderLayer weights
         var queries = linear(LoraTarget.Query, h).view(-1, config.Heads, config.HeadSize);
         var keys = linear(LoraTarget.Key, h).view(-1, config.KeyValueHeads, config.HeadSize);
         var values = linear(LoraTarget.Value, h).view(-1, config.KeyValueHeads, config.HeadSize);
-        queries = DecoderMath.ApplyRotary(Norm(queries, LayerVector.QueryNorm), angles.Cos, angles.Sin);
-        keys = DecoderMath.ApplyRotary(Norm(keys, LayerVector.KeyNorm), angles.Cos, angles.Sin);
+        queries = math.Rotate(Norm(queries, LayerVector.QueryNorm), angles);
+        keys = math.Rotate(Norm(keys, LayerVector.KeyNorm), angles);
         return (queries.MoveToOuterDisposeScope(), keys.MoveToOuterDisposeScope(), values.MoveToOuterDisposeScope());
     }
 
@@ -36,12 +37,12 @@ internal readonly struct DecoderBlock(DecoderConfig config, DecoderLayer weights
     public Tensor Finish(Tensor x, Tensor mixed)
     {
         using var scope = NewDisposeScope();
-        var middle = x + Norm(linear(LoraTarget.Output, mixed), LayerVector.AttentionOutputNorm);
-        var h = Norm(middle, LayerVector.MlpNorm);
-        var gated = DecoderMath.Gated(config.Activation, linear(LoraTarget.Gate, h), linear(LoraTarget.Up, h));
+        // Every family norms what goes into the MLP.
+        var (middle, h) = math.AddAndNorm(x, Norm(linear(LoraTarget.Output, mixed), LayerVector.AttentionOutputNorm), weights[LayerVector.MlpNorm]!, config.NormEpsilon);
+        var gated = math.Gated(config.Activation, linear(LoraTarget.Gate, h), linear(LoraTarget.Up, h));
         return (middle + Norm(linear(LoraTarget.Down, gated), LayerVector.MlpOutputNorm)).MoveToOuterDisposeScope();
     }
 
     // Unchanged where the model has no such norm.
-    private Tensor Norm(Tensor x, LayerVector vector) => weights[vector] is { } weight ? DecoderMath.RmsNorm(x, weight, config.NormEpsilon) : x;
+    private Tensor Norm(Tensor x, LayerVector vector) => weights[vector] is { } weight ? math.Norm(x, weight, config.NormEpsilon) : x;
 }

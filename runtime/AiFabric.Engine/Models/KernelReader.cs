@@ -17,16 +17,16 @@ internal sealed unsafe class KernelReader(CheckpointFiles files, WeightFormat fo
     private readonly List<Piece> pieces = [];
 
     /// <summary>What was read lies here; whoever takes it over frees it.</summary>
-    public List<NativeBuffer> Memory { get; } = [];
+    public WeightMemory Memory { get; } = new();
 
     /// <summary>A matrix of the model, which <see cref="Fill"/> reads.</summary>
     /// <exception cref="CheckpointException">There is no such tensor, or its shape is another.</exception>
     public KernelMatrix Matrix(string name, int rows, int columns)
     {
         var stored = files.Find(name, [rows, columns]);
-        var memory = format == WeightFormat.Q8 ? Q8.Allocate(rows, columns) : new NativeBuffer((long)rows * columns * NumberBytes(format));
-        Memory.Add(memory);
-        var matrix = new KernelMatrix(format, memory.Data, rows, columns);
+        var matrix = new KernelMatrix(format, Memory.Take(Bytes(rows, columns)), rows, columns);
+        if (format == WeightFormat.Q8)
+            Q8.FillUp(matrix.Data, rows, columns);
         // Rows that lie together belong to one thread.
         int pieceRows = Math.Max(PieceBytes / Math.Max(columns * stored.ElementBytes, 1) / Q8.Group, 1) * Q8.Group;
         for (int first = 0; first < rows; first += pieceRows)
@@ -40,27 +40,27 @@ internal sealed unsafe class KernelReader(CheckpointFiles files, WeightFormat fo
     public float* Vector(StoredVector vector)
     {
         var stored = files.Find(vector.Name, [vector.Size]);
-        var memory = new NativeBuffer((long)vector.Size * sizeof(float));
-        Memory.Add(memory);
-        var numbers = new Span<float>(memory.Data, vector.Size);
+        float* memory = (float*)Memory.Take((long)vector.Size * sizeof(float));
+        var numbers = new Span<float>(memory, vector.Size);
         stored.ReadRow(0, numbers, new byte[vector.Size * stored.ElementBytes]);
         stored.Release();
         for (int i = 0; vector.Offset != 0 && i < numbers.Length; i++)
             numbers[i] += (float)vector.Offset;
-        return (float*)memory.Data;
+        return memory;
     }
 
     /// <summary>Reads all matrices.</summary>
     /// <param name="threads">Threads that read.</param>
     public void Fill(int threads) => Parallel.ForEach(pieces, new ParallelOptions { MaxDegreeOfParallelism = threads }, Read);
 
-    public void Dispose()
-    {
-        foreach (var memory in Memory)
-            memory.Dispose();
-    }
+    public void Dispose() => Memory.Dispose();
 
-    private static int NumberBytes(WeightFormat format) => format == WeightFormat.BFloat16 ? sizeof(ushort) : sizeof(float);
+    private long Bytes(int rows, int columns) => format switch
+    {
+        WeightFormat.Q8 => Q8.Bytes(rows, columns),
+        WeightFormat.BFloat16 => (long)rows * columns * sizeof(ushort),
+        _ => (long)rows * columns * sizeof(float),
+    };
 
     private void Read(Piece piece)
     {

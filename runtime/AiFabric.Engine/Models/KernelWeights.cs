@@ -7,7 +7,7 @@ namespace AiFabric.Engine.Models;
 /// <summary>A model as kernels read it: pointers into memory that it owns.</summary>
 internal sealed unsafe class KernelWeights : IDisposable
 {
-    private readonly List<NativeBuffer> memory;
+    private readonly WeightMemory memory;
     private readonly KernelMatrix[][] matrices;
     private readonly nint[][] vectors;
 
@@ -73,11 +73,7 @@ internal sealed unsafe class KernelWeights : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        foreach (var buffer in memory)
-            buffer.Dispose();
-    }
+    public void Dispose() => memory.Dispose();
 
     private KernelMatrix Matrix(KernelReader reader, int layer, LoraTarget target)
     {

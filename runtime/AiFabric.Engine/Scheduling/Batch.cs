@@ -49,6 +49,12 @@ public sealed class Batch(int sequences = 0)
     /// <summary>The slice of backward that may follow the forward pass.</summary>
     public BackwardSlice Backward { get; internal set; }
 
+    /// <summary>Whether <see cref="Backward"/> runs beside the pass, each on half of the threads, and not after it.</summary>
+    public bool IsBeside { get; internal set; }
+
+    /// <summary>Milliseconds that it takes by what is known of costs, before any margin.</summary>
+    public double ExpectedMilliseconds { get; internal set; }
+
     /// <summary>Sequences sent back to the queue to make room.</summary>
     public int Preempted { get; internal set; }
 
@@ -78,7 +84,7 @@ public sealed class Batch(int sequences = 0)
         PromptChunks.Clear();
         Newcomers.Clear();
         DraftRows = DraftTokens = PromptTokens = TrainingForwardTokens = Preempted = PrefixHitTokens = PrefixQueryTokens = 0;
-        (Pairs, TrainingWork, TrainingPosition, Backward) = (0, 0, 0, default);
+        (Pairs, TrainingWork, TrainingPosition, Backward, IsBeside, ExpectedMilliseconds) = (0, 0, 0, default, false, 0);
     }
 }
 
@@ -91,6 +97,22 @@ public readonly record struct SampledToken(int Token, double? Logprob, IReadOnly
 {
     /// <summary>Why no token could be drawn, which ends the sequence; null when one was.</summary>
     public string? Failure { get; init; }
+}
+
+/// <summary>How long parts of a slice of backward took.</summary>
+/// <param name="LossTokens">Tokens whose loss was computed.</param>
+/// <param name="Losses">Duration of that.</param>
+/// <param name="Layers">Layers that were done.</param>
+/// <param name="OfLayers">Duration of those.</param>
+public readonly record struct SliceTimes(int LossTokens, TimeSpan Losses, int Layers, TimeSpan OfLayers)
+{
+    /// <summary>Duration of all.</summary>
+    public TimeSpan All => Losses + OfLayers;
+
+    /// <summary>With a piece more: of losses, or of layers.</summary>
+    public SliceTimes And(BackwardSlice piece, TimeSpan took) => piece.Layers == 0
+        ? this with { LossTokens = LossTokens + piece.LossTokens, Losses = Losses + took }
+        : this with { Layers = Layers + piece.Layers, OfLayers = OfLayers + took };
 }
 
 /// <summary>What an iteration computed. One instance is filled again and again.</summary>
@@ -111,11 +133,20 @@ public sealed class BatchOutcome
     /// <summary>Duration of the forward pass, sampling included.</summary>
     public TimeSpan ForwardTime { get; set; }
 
-    /// <summary>Duration of the slice of backward; zero without one.</summary>
-    public TimeSpan BackwardTime { get; set; }
+    /// <summary>What of the slice of backward ran on all threads.</summary>
+    public SliceTimes Alone { get; set; }
 
-    /// <summary>Whether pass and slice ran at the same time: <see cref="ForwardTime"/> is then that of both.</summary>
+    /// <summary>What of it ran on half of them, beside the pass.</summary>
+    public SliceTimes Beside { get; set; }
+
+    /// <summary>Duration of the slice of backward; zero without one.</summary>
+    public TimeSpan BackwardTime => Alone.All + Beside.All;
+
+    /// <summary>Whether pass and slice ran at the same time.</summary>
     public bool IsTogether { get; set; }
+
+    /// <summary>Duration of both.</summary>
+    public TimeSpan Duration => !IsTogether ? ForwardTime + BackwardTime : ForwardTime > BackwardTime ? ForwardTime : BackwardTime;
 
     /// <summary>A token of <see cref="Sampled"/>.</summary>
     /// <exception cref="ArgumentException">There are fewer than the sampling rows ask for.</exception>
@@ -127,6 +158,6 @@ public sealed class BatchOutcome
     {
         Sampled.Clear();
         TrainingForwardTokens = TrainingBackwardTokens = 0;
-        (ForwardTime, BackwardTime, IsTogether) = (TimeSpan.Zero, TimeSpan.Zero, false);
+        (ForwardTime, Alone, Beside, IsTogether) = (TimeSpan.Zero, default, default, false);
     }
 }

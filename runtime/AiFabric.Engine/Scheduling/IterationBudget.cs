@@ -18,22 +18,41 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     private const double IdleShare = 0.1;
 
     private const double LateShare = 0.5;
-    private const double LayerShare = 0.75;
 
+    // The rest is for the last token of a short answer, which nothing after it makes up for, and for the way to the client.
+    private const double Kept = 0.95;
+
+    // A single token may take so many times the objective when its request is that much ahead of it.
+    private const double Longest = 3;
+
+    // A plan within so much of the objective counts as within it.
+    private const double About = 1.1;
+
+    // After so many longer iterations with finetuning one keeps to the objective, so that a burst finds finetuning gone.
+    private const int MostLonger = 2;
+
+    private double allowance;
+    private int longer;
     private double decodes;
     private double promptsLeft;
     private double promptShare;
+    private bool beside;
     private bool late;
 
-    /// <summary>Milliseconds an iteration may take by plan, so that it seldom takes longer than the objective; infinite without one.</summary>
-    private double Limit => options.TpotMilliseconds is { } tpot ? tpot / latency.Margin : double.PositiveInfinity;
+    private double PerToken => options.TpotMilliseconds is { } tpot ? tpot * Kept : double.PositiveInfinity;
+
+    private double Margin => beside ? latency.MarginBeside : latency.Margin;
+
+    /// <summary>Milliseconds an iteration may take by plan, so that the mean of each request that decodes keeps the objective after it too; infinite without one.</summary>
+    private double Limit => allowance / Margin;
 
     /// <summary>Begins an iteration; the batch's decode rows are final.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="waiting">Who waits.</param>
     /// <param name="running">Who was admitted.</param>
+    /// <param name="hasBackward">Whether finetuning has backward to offer.</param>
     /// <param name="now">On the clock of <see cref="Sequence.Arrived"/>.</param>
-    public void Open(Batch batch, WaitingLines waiting, List<Sequence> running, TimeSpan now)
+    public void Open(Batch batch, WaitingLines waiting, List<Sequence> running, bool hasBackward, TimeSpan now)
     {
         // What must be computed before the last of them has its first token, and how long the oldest has waited for it.
         (long promptTokens, TimeSpan oldest) = (waiting.Tokens, now);
@@ -46,6 +65,9 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
             promptTokens += sequence.Remaining;
             oldest = Older(sequence, oldest);
         }
+        allowance = AllowanceOf(batch, now);
+        late = (now - oldest).TotalMilliseconds > options.TtftMilliseconds * LateShare;
+        batch.IsBeside = beside = hasBackward && options.BackwardBeside && !late && FitsBeside(batch, promptTokens, now - oldest);
         Divide(batch, promptTokens, now - oldest);
     }
 
@@ -60,22 +82,26 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     public int TakeChunk(Batch batch, int wanted, int start)
     {
         // The first chunk is never too small to help, so that prompts end whatever the objective.
-        int fits = Math.Max(latency.PromptTokens(promptsLeft, start), batch.PromptChunks.Count == 0 ? SmallestUseful : 1);
+        int fits = Math.Max(latency.PromptTokens(promptsLeft, start, beside), batch.PromptChunks.Count == 0 ? SmallestUseful : 1);
         int count = Math.Min(Math.Min(wanted, fits), options.MaxBatchTokens - batch.InferenceTokens);
-        promptsLeft -= (latency.PerPromptToken * count) + (latency.PerPair * LatencyModel.Pairs(start, count));
+        promptsLeft -= (latency.PerPromptToken(beside) * count) + (latency.PerPair(beside) * LatencyModel.Pairs(start, count));
         return count;
     }
 
     /// <summary>Milliseconds for finetuning; the batch's inference rows are final. Infinite where no objective bounds it.</summary>
     /// <param name="batch">The batch.</param>
-    /// <param name="backward">Whether for a slice of backward.</param>
-    public double Training(Batch batch, bool backward)
+    /// <param name="forward">Whether for a window in the pass.</param>
+    public double Training(Batch batch, bool forward)
     {
+        // Beside the pass nothing is taken from it.
+        if (batch.IsBeside)
+            return Limit;
         double inference = latency.Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs);
         if (!batch.HasInference)
-            return options.TtftMilliseconds is { } ttft ? Math.Max(Limit, ttft * IdleShare) - inference : double.PositiveInfinity;
-        double limit = backward && options.TpotMilliseconds is { } tpot ? tpot / latency.MarginBeside : Limit;
-        double left = limit - inference;
+            return options.TtftMilliseconds is { } ttft ? Math.Max(PerToken / Margin, ttft * IdleShare) - inference : double.PositiveInfinity;
+        double left = forward
+            ? (allowance / latency.MarginOfWindows) - latency.InferenceOfWindow(batch.DecodeTokens, batch.PromptTokens, batch.Pairs)
+            : Limit - inference;
         // The queue's prompts keep their share of the time. Where it waits for others to end, these are hurried when it has waited long.
         if (batch.PromptChunks.Count > 0 && promptShare > 0)
             left = Math.Min(left, ((inference - decodes) / promptShare) - inference);
@@ -86,23 +112,50 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
             : left;
     }
 
-    /// <summary>Milliseconds that finetuning may be owed: no iteration exceeds the objective by more.</summary>
-    public double MostSaved => LayerShare * Limit;
+    /// <summary>Whether those that decode are so far ahead of the objective that an iteration may be as long as any.</summary>
+    public bool IsAhead => allowance >= Longest * PerToken && double.IsFinite(allowance);
+
+    /// <summary>Ends an iteration's plan: says what it is to take.</summary>
+    public void Close(Batch batch)
+    {
+        batch.ExpectedMilliseconds = latency.Expected(batch);
+        longer = batch.HasTraining && batch.DecodeRows.Count > 0 && batch.ExpectedMilliseconds > About * PerToken ? longer + 1 : 0;
+    }
 
     /// <summary>Milliseconds that backward of one layer may take, so that a window begun in an idle hour still ends in a busy one.</summary>
     /// <param name="milliseconds">For finetuning in this iteration.</param>
-    public double LayerOfWindow(double milliseconds) => Math.Min(LayerShare * Limit, Math.Max(milliseconds, Limit / 2));
+    public double LayerOfWindow(double milliseconds) => Math.Min(PerToken, Math.Max(milliseconds, PerToken / 2));
+
+    // On half of the threads the pass must keep the objective with the prompts that it has to take along.
+    private bool FitsBeside(Batch batch, long promptTokens, TimeSpan waited)
+    {
+        if (batch.DecodeRows.Count == 0)
+            return false;
+        double limit = allowance / latency.MarginBeside, prompts = Math.Max(
+            ShareOf(promptTokens, waited, isBeside: true) * limit, Math.Min(promptTokens, SmallestUseful) * latency.PerPromptToken(beside: true));
+        return double.IsPositiveInfinity(limit) || latency.Inference(batch.DecodeTokens, 0, batch.Pairs, beside: true) + prompts <= limit;
+    }
+
+    private double ShareOf(long promptTokens, TimeSpan waited, bool isBeside) => options.TtftMilliseconds is { } ttft && promptTokens > 0
+        ? promptTokens * latency.PerPromptToken(isBeside) / Math.Max(1, Promptness * (ttft - waited.TotalMilliseconds))
+        : 0;
 
     private void Divide(Batch batch, long promptTokens, TimeSpan waited)
     {
-        decodes = latency.Inference(batch.DecodeTokens, 0, batch.Pairs);
-        promptShare = options.TtftMilliseconds is { } ttft && promptTokens > 0
-            ? promptTokens * latency.PerPromptToken / Math.Max(1, Promptness * (ttft - waited.TotalMilliseconds))
-            : 0;
-        late = waited.TotalMilliseconds > options.TtftMilliseconds * LateShare;
+        decodes = latency.Inference(batch.DecodeTokens, 0, batch.Pairs, beside);
+        promptShare = ShareOf(promptTokens, waited, beside);
         bool bounded = batch.DecodeRows.Count > 0 && !options.WholePrompts && latency.KnowsInference && promptShare < 1;
         // Prompts that take a share s of the time beside decode rows of d take d · s / (1 - s).
         promptsLeft = bounded ? Math.Max(Limit - decodes, decodes * promptShare / (1 - promptShare)) : double.PositiveInfinity;
+    }
+
+    // Who is behind the objective allows less than a pass takes: until it has caught up, prompts get what their TTFT needs and finetuning nothing.
+    private double AllowanceOf(Batch batch, TimeSpan now)
+    {
+        double least = longer < MostLonger ? Longest * PerToken : PerToken;
+        foreach (var row in batch.DecodeRows)
+            least = Math.Min(least, row.Sequence.Allowance(PerToken, now));
+        return least;
     }
 
     private static TimeSpan Older(Sequence sequence, TimeSpan oldest) => sequence.OutputCount == 0 && sequence.Arrived < oldest ? sequence.Arrived : oldest;

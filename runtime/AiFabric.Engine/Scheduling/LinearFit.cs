@@ -9,12 +9,14 @@ internal sealed class LinearFit
     // A weight of 0.995 halves an observation's influence after 138 further ones.
     private const double Fade = 0.995;
     private const double Ridge = 1e-3;
+    private const double FirmRidge = 10;
     private const int Sweeps = 32;
 
     // A machine that did something else for a moment tells nothing, yet a lasting change must get through: an outlier is cut and not dropped.
     private const double Outlier = 4;
 
     private readonly double[] units;
+    private readonly double[] ridges;
     private readonly double[] scaled;
     private readonly double[] squares;
     private readonly double[] products;
@@ -25,8 +27,16 @@ internal sealed class LinearFit
     public LinearFit(params double[] units)
     {
         this.units = units;
+        ridges = [.. units.Select(_ => Ridge)];
         (scaled, products, weights, before) = (new double[units.Length], new double[units.Length], new double[units.Length], new double[units.Length]);
         squares = new double[units.Length * units.Length];
+    }
+
+    /// <summary>Holds the last term firmly: only observations in which it is near its unit move it. Where it is small it would take up the noise of the others, and be far off where it is large.</summary>
+    public LinearFit WithFirmLast()
+    {
+        ridges[^1] = FirmRidge;
+        return this;
     }
 
     /// <summary>Observations so far.</summary>
@@ -47,6 +57,13 @@ internal sealed class LinearFit
         for (int i = 0; i < weights.Length; i++)
             weights[i] = kept[i];
         Count = Math.Max(Count, 1_000); // It saw enough.
+    }
+
+    /// <summary>Goes by another's weights until it observes something of its own.</summary>
+    public void Follow(LinearFit other, double factor)
+    {
+        for (int i = 0; i < weights.Length; i++)
+            weights[i] = factor * other.weights[i];
     }
 
     public double Predict(ReadOnlySpan<double> terms)
@@ -83,10 +100,10 @@ internal sealed class LinearFit
         {
             for (int row = 0; row < units.Length; row++)
             {
-                double right = products[row] + (Ridge * before[row]);
+                double right = products[row] + (ridges[row] * before[row]);
                 for (int column = 0; column < units.Length; column++)
                     right -= column == row ? 0 : squares[(row * units.Length) + column] * weights[column];
-                weights[row] = Math.Max(0, right / (squares[(row * units.Length) + row] + Ridge));
+                weights[row] = Math.Max(0, right / (squares[(row * units.Length) + row] + ridges[row]));
             }
         }
     }

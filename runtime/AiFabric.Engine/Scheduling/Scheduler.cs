@@ -68,9 +68,10 @@ public sealed class Scheduler
         batch.Clear();
         DropCancelled();
         if (turns is null || !turns.IsFinetuning(demand, HasSequences))
-            ScheduleInference(now);
+            ScheduleInference(demand, now);
         if (turns is null || !batch.HasInference)
             training.Fill(batch, demand);
+        time.Close(batch);
         return batch;
     }
 
@@ -84,7 +85,7 @@ public sealed class Scheduler
         if (sampled != outcome.Sampled.Count)
             throw new ArgumentException($"{outcome.Sampled.Count} tokens where the sampling rows ask for {sampled}.", nameof(outcome));
         RemoveEnded();
-        turns?.Observe((outcome.ForwardTime + outcome.BackwardTime).TotalMilliseconds, done.HasTraining);
+        turns?.Observe(outcome.Duration.TotalMilliseconds, done.HasTraining);
         Latency.Observe(done, outcome);
     }
 
@@ -129,10 +130,10 @@ public sealed class Scheduler
             RemoveEnded();
     }
 
-    private void ScheduleInference(TimeSpan now)
+    private void ScheduleInference(TrainingDemand demand, TimeSpan now)
     {
-        ScheduleDecodes();
-        time.Open(batch, waiting, running, now);
+        ScheduleDecodes(now);
+        time.Open(batch, waiting, running, turns is null && demand.Phase == TrainingPhase.Backward && training.Offers(demand), now);
         ScheduleChunks();
         // Who was just sent away must not come back for the blocks it made room with.
         if (batch.Preempted == 0)
@@ -141,7 +142,7 @@ public sealed class Scheduler
     }
 
     // Oldest first; the newest give way. The oldest therefore always advances, so every sequence ends.
-    private void ScheduleDecodes()
+    private void ScheduleDecodes(TimeSpan now)
     {
         for (int i = 0; i < running.Count; i++)
         {
@@ -153,6 +154,7 @@ public sealed class Scheduler
                 Preempt(running.Count - 1);
             if (grown)
             {
+                sequence.Continued ??= now;
                 batch.DecodeRows.Add(new BatchRows(sequence, sequence.Computed, 1, Samples: true));
                 batch.Pairs += LatencyModel.Pairs(sequence.Computed, 1);
             }

@@ -10,6 +10,9 @@ public sealed record SchedulerOptions
     /// <summary>Finetuning tokens of an iteration beside inference; 0 keeps finetuning out.</summary>
     public int MaxFinetuneTokens { get; init; }
 
+    /// <summary>Whether a slice of backward can run beside the pass, each on half of the threads.</summary>
+    public bool BackwardBeside { get; init; }
+
     public CoServingPolicy Policy { get; init; }
 
     public double TrainingShare { get; init; }

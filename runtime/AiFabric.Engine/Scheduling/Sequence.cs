@@ -98,6 +98,9 @@ public sealed class Sequence
     /// <summary>Whether it was admitted at least once: preempted sequences wait, but no longer count as queued requests.</summary>
     public bool WasAdmitted { get; internal set; }
 
+    /// <summary>When the first iteration after its first token began; null before.</summary>
+    internal TimeSpan? Continued { get; set; }
+
     /// <summary>Guesses what follows; null where nothing is guessed.</summary>
     internal PromptLookup? Lookup { get; set; }
 
@@ -120,6 +123,12 @@ public sealed class Sequence
 
     /// <summary>Asks the scheduler to drop the sequence before its next iteration. Thread safe; harmless after the end.</summary>
     public void RequestCancel() => cancelRequested = true;
+
+    /// <summary>Milliseconds that its next token may take so that its tokens after the first still take so many each, on the mean.</summary>
+    /// <param name="perToken">So many; infinite without an objective.</param>
+    /// <param name="now">On the clock of <see cref="Arrived"/>.</param>
+    internal double Allowance(double perToken, TimeSpan now) =>
+        Continued is { } since && double.IsFinite(perToken) ? (perToken * OutputCount) - (now - since).TotalMilliseconds : perToken;
 
     internal void End(FinishReason reason, string? error = null)
     {

@@ -13,36 +13,43 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
     // Backward of a token costs about twice its forward.
     private const double BackwardWork = 2;
 
-    private double saved;
+    private bool isDue;
 
     /// <summary>Sets the batch's finetuning; its inference rows are final.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="demand">Work on offer.</param>
     public void Fill(Batch batch, TrainingDemand demand)
     {
-        if (options.MaxFinetuneTokens == 0 || demand.Phase == TrainingPhase.Idle || demand.TokensLeft <= 0)
-            return;
+        if (Offers(demand))
+            FillBatch(batch, demand);
+        batch.IsBeside &= batch.Backward.Tokens > 0;
+    }
+
+    /// <summary>Whether there is work that may be taken.</summary>
+    public bool Offers(TrainingDemand demand) => options.MaxFinetuneTokens > 0 && demand.Phase != TrainingPhase.Idle && demand.TokensLeft > 0;
+
+    private void FillBatch(Batch batch, TrainingDemand demand)
+    {
         batch.TrainingPosition = demand.Position;
-        double milliseconds = time.Training(batch, demand.Phase == TrainingPhase.Backward);
-        // Layers are not divided: what one iteration leaves, the next one has, so that on the mean they take what there is and a wide window gets its turn.
-        if (batch.HasInference && milliseconds > 0)
-            milliseconds += saved;
+        // Turns are whole sequences of finetuning.
+        double milliseconds = options.Temporal is null ? time.Training(batch, demand.Phase == TrainingPhase.Forward) : double.PositiveInfinity;
+        // Nothing may fit although requests are as far ahead as counts: the smallest piece is due, and teaches what it costs. The next iterations pay for it.
+        isDue = batch.HasInference && milliseconds > 0 && time.IsAhead;
         if (demand.Phase == TrainingPhase.Forward)
             FillForward(batch, demand, milliseconds);
         else
             FillBackward(batch, demand, milliseconds);
-        saved = batch.HasInference && double.IsFinite(milliseconds) ? Math.Clamp(milliseconds - Planned(batch), 0, time.MostSaved) : 0;
     }
 
     private void FillForward(Batch batch, TrainingDemand demand, double milliseconds)
     {
-        int most = Math.Min(demand.TokensLeft, options.MaxBatchTokens - batch.InferenceTokens);
+        int room = Math.Min(demand.TokensLeft, options.MaxBatchTokens - batch.InferenceTokens), most = room;
         if (batch.HasInference)
             most = Math.Min(most, options.MaxFinetuneTokens);
         if (double.IsFinite(milliseconds))
             most = Math.Min(most, Math.Min(latency.MostWindow, latency.WindowTokens(milliseconds, demand.Position)));
-        if (!batch.HasInference)
-            most = Math.Max(most, Math.Min(SmallestUseful, demand.TokensLeft));
+        if (!batch.HasInference || isDue)
+            most = Math.Max(most, Math.Min(Math.Min(SmallestUseful, options.MaxFinetuneTokens), room));
         batch.TrainingForwardTokens = IsUseful(most, Math.Min(demand.TokensLeft, options.MaxFinetuneTokens)) ? most : 0;
         batch.TrainingWork = batch.TrainingForwardTokens;
     }
@@ -61,9 +68,6 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
         batch.TrainingWork = BackwardWork * slice.Tokens * slice.Layers / demand.Layers;
     }
 
-    private double Planned(Batch batch) =>
-        latency.Window(batch.TrainingForwardTokens, batch.TrainingPosition) + (batch.Backward.Tokens > 0 ? latency.Backward(batch.Backward, batch.TrainingPosition) : 0);
-
     // Wide enough to be worth a layer's fixed cost, and not so wide that one layer would not fit beside the inference of a busier hour.
     private int WindowOf(Batch batch, TrainingDemand demand, double milliseconds)
     {
@@ -73,33 +77,40 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
         if (!double.IsFinite(milliseconds))
             return most;
         most = (int)Math.Min(most, latency.MostSlice);
-        int fits = latency.TokensOfLayer(time.LayerOfWindow(milliseconds - latency.SliceStart), demand.Position);
-        return Math.Min(most, batch.HasInference ? fits : Math.Max(fits, SmallestUseful));
+        int fits = latency.Backward(options.BackwardBeside).TokensOfLayer(time.LayerOfWindow(milliseconds), demand.Position);
+        return Math.Min(most, batch.HasInference && !isDue ? fits : Math.Max(fits, SmallestUseful));
     }
 
     private BackwardSlice Part(BackwardSlice whole, Batch batch, TrainingDemand demand, double milliseconds)
     {
-        double left = milliseconds - latency.SliceStart;
-        int loss = Math.Min(whole.LossTokens, latency.LossTokens(left));
-        if (!batch.HasInference)
+        var costs = latency.Backward(batch.IsBeside);
+        int loss = Math.Min(whole.LossTokens, costs.LossTokens(milliseconds));
+        if (!batch.HasInference || isDue)
             loss = Math.Max(loss, Math.Min(SmallestUseful, whole.LossTokens));
-        if (!IsUseful(loss, whole.LossTokens))
+        if (!IsUseful(loss, whole.LossTokens) || (batch.HasInference && !isDue && loss < Math.Min(whole.LossTokens, costs.WorthwhileLoss)))
             loss = 0;
-        int layers = loss < whole.LossTokens ? 0 : Layers(whole, batch, demand, left - latency.Loss(loss));
+        int layers = loss < whole.LossTokens ? 0 : Layers(whole with { LossTokens = loss }, batch, demand, milliseconds);
         return loss == 0 && layers == 0 ? default : new BackwardSlice(whole.Tokens, loss, layers);
     }
 
     private int Layers(BackwardSlice whole, Batch batch, TrainingDemand demand, double milliseconds)
     {
-        double each = latency.Layer(whole.Tokens, demand.Position);
-        double most = each > 0 ? Math.Max(0, milliseconds / each) : double.PositiveInfinity;
+        double most = batch.IsBeside ? new BesideCosts(latency, batch).Layers(milliseconds, whole) : LayersAlone(whole, demand.Position, milliseconds);
+        most = Math.Max(0, most);
         if (double.IsFinite(milliseconds))
             most = Math.Min(most, Math.Max(1, latency.MostSlice / whole.Tokens));
         if (batch.HasInference)
             most = Math.Min(most, Math.Max(1, (long)options.MaxFinetuneTokens * demand.Layers / whole.Tokens));
-        else if (whole.LossTokens == 0)
+        if (whole.LossTokens == 0 && (!batch.HasInference || isDue))
             most = Math.Max(most, 1);
         return (int)Math.Min(whole.Layers, most);
+    }
+
+    private double LayersAlone(BackwardSlice whole, int end, double milliseconds)
+    {
+        var costs = latency.Backward();
+        double each = costs.Layer(whole.Tokens, end);
+        return each > 0 ? (milliseconds - costs.Loss(whole.LossTokens)) / each : double.PositiveInfinity;
     }
 
     private static bool IsUseful(int tokens, int left) => tokens > 0 && tokens >= Math.Min(SmallestUseful, left);

@@ -33,6 +33,15 @@ internal sealed record BurstFigures
     /// <summary>In the second after <see cref="Drained"/>.</summary>
     public required double FinetuneAfter { get; init; }
 
+    /// <summary>
+    /// Iterations in a row that carried finetuning and took longer than the TPOT objective, by more than 15 %, while somebody decoded: so many until finetuning
+    /// had yielded, at most, from the burst's start on.
+    /// </summary>
+    public required int LongestOverrun { get; init; }
+
+    /// <summary>Seconds after <see cref="Drained"/> until finetuning is as fast as before the burst, over half a second; null when it never was.</summary>
+    public required double? TakenBackAfter { get; init; }
+
     public required IReadOnlyList<BurstMoment> Moments { get; init; }
 
     public static BurstFigures Of(EnginePlan plan, EngineFigures figures, Capacity capacity, double ttftMilliseconds)
@@ -50,19 +59,44 @@ internal sealed record BurstFigures
             FinetuneBefore = Rate(figures.Samples, 0, begin),
             FinetuneDuring = Rate(figures.Samples, begin + 1, end),
             FinetuneAfter = Rate(figures.Samples, drained, drained + 1),
+            LongestOverrun = Overrun(figures.Iterations.Where(iteration => iteration.EndAt >= begin), 1.15 * capacity.TpotObjectiveMs),
+            TakenBackAfter = TakenBack(figures.Samples, begin, drained),
             Moments = [.. Enumerable.Range(0, (int)(plan.Seconds / Bin)).Select(bin => Moment(figures, bin * Bin))],
         };
     }
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"burst of {BurstStart:0} to {BurstEnd:0} s: {MissedTpot:P1} of the requests miss the TPOT objective; finetuning {FinetuneBefore:0} tok/s before, {FinetuneDuring:0} in it, {FinetuneAfter:0} in the second after its last request ended ({Drained:0.0} s)");
+        $"burst of {BurstStart:0} to {BurstEnd:0} s: {MissedTpot:P1} of the requests miss the TPOT objective; finetuning {FinetuneBefore:0} tok/s before, {FinetuneDuring:0} in it, {FinetuneAfter:0} in the second after its last request ended ({Drained:0.0} s); {LongestOverrun} iterations in a row over the objective at most; taken back after {TakenBackAfter:0.0} s");
 
     private static BurstMoment Moment(EngineFigures figures, double from)
     {
         var running = figures.Samples.Where(sample => sample.At >= from && sample.At < from + Bin).Select(sample => sample.Running).DefaultIfEmpty(0);
         int arrivals = figures.Requests.Count(request => request.At >= from && request.At < from + Bin);
         return new BurstMoment(from + (Bin / 2), running.Average(), Rate(figures.Samples, from, from + Bin), arrivals / Bin);
+    }
+
+    private static int Overrun(IEnumerable<IterationFigures> iterations, double limit)
+    {
+        (int longest, int current) = (0, 0);
+        foreach (var iteration in iterations)
+        {
+            current = iteration is { DecodeRows: > 0, HasFinetuning: true } && iteration.Milliseconds > limit ? current + 1 : 0;
+            longest = Math.Max(longest, current);
+        }
+        return longest;
+    }
+
+    // From when on half a second's mean reaches what it was before the burst.
+    private static double? TakenBack(IReadOnlyList<Sample> samples, double begin, double drained)
+    {
+        double before = Rate(samples, 0, begin);
+        foreach (var sample in samples.Where(sample => sample.At >= drained && sample.At + Bin <= samples[^1].At))
+        {
+            if (Rate(samples, sample.At, sample.At + Bin) >= before)
+                return sample.At - drained;
+        }
+        return null;
     }
 
     private static double Rate(IReadOnlyList<Sample> samples, double from, double to)

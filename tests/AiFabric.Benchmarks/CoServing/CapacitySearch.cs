@@ -6,7 +6,6 @@ namespace AiFabric.Benchmarks.CoServing;
 internal sealed class CapacitySearch(EnginePlan plan, Action<string> say)
 {
     private const int Alone = 8;
-    private const double FirstRate = 2;
     private const double Precision = 1.08;
 
     /// <summary>Runs one engine until both are known.</summary>
@@ -16,7 +15,7 @@ internal sealed class CapacitySearch(EnginePlan plan, Action<string> say)
         double objective = tpot * plan.TpotMultiple;
         await using var run = new EngineRun(plan with { TpotMilliseconds = objective });
         await run.WarmAsync();
-        double low = 0, high = double.PositiveInfinity, rate = FirstRate;
+        double low = 0, high = double.PositiveInfinity, rate = plan.FirstRate;
         while (high / Math.Max(low, 0.1) > Precision)
         {
             var requests = await run.ReplayAsync(run.Arrivals(rate, _ => 1, TimeSpan.FromSeconds(plan.Seconds), plan.Seed));

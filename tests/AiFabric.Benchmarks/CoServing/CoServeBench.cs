@@ -5,7 +5,13 @@ namespace AiFabric.Benchmarks.CoServing;
 /// <summary>Finetuning beside inference, in one engine and in the ways of those that have none such.</summary>
 internal static class CoServeBench
 {
-    public static async Task<CoServeReport> RunAsync(CoServeOptions options, CoServeReport? former, Action<string> say, CancellationToken cancellationToken)
+    /// <param name="options">What is measured.</param>
+    /// <param name="former">Whose rows stay where no new ones come.</param>
+    /// <param name="say">Told of each row.</param>
+    /// <param name="save">Given what there is so far after each row: half an hour's figures are not lost with the last of them.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public static async Task<CoServeReport> RunAsync(
+        CoServeOptions options, CoServeReport? former, Action<string> say, Action<CoServeReport> save, CancellationToken cancellationToken)
     {
         var machine = Machine.MachineInfo.Read();
         var capacity = await CapacityAsync(options, say, cancellationToken);
@@ -20,10 +26,20 @@ internal static class CoServeBench
                 rows.RemoveAll(old => old.Load == row.Load && old.System == row.System);
                 rows.Add(row);
                 say(CoServeReport.Line(row));
+                save(Report(former?.Burst));
             }
         }
-        var burst = options.Burst ? await BurstAsync(options, capacity, say, cancellationToken) : former?.Burst;
-        return new CoServeReport { Machine = machine, Options = CoServeReport.Describe(options), Capacity = capacity, TtftObjectiveMs = options.TtftMilliseconds, Rows = Ordered(rows), Burst = burst };
+        return Report(options.Burst ? await BurstAsync(options, capacity, say, cancellationToken) : former?.Burst);
+
+        CoServeReport Report(BurstFigures? burst) => new()
+        {
+            Machine = machine,
+            Options = CoServeReport.Describe(options),
+            Capacity = capacity,
+            TtftObjectiveMs = options.TtftMilliseconds,
+            Rows = Ordered(rows),
+            Burst = burst,
+        };
     }
 
     private static async Task<Capacity> CapacityAsync(CoServeOptions options, Action<string> say, CancellationToken cancellationToken)
@@ -58,7 +74,14 @@ internal static class CoServeBench
         var row = CoServeRow.Of(
             load.Name, system.Name, figures.Sum(engine => engine.FinetuneTokensPerSecond), [.. figures.SelectMany(engine => engine.Requests)],
             capacity, options.TtftMilliseconds);
-        return row with { SharedIterations = figures[0].SharedIterations };
+        var decoding = figures[0].Iterations.Where(iteration => iteration.DecodeRows > 0).ToList();
+        Trace(options, load.Name, system.Name, figures[0]);
+        return row with
+        {
+            SharedIterations = figures[0].SharedIterations,
+            IterationMs = decoding.Select(iteration => iteration.Milliseconds).DefaultIfEmpty(0).Average(),
+            ExpectedIterationMs = decoding.Select(iteration => iteration.ExpectedMs).DefaultIfEmpty(0).Average(),
+        };
     }
 
     private static async Task<BurstFigures> BurstAsync(CoServeOptions options, Capacity capacity, Action<string> say, CancellationToken cancellationToken)
@@ -74,6 +97,7 @@ internal static class CoServeBench
             Finetunes = true,
         };
         var figures = (await RunAsync([(plan, null)], cancellationToken))[0];
+        Trace(options, "burst", CoServeSystem.CoServing, figures);
         var burst = BurstFigures.Of(plan, figures, capacity, options.TtftMilliseconds);
         say(burst.ToString());
         return burst;
@@ -98,6 +122,17 @@ internal static class CoServeBench
         }
     }
 
+    private static void Trace(CoServeOptions options, string load, string system, EngineFigures figures)
+    {
+        if (options.TraceFolder is not { } folder)
+            return;
+        Directory.CreateDirectory(folder);
+        File.WriteAllLines(Path.Combine(folder, $"{load}-{system}.csv"), [IterationFigures.Header, .. figures.Iterations.Select(iteration => iteration.ToString())]);
+        File.WriteAllLines(
+            Path.Combine(folder, $"{load}-{system}-requests.csv"),
+            ["at,ttftMs,tpotMs,endAt", .. figures.Requests.Select(request => FormattableString.Invariant($"{request.At:0.000},{request.TtftMs:0.0},{request.TpotMs:0.0},{request.EndAt:0.000}"))]);
+    }
+
     private static EnginePlan Plan(CoServeOptions options) => new()
     {
         Repository = options.Repository,
@@ -108,6 +143,7 @@ internal static class CoServeBench
         TtftMilliseconds = options.TtftMilliseconds,
         TpotMultiple = options.TpotMultiple,
         Seconds = options.Seconds,
+        FirstRate = options.FirstRate,
         Seed = options.Seed,
     };
 

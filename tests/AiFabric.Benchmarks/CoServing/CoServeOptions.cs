@@ -21,6 +21,9 @@ internal sealed record CoServeOptions
 
     public required double TtftMilliseconds { get; init; }
 
+    /// <summary>Requests per second with which the search for the capacity begins.</summary>
+    public double FirstRate { get; init; } = 2;
+
     /// <summary>Requests per second that inference alone sustains and the objective of the TPOT in milliseconds, as found before; null to look for them.</summary>
     public (double Rate, double Tpot)? Known { get; init; }
 
@@ -30,6 +33,9 @@ internal sealed record CoServeOptions
 
     /// <summary>Whether the burst is measured.</summary>
     public bool Burst { get; init; }
+
+    /// <summary>Folder that gets every iteration and every request as CSV, two files for each run; null for none.</summary>
+    public string? TraceFolder { get; init; }
 
     public int Seed { get; init; } = 1;
 

@@ -40,6 +40,12 @@ internal sealed record CoServeRow
     /// <summary>Share of iterations whose one pass carried both.</summary>
     public double SharedIterations { get; init; }
 
+    /// <summary>Milliseconds of an iteration in which somebody decodes, the mean.</summary>
+    public double IterationMs { get; init; }
+
+    /// <summary>The same by plan, before the margin.</summary>
+    public double ExpectedIterationMs { get; init; }
+
     /// <summary>Whether enough requests keep the objectives.</summary>
     public bool Meets => WithinObjective >= Enough;
 

@@ -29,6 +29,9 @@ internal sealed record EnginePlan
 
     public bool IsDynamic { get; init; }
 
+    /// <summary>Requests per second with which the search for the capacity begins.</summary>
+    public double FirstRate { get; init; }
+
     /// <summary>Requests per second at full load.</summary>
     public double Rate { get; init; }
 
@@ -68,6 +71,8 @@ internal sealed record EngineFigures
     public IReadOnlyList<RequestFigures> Requests { get; init; } = [];
 
     public IReadOnlyList<Sample> Samples { get; init; } = [];
+
+    public IReadOnlyList<IterationFigures> Iterations { get; init; } = [];
 
     /// <summary>Tokens trained per second: a forward token is a third of one, a backward token two thirds.</summary>
     public double FinetuneTokensPerSecond { get; init; }

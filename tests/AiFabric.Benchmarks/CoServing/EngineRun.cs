@@ -1,9 +1,10 @@
 using System.Diagnostics;
+using AiFabric.Benchmarks.Gpu;
 using AiFabric.Benchmarks.Speed;
 using AiFabric.Engine;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Scheduling;
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 
 namespace AiFabric.Benchmarks.CoServing;
 
@@ -14,16 +15,27 @@ internal sealed class EngineRun : IAsyncDisposable
     public const string Ready = "ready";
 
     // Requests and finetuning run so long before anything counts: the engine then knows what things cost, and requests are under way.
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan FirstWindows = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan SampleInterval = TimeSpan.FromMilliseconds(100);
+
+    // What fails inside is not to be guessed from figures. The standard output is the benchmark's.
+    private readonly ILoggerFactory logs = LoggerFactory.Create(logging => logging
+        .SetMinimumLevel(LogLevel.Warning).AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
 
     private readonly EnginePlan plan;
     private readonly LlmEngine engine;
+    private readonly List<(long At, IterationFigures Figures)> iterations = [];
 
     public EngineRun(EnginePlan plan)
     {
         this.plan = plan;
-        var model = plan.Model == "demo-5m" ? ModelFiles.Demo(plan.Repository) : ModelFiles.Random(plan.Repository);
+        var model = plan.Model switch
+        {
+            "demo-5m" => ModelFiles.Demo(plan.Repository),
+            "random-100m" => ModelFiles.Random(plan.Repository),
+            _ => GpuShape.Measured.Single(shape => shape.Name == plan.Model).Files(plan.Repository, plan.Device),
+        };
         var format = SpeedFormat.All.First(format => format.Name == plan.Format);
         engine = LlmEngine.Load(
             new EngineOptions
@@ -36,11 +48,14 @@ internal sealed class EngineRun : IAsyncDisposable
                 PrefixCaching = false,
                 TpotObjective = plan is { Infers: true, TpotMilliseconds: { } tpot } ? TimeSpan.FromMilliseconds(tpot) : null,
                 TtftObjective = plan.Infers ? TimeSpan.FromMilliseconds(plan.TtftMilliseconds) : null,
-                LatencyFolder = plan is { Infers: true, Finetunes: true } ? Path.Combine(plan.Repository, "artifacts", "bench", "latency") : null,
+                LatencyFolder = plan is { Infers: true, Finetunes: true } ? Path.Combine(plan.Repository, "artifacts", "bench", "latency", Kind(plan)) : null,
                 MaxFinetuneTokensPerIteration = 512,
+                MaxQueuedRequests = 1 << 16, // Nobody is turned away: who waits too long misses the objective.
+                MaxBatchTokens = plan.Device == "cuda" ? 2048 : 512,
+                Observer = Observe,
                 Temporal = plan.TemporalIterations is { } iterations ? new TemporalSharing(iterations, plan.IsDynamic) : null,
             },
-            TimeProvider.System, NullLoggerFactory.Instance);
+            TimeProvider.System, logs);
     }
 
     public int Vocabulary => engine.Config.VocabularySize;
@@ -52,18 +67,18 @@ internal sealed class EngineRun : IAsyncDisposable
     {
         using var finetuning = plan.Finetunes ? new FinetuneLoad(engine) : null;
         if (plan is { Infers: true, Finetunes: true })
-            await Task.Delay(WarmUp);
+            await Task.Delay(FirstWindows);
         var warm = plan.Infers ? Arrivals(plan.Rate, _ => plan.Load, WarmUp, plan.Seed + 1) : [];
         var warming = ReplayAsync(warm);
         await Task.Delay(WarmUp);
         var span = TimeSpan.FromSeconds(plan.Seconds);
         long start = Stopwatch.GetTimestamp();
-        (double before, long shared, long iterations) = (finetuning?.Tokens ?? 0, engine.Metrics.CoServedIterations.Value, engine.Metrics.Iterations.Value);
+        (double before, long shared, long count) = (finetuning?.Tokens ?? 0, engine.Metrics.CoServedIterations.Value, engine.Metrics.Iterations.Value);
         var replay = ReplayAsync(plan.Infers ? Arrivals(plan.Rate, plan.LoadAt, span, plan.Seed) : []);
         var samples = await SampleAsync(finetuning, before, start, span);
         double trained = (finetuning?.Tokens ?? 0) - before;
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        iterations = engine.Metrics.Iterations.Value - iterations;
+        count = engine.Metrics.Iterations.Value - count;
         shared = engine.Metrics.CoServedIterations.Value - shared;
         var requests = await replay;
         await warming;
@@ -75,7 +90,8 @@ internal sealed class EngineRun : IAsyncDisposable
             Requests = requests,
             Samples = samples,
             FinetuneTokensPerSecond = trained / seconds,
-            SharedIterations = iterations == 0 ? 0 : (double)shared / iterations,
+            SharedIterations = count == 0 ? 0 : (double)shared / count,
+            Iterations = Since(start),
         };
     }
 
@@ -97,7 +113,14 @@ internal sealed class EngineRun : IAsyncDisposable
     public List<Arrival> Arrivals(double rate, Func<TimeSpan, double> load, TimeSpan span, int seed) =>
         Workload.Make(plan.Repository, rate, load, span, seed, Vocabulary);
 
-    public ValueTask DisposeAsync() => engine.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await engine.DisposeAsync();
+        logs.Dispose();
+    }
+
+    // Systems of other iterations learn other costs.
+    private static string Kind(EnginePlan plan) => plan.IsDynamic ? "dynamic" : plan.TemporalIterations is { } turns ? $"temporal{turns}" : "coserving";
 
     private async Task<RequestFigures> AnswerAsync(Arrival arrival, long start)
     {
@@ -118,6 +141,19 @@ internal sealed class EngineRun : IAsyncDisposable
         // Waiting for a late timer is the request's too: it was to come then.
         double at = arrival.At.TotalSeconds;
         return new RequestFigures(at, 1000 * (first - at), tokens > 1 ? 1000 * (last - first) / (tokens - 1) : null, last);
+    }
+
+    // On the engine's thread.
+    private void Observe(Batch batch, BatchOutcome outcome)
+    {
+        lock (iterations)
+            iterations.Add((Stopwatch.GetTimestamp(), IterationFigures.Of(batch, outcome)));
+    }
+
+    private List<IterationFigures> Since(long start)
+    {
+        lock (iterations)
+            return [.. iterations.Where(entry => entry.At >= start).Select(entry => entry.Figures with { EndAt = Stopwatch.GetElapsedTime(start, entry.At).TotalSeconds })];
     }
 
     private async Task<List<Sample>> SampleAsync(FinetuneLoad? finetuning, double before, long start, TimeSpan span)

@@ -18,31 +18,41 @@ internal static class GpuBench
         if (options.Device == "cuda" && !TorchRuntime.HasCuda)
             throw new BenchException($"there is no CUDA device, or {TorchRuntime.DirectoryVariable} names no libtorch with CUDA; see docs/benchmarks/gpu.md");
         var device = torch.device(options.Device);
-        var small = ModelFiles.Random(options.Repository, GpuShape.Small.Name, GpuShape.Small.Config, torch.CPU);
-        var correctness = await Correctness.MeasureAsync(small, GpuShape.Small, options.Device);
+        var correctness = new List<Correctness>();
+        foreach (var small in GpuShape.Compared)
+            correctness.AddRange(await Correctness.MeasureAsync(small.Files(options.Repository, "cpu"), small, options.Device));
         foreach (var measured in correctness)
-            say($"{measured.Type} against float32 on the CPU: {measured.LargestDifference:G3}, {measured.SameTokens:P0} of the tokens the same");
+            say($"{measured.Shape} in {measured.Type} against float32 on the CPU: {measured.LargestDifference:G3}, {measured.SameTokens:P0} of the tokens the same");
         var roofline = Roofline.Measure(device, options.ReadBytes, options.MatrixSide);
         say($"memory {roofline.ReadBytesPerSecond / 1e9:0} GB/s, products {roofline.OperationsPerSecond / 1e12:0.0} TFLOP/s");
         var peer = await TransformersSide.FindAsync(options, cancellationToken);
-        if (peer.Absent is { } reason)
-            say($"nothing beside ours: {reason}");
+        string? absent = peer.Absent;
+        if (absent is not null)
+            say($"nothing beside ours: {absent}");
         var (rows, starts) = (new List<GpuRow>(), new List<GpuStart>());
         foreach (var shape in options.Shapes)
         {
-            var model = ModelFiles.Random(options.Repository, shape.Name, shape.Config, device);
+            var model = shape.Files(options.Repository, options.Device);
             using (var worker = WorkerProcess.StartBuilt(options.Repository, model, options.Device))
                 starts.Add(new GpuStart(shape.Name, worker.WaitUntilReady().TotalSeconds));
             say($"{shape.Name}: the worker is ready after {starts[^1].Seconds:0.0} s");
             var cells = await OursAsync(options, shape, model, cancellationToken);
-            var others = peer.Absent is null ? await peer.MeasureAsync(model, cancellationToken) : new Dictionary<string, double>();
+            IReadOnlyDictionary<string, double> others = new Dictionary<string, double>();
+            try
+            {
+                others = absent is null ? await peer.MeasureAsync(model, cancellationToken) : others;
+            }
+            catch (BenchException e) // Our figures count without.
+            {
+                say(absent = $"transformers failed: {e.Message}");
+            }
             foreach (var (work, ours, bound) in cells)
             {
                 rows.Add(new GpuRow($"{shape.Name} {work}", ours, others.TryGetValue(work, out double theirs) ? theirs : null, bound(roofline)));
                 say($"{rows[^1].Cell}: {ours:0} tok/s, {rows[^1].Share:P0} of the roofline");
             }
         }
-        return new GpuReport(MachineInfo.Read(), options.Device, options.IsDryRun, options.Rounds, correctness, roofline, peer.Absent, starts, rows);
+        return new GpuReport(MachineInfo.Read(), options.Device, options.IsDryRun, options.Rounds, correctness, roofline, absent, starts, rows);
     }
 
     private static async Task<List<(string Work, double Ours, Func<Roofline, double> Bound)>> OursAsync(

@@ -49,7 +49,7 @@ internal sealed record GpuReport(
         text.AppendLine(CultureInfo.InvariantCulture, $"{Device} beside {Machine.Processor}, {Machine.Cores} cores; bfloat16; medians of {Rounds} rounds.");
         text.AppendLine(CultureInfo.InvariantCulture, $"Roofline: memory is read at {Roofline.ReadBytesPerSecond / 1e9:0} GB/s, matrices multiply at {Roofline.OperationsPerSecond / 1e12:0.0} TFLOP/s.");
         foreach (var measured in Correctness)
-            text.AppendLine(CultureInfo.InvariantCulture, $"Log probabilities in {measured.Type} are at most {measured.LargestDifference:G2} from float32 on the CPU ({measured.Allowed:G2} allowed).");
+            text.AppendLine(CultureInfo.InvariantCulture, $"Log probabilities of {measured.Shape} in {measured.Type} are at most {measured.LargestDifference:G2} from float32 on the CPU ({measured.Allowed:G2} allowed).");
         foreach (var start in Starts)
             text.AppendLine(CultureInfo.InvariantCulture, $"The worker of {start.Shape} is ready after {start.Seconds:0.0} s.");
         if (PeerAbsent is not null)

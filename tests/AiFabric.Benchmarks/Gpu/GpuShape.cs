@@ -1,4 +1,7 @@
+using AiFabric.Benchmarks.Speed;
+using AiFabric.Engine.Interop;
 using AiFabric.Engine.Weights;
+using TorchSharp;
 
 namespace AiFabric.Benchmarks.Gpu;
 
@@ -52,6 +55,15 @@ internal sealed record GpuShape(string Name, DecoderConfig Config)
         TieWordEmbeddings = false,
     });
 
+    /// <summary>As small, with the heads of large models.</summary>
+    public static GpuShape SmallWithLargeHeads { get; } = new("random-small-heads", Small.Config with { Heads = 8, KeyValueHeads = 2, HeadSize = 128 });
+
+    /// <summary>What is measured.</summary>
+    public static IReadOnlyList<GpuShape> Measured { get; } = [OneBillion, EightBillion];
+
+    /// <summary>What is compared with the CPU.</summary>
+    public static IReadOnlyList<GpuShape> Compared { get; } = [Small, SmallWithLargeHeads];
+
     /// <summary>Multiplications and additions of one token, but for attention: two for each weight of a matrix.</summary>
     public double OperationsPerToken => 2 * (MatrixWeights + HeadWeights);
 
@@ -64,6 +76,13 @@ internal sealed record GpuShape(string Name, DecoderConfig Config)
     /// <summary>Operations of a prompt: the head is computed for its last token alone.</summary>
     public double PrefillOperations(int tokens) =>
         (2 * MatrixWeights * tokens) + (2 * HeadWeights) + (2.0 * Config.Layers * Config.Heads * Config.HeadSize * tokens * tokens);
+
+    /// <summary>A model of this shape, its random weights drawn on a device when there is none yet.</summary>
+    public ModelFiles Files(string repository, string device)
+    {
+        TorchRuntime.EnsureLoaded(); // Naming a device is enough to need it.
+        return ModelFiles.Random(repository, Name, Config, torch.device(device));
+    }
 
     private double HeadWeights => (double)Config.VocabularySize * Config.HiddenSize;
 

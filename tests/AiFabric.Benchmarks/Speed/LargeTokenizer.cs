@@ -5,7 +5,7 @@ namespace AiFabric.Benchmarks.Speed;
 /// <summary>A tokenizer for every token of a larger vocabulary: a worker cannot answer with a token that has no text.</summary>
 internal static class LargeTokenizer
 {
-    private const int Partners = 60;
+    private const int Partners = 60; // Of each token, where that is enough.
 
     /// <summary>Adds merges of pairs of ASCII tokens until there are enough.</summary>
     /// <param name="path">A byte-level <c>tokenizer.json</c>.</param>
@@ -22,9 +22,10 @@ internal static class LargeTokenizer
         string[] plain = [.. vocabulary.OrderBy(token => (int)token.Value!).Select(token => token.Key).Where(token => token.All(char.IsAscii) && !marks.Contains(token))];
         int next = vocabulary.Select(token => (int)token.Value!).Concat(added.Select(mark => (int)mark!["id"]!)).Max() + 1;
         bool pairs = merges[0] is JsonArray; // Older files write a merge as one string.
+        int partners = tokens < plain.Length * Partners ? Partners : plain.Length;
         foreach (string first in plain)
         {
-            foreach (string second in plain.Take(Partners))
+            foreach (string second in plain.Take(partners))
             {
                 if (next == tokens)
                     return root.ToJsonString();

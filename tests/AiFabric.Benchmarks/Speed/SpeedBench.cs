@@ -84,7 +84,7 @@ internal static class SpeedBench
                 cancellationToken.ThrowIfCancellationRequested();
                 double a = await own(round + 2), read = memory?.Measure() ?? 0, b = other(round + 2);
                 if (round >= 0) // The first one warms all up.
-                    (mine[round], theirs[round], reading[round], shares[round]) = (a, b, read, a * WeightBytes(config, format) / read);
+                    (mine[round], theirs[round], reading[round], shares[round]) = (a, b, read, a * StepBytes(config, format, options) / read);
             }
             findings.Add([SpeedRow.Rate(cell, Rates.Median(mine), Rates.Median(theirs))]);
             if (readsMemory)
@@ -92,12 +92,13 @@ internal static class SpeedBench
         }
     }
 
-    /// <summary>What a decoding step reads of the weights: every matrix once, the tied head among them.</summary>
-    private static double WeightBytes(DecoderConfig config, SpeedFormat format)
+    /// <summary>What a step of one sequence reads: every matrix once, the tied head among them, and the keys and values of what the sequence holds at first, in Float32.</summary>
+    private static double StepBytes(DecoderConfig config, SpeedFormat format, SpeedOptions options)
     {
         long keys = (long)config.KeyValueHeads * config.HeadSize, queries = (long)config.Heads * config.HeadSize;
         long layer = config.HiddenSize * ((2 * queries) + (2 * keys) + (3L * config.IntermediateSize));
-        return ((layer * config.Layers) + ((long)config.VocabularySize * config.HiddenSize)) * format.BytesPerWeight;
+        double weights = ((layer * config.Layers) + ((long)config.VocabularySize * config.HiddenSize)) * format.BytesPerWeight;
+        return weights + (2.0 * keys * config.Layers * options.ContextTokens * sizeof(float));
     }
 
     /// <summary>Where measurements go as they come.</summary>

@@ -25,7 +25,7 @@ internal sealed record SpeedRow(string Cell, double Ours, double Peer, string Un
 /// <summary>How much of the memory's bandwidth decoding one sequence uses.</summary>
 /// <param name="Cell">Model, format and work.</param>
 /// <param name="ReadBytesPerSecond">What plain reading by as many threads gets, measured in turn with the decoding: the median.</param>
-/// <param name="Share">What decoding moves of the weights, by what plain reading got in the same round: the median.</param>
+/// <param name="Share">What decoding moves of weights and cache, by what plain reading got in the same round: the median.</param>
 internal sealed record MemoryShare(string Cell, double ReadBytesPerSecond, double Share)
 {
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Cell}: moves {Share:P0} of the {ReadBytesPerSecond / 1e9:0.0} GB/s that plain reading gets");
@@ -40,6 +40,26 @@ internal sealed record MemoryShare(string Cell, double ReadBytesPerSecond, doubl
 internal sealed record SpeedReport(MachineInfo Machine, int Rounds, int Threads, IReadOnlyList<MemoryShare> Memory, IReadOnlyList<SpeedRow> Rows)
 {
     private static readonly JsonSerializerOptions Format = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+
+    /// <summary>An earlier run's figures and this one's, which take the place of those of the same cell.</summary>
+    /// <param name="earlier">What <see cref="ToJson"/> wrote.</param>
+    /// <exception cref="BenchException">It is no report.</exception>
+    public SpeedReport Added(string earlier)
+    {
+        try
+        {
+            var old = JsonSerializer.Deserialize<SpeedReport>(earlier, Format) ?? throw new BenchException("the earlier figures are empty");
+            return this with
+            {
+                Memory = [.. old.Memory.Where(share => Memory.All(mine => mine.Cell != share.Cell)), .. Memory],
+                Rows = [.. old.Rows.Where(row => Rows.All(mine => mine.Cell != row.Cell)), .. Rows],
+            };
+        }
+        catch (JsonException e)
+        {
+            throw new BenchException($"the earlier figures cannot be added to: {e.Message}");
+        }
+    }
 
     public string ToJson() => JsonSerializer.Serialize(this, Format) + "\n";
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using AiFabric.Benchmarks.CoServing;
+using AiFabric.Benchmarks.Gpu;
 using AiFabric.Benchmarks.Speed;
 
 namespace AiFabric.Benchmarks.Verbs;
@@ -12,8 +13,8 @@ internal static class CoServeVerb
         var seconds = new Option<double>("--seconds") { Description = "Of each run.", DefaultValueFactory = _ => 20 };
         var loads = Choice("--loads", "Shares of what inference alone sustains: 20, 50 and 90 %.", [.. CoServeLoad.All.Select(load => load.Name)]);
         var systems = Choice("--systems", "How inference and finetuning share the machine.", [.. CoServeSystem.All.Select(system => system.Name)]);
-        var model = new Option<string>("--model") { Description = "random-100m or demo-5m.", DefaultValueFactory = _ => "random-100m" };
-        model.AcceptOnlyFromAmong("random-100m", "demo-5m");
+        var model = new Option<string>("--model") { Description = "random-100m or demo-5m; on a GPU random-1b or random-8b too.", DefaultValueFactory = _ => "random-100m" };
+        model.AcceptOnlyFromAmong(["random-100m", "demo-5m", .. GpuShape.Measured.Select(shape => shape.Name)]);
         var format = new Option<string>("--format") { Description = "Format of the weights.", DefaultValueFactory = _ => "fp32" };
         format.AcceptOnlyFromAmong([.. SpeedFormat.All.Select(known => known.Name)]);
         var device = new Option<string>("--device") { Description = "cpu or cuda.", DefaultValueFactory = _ => "cpu" };
@@ -21,15 +22,17 @@ internal static class CoServeVerb
         var threads = new Option<int>("--threads") { Description = "Threads of one engine that has the machine.", DefaultValueFactory = _ => Environment.ProcessorCount };
         var multiple = new Option<double>("--tpot-multiple") { Description = "The TPOT objective, as a multiple of what a request gets alone.", DefaultValueFactory = _ => 4 };
         var ttft = new Option<double>("--ttft-ms") { Description = "The TTFT objective.", DefaultValueFactory = _ => 5000 };
+        var firstRate = new Option<double>("--first-rate") { Description = "Requests per second with which the search for the capacity begins.", DefaultValueFactory = _ => 2 };
         var rate = new Option<double?>("--rate") { Description = "Requests per second that inference alone sustains, as found before. Needs --tpot-ms." };
         var tpot = new Option<double?>("--tpot-ms") { Description = "The TPOT objective, as found before. Needs --rate." };
         var noBurst = new Option<bool>("--no-burst") { Description = "Leaves the burst out." };
         var append = new Option<bool>("--append") { Description = "Keeps the rows of other systems and loads that the output has." };
         var output = new Option<FileInfo>("--output") { Description = "Where the figures go, as JSON.", DefaultValueFactory = _ => new FileInfo(Path.Combine("artifacts", "bench", "coserve.json")) };
         var plots = new Option<DirectoryInfo?>("--plots") { Description = "Where figures go, as SVG; none without it." };
+        var trace = new Option<DirectoryInfo?>("--trace") { Description = "Folder for the figures of every iteration and request, as CSV; none without it." };
         var command = new Command("coserve", "Finetuning beside inference: co-serving, split, temporal and spatial sharing, on one engine and one machine.")
         {
-            seconds, loads, systems, model, format, device, threads, multiple, ttft, rate, tpot, noBurst, append, output, plots,
+            seconds, loads, systems, model, format, device, threads, multiple, ttft, firstRate, rate, tpot, noBurst, append, output, plots, trace,
         };
         command.SetAction((parsed, cancellationToken) =>
         {
@@ -45,10 +48,12 @@ internal static class CoServeVerb
                 Seconds = parsed.GetRequiredValue(seconds),
                 TpotMultiple = parsed.GetRequiredValue(multiple),
                 TtftMilliseconds = parsed.GetRequiredValue(ttft),
+                FirstRate = parsed.GetRequiredValue(firstRate),
                 Known = parsed.GetValue(rate) is { } known && parsed.GetValue(tpot) is { } objective ? (known, objective) : null,
                 Loads = [.. CoServeLoad.All.Where(load => parsed.GetRequiredValue(loads).Contains(load.Name))],
                 Systems = [.. CoServeSystem.All.Where(system => parsed.GetRequiredValue(systems).Contains(system.Name))],
                 Burst = !parsed.GetValue(noBurst),
+                TraceFolder = parsed.GetValue(trace)?.FullName,
             };
             return RunAsync(options, parsed.GetValue(append), parsed.GetRequiredValue(output), parsed.GetValue(plots), cancellationToken);
         });
@@ -65,9 +70,10 @@ internal static class CoServeVerb
     private static async Task<int> RunAsync(CoServeOptions options, bool append, FileInfo output, DirectoryInfo? plots, CancellationToken cancellationToken)
     {
         var former = append && output.Exists ? CoServeReport.Read(output.FullName) : null;
-        CoServeReport report = await CoServeBench.RunAsync(options, former, Console.WriteLine, cancellationToken);
         output.Directory?.Create();
-        await File.WriteAllTextAsync(output.FullName, report.ToJson(), cancellationToken);
+        void Save(CoServeReport report) => File.WriteAllText(output.FullName, report.ToJson());
+        var report = await CoServeBench.RunAsync(options, former, Console.WriteLine, Save, cancellationToken);
+        Save(report);
         Console.WriteLine();
         Console.WriteLine(report.Markdown());
         Console.WriteLine($"written: {output.FullName}");

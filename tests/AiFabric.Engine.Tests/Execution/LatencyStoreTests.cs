@@ -7,7 +7,7 @@ namespace AiFabric.Engine.Tests.Execution;
 
 public sealed class LatencyStoreTests
 {
-    private static readonly LatencyProfile Profile = new([1, 2, 3, 4, 5.5], [1, 2, 3, 4, 5, 6], 128, 2_048, 1.2, 0.8);
+    private static readonly LatencyProfile Profile = new([1, 2, 3, 4, 5.5], [3, 2, 3, 4, 5.5], [1, 2, 3, 4, 5], [2, 4, 6, 8, 10], [2, 3, 4, 5, 6], 128, 2_048, 1.2, 0.8, 0.9);
 
     [Fact]
     public void What_is_kept_is_found_again_by_the_same_subject_alone()
@@ -20,7 +20,10 @@ public sealed class LatencyStoreTests
 
         Assert.Equal((256, 2_048), (found?.LargestWindow, found?.LargestSlice));
         Assert.Equal(Profile.Forward, found?.Forward);
+        Assert.Equal(Profile.ForwardWindow, found?.ForwardWindow);
         Assert.Equal(Profile.Backward, found?.Backward);
+        Assert.Equal(Profile.ForwardBeside, found?.ForwardBeside);
+        Assert.Equal(Profile.BackwardBeside, found?.BackwardBeside);
         Assert.Null(Store(folder, "cpu 4").Load());
         Assert.Single(Directory.GetFiles(folder.Path));
     }

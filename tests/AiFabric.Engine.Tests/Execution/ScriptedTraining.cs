@@ -53,6 +53,8 @@ internal sealed class ScriptedTraining(DecoderConfig config, int[] text, PeftAda
 
     public int RunBackward(BackwardSlice slice)
     {
+        if (slice.Layers == 0)
+            return 0; // Only losses.
         int count = Math.Min(slice.Tokens, tokens.Length - backward);
         backward += count;
         if (backward < tokens.Length)

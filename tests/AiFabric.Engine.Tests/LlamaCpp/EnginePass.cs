@@ -26,8 +26,9 @@ internal sealed class EnginePass(DecoderWeights weights) : IDisposable
             throw new ArgumentException($"{tokens.Length} tokens are more than the model's {weights.Config.MaximumPositions} positions.", nameof(tokens));
         var batch = new Batch();
         batch.PromptChunks.Add(new BatchRows(sequence, 0, tokens.Length, Samples: true));
-        var packed = new PackedBatch(batch, null, _ => throw new InvalidOperationException("No adapter takes part."), weights, rotary);
-        var pass = new ForwardPass(weights, cache);
+        var math = new PassMath(weights.Config, cache);
+        var packed = new PackedBatch(batch, null, _ => throw new InvalidOperationException("No adapter takes part."), weights, rotary, math);
+        var pass = new ForwardPass(weights, cache, math);
         return HostTensors.Floats(pass.Logits(pass.Run(packed), arange(tokens.Length, ScalarType.Int64))).ToArray();
     }
 

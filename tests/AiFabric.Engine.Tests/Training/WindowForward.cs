@@ -23,7 +23,7 @@ internal sealed class WindowForward(DecoderWeights weights) : IDisposable
         {
             int current = layer;
             window.SaveLayerInput(layer, x);
-            var block = new DecoderBlock(config, weights.Layers[layer], Linear);
+            var block = new DecoderBlock(config, weights.Layers[layer], Linear, BlockMath.Differentiable);
             (Tensor q, Tensor k, Tensor v) = block.Project(x, angles[layer]);
             (Tensor keys, Tensor values) = window.Append(layer, k, v);
             x = block.Finish(x, DecoderMath.Attention(q, keys, values, masks[layer], config));

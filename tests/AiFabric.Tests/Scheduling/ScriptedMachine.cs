@@ -1,6 +1,7 @@
 using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Scheduling;
+using AiFabric.Engine.Training;
 
 namespace AiFabric.Tests.Scheduling;
 
@@ -53,12 +54,16 @@ internal sealed class ScriptedMachine(SchedulerOptions options, ScriptedJob? job
         double noise = 0.9 + (0.2 * random.NextDouble());
         double inference = 12 + (0.9 * batch.DecodeTokens) + (0.45 * batch.PromptTokens) + (0.0004 * batch.Pairs);
         var slice = batch.Backward;
-        outcome.ForwardTime = batch.HasInference || batch.TrainingForwardTokens > 0
-            ? TimeSpan.FromMilliseconds((inference + (0.45 * batch.TrainingForwardTokens)) * noise) : TimeSpan.Zero;
-        outcome.BackwardTime = slice.Tokens == 0
-            ? TimeSpan.Zero : TimeSpan.FromMilliseconds((0.5 + (0.3 * slice.LossTokens) + (slice.Layers * (1.2 + (0.08 * slice.Tokens)))) * noise);
+        // Half of the threads take nearly twice as long for a pass, but not for a slice: its many small steps keep two threads waiting.
+        double pass = (inference + (0.45 * batch.TrainingForwardTokens)) * noise * (batch.IsBeside ? 1.8 : 1);
+        outcome.ForwardTime = batch.HasInference || batch.TrainingForwardTokens > 0 ? TimeSpan.FromMilliseconds(pass) : TimeSpan.Zero;
+        (outcome.Alone, outcome.Beside, outcome.IsTogether) = (default, default, batch.IsBeside);
+        if (slice.LossTokens > 0)
+            Do(slice with { Layers = 0 }, 0.5 + (0.3 * slice.LossTokens));
+        for (int layer = 0; layer < slice.Layers; layer++)
+            Do(new BackwardSlice(slice.Tokens, 0, 1), 1.2 + (0.08 * slice.Tokens));
         (outcome.TrainingForwardTokens, outcome.TrainingBackwardTokens) = (batch.TrainingForwardTokens, job?.Run(batch) ?? 0);
-        var end = start + outcome.ForwardTime + outcome.BackwardTime;
+        var end = start + outcome.Duration;
         Iterations.Add(new Iteration(start, end - start, batch.DecodeRows.Count, scheduler.WaitingCount, inference, batch.TrainingWork));
         foreach (var row in batch.DecodeRows.Concat(batch.PromptChunks).Where(row => row.Samples))
             times[row.Sequence.Id] = times.TryGetValue(row.Sequence.Id, out var seen) ? (seen.First, end) : (end, end);
@@ -70,6 +75,14 @@ internal sealed class ScriptedMachine(SchedulerOptions options, ScriptedJob? job
         }
         scheduler.Ended.Clear();
         return end;
+
+        void Do(BackwardSlice piece, double milliseconds)
+        {
+            if (batch.IsBeside && outcome.BackwardTime < outcome.ForwardTime)
+                outcome.Beside = outcome.Beside.And(piece, TimeSpan.FromMilliseconds(1.4 * milliseconds * noise));
+            else
+                outcome.Alone = outcome.Alone.And(piece, TimeSpan.FromMilliseconds(milliseconds * noise));
+        }
     }
 
     private static Sequence Request(int number, (TimeSpan At, int Prompt, int Answer) arrival) => new(

@@ -114,9 +114,16 @@ internal sealed class Simulation
         outcome.TrainingForwardTokens = batch.TrainingForwardTokens;
         outcome.TrainingBackwardTokens = batch.Backward.Tokens;
         outcome.ForwardTime = TimeSpan.FromMilliseconds(Milliseconds(batch));
-        outcome.BackwardTime = TimeSpan.FromMilliseconds(batch.Backward.Tokens == 0 ? 0 : BackwardMilliseconds(batch.Backward));
-        Now += outcome.ForwardTime + outcome.BackwardTime;
+        (outcome.Alone, outcome.Beside) = batch.IsBeside ? (default(SliceTimes), Times(batch.Backward)) : (Times(batch.Backward), default);
+        outcome.IsTogether = batch.IsBeside;
+        Now += outcome.Duration;
         Scheduler.Commit(batch, outcome);
+    }
+
+    private SliceTimes Times(BackwardSlice slice)
+    {
+        double losses = slice.LossTokens == 0 ? 0 : BackwardMilliseconds(slice with { Layers = 0 }), all = slice.Tokens == 0 ? 0 : BackwardMilliseconds(slice);
+        return new SliceTimes(slice.LossTokens, TimeSpan.FromMilliseconds(losses), slice.Layers, TimeSpan.FromMilliseconds(all - losses));
     }
 
     /// <summary>Steps until nothing is left.</summary>

@@ -99,7 +99,7 @@ public sealed class TraceTests(ITestOutputHelper output)
                 model.Run(batch, outcome);
                 (outcome.TrainingForwardTokens, outcome.TrainingBackwardTokens) = (batch.TrainingForwardTokens, job.Run(batch));
                 outcome.ForwardTime = TimeSpan.FromMilliseconds(1 + (0.01 * (batch.InferenceTokens + batch.TrainingForwardTokens)));
-                outcome.BackwardTime = TimeSpan.FromMilliseconds(0.001 * batch.Backward.Tokens * batch.Backward.Layers);
+                outcome.Alone = new SliceTimes(batch.Backward.LossTokens, TimeSpan.Zero, batch.Backward.Layers, TimeSpan.FromMilliseconds(0.001 * batch.Backward.Tokens * batch.Backward.Layers));
                 now += outcome.ForwardTime + outcome.BackwardTime;
                 preempted += batch.Preempted;
                 scheduler.Commit(batch, outcome);

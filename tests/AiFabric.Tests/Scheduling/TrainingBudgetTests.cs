@@ -5,7 +5,7 @@ using Xunit;
 
 namespace AiFabric.Tests.Scheduling;
 
-public sealed class TrainingBudgetTests
+public sealed partial class TrainingBudgetTests
 {
     private const int Layers = 4;
 
@@ -101,7 +101,7 @@ public sealed class TrainingBudgetTests
     // Loss 0.05 ms a token, a layer 1 ms and 0.02 ms a token; beside 10 ms of decoding.
     [InlineData(60, 0, 0, 0, 200, 200, 4)] // all of a window of 200 tokens: 10 ms of loss, 20 ms of layers
     [InlineData(20, 0, 0, 0, 125, 125, 0)] // a layer's half of 20 ms leaves room for 450 tokens but the time is gone after the loss
-    [InlineData(16, 200, 0, 4, 200, 0, 1)] // one layer of the window under way
+    [InlineData(17, 200, 0, 4, 200, 0, 1)] // one layer of the window under way
     [InlineData(22, 200, 0, 4, 200, 0, 2)]
     [InlineData(60, 200, 100, 4, 200, 100, 4)]
     [InlineData(12, 200, 0, 4, 0, 0, 0)] // not even one
@@ -118,6 +118,44 @@ public sealed class TrainingBudgetTests
         Assert.Equal(slice, planned.Layers);
     }
 
+    [Theory]
+    [InlineData(30, 0)] // It is late by more than an iteration leaves.
+    [InlineData(10, 0)]
+    [InlineData(0, 9)]
+    [InlineData(-10, 18)] // It is ahead, and that is what finetuning has besides.
+    [InlineData(-1_000, 47)] // But no token takes more than three objectives.
+    public void Finetuning_has_what_the_request_that_is_furthest_behind_leaves_of_its_mean(int late, int milliseconds)
+    {
+        var simulation = Loaded(objective: 20);
+        Teach(simulation);
+        simulation.Step(); // Its second token takes 10 of 19 ms: 9 are left of them.
+        simulation.Now += TimeSpan.FromMilliseconds(9 + late);
+        simulation.Demand = Demand(TrainingPhase.Forward, 10_000);
+
+        Assert.InRange(simulation.Plan().TrainingForwardTokens, Math.Min(256, 9 * milliseconds), Math.Min(256, (11 * milliseconds) + 1));
+    }
+
+    [Fact]
+    public void The_mean_of_a_request_keeps_the_objective_after_every_token_whatever_finetuning_really_takes()
+    {
+        var simulation = Loaded(objective: 20);
+        TeachBackward(simulation);
+        var random = new Random(5);
+        simulation.BackwardMilliseconds = slice => BackwardTime(slice) * (0.5 + random.NextDouble());
+        simulation.Demand = Demand(TrainingPhase.Backward, 200) with { OpenTokens = 200, LossLeft = 0, LayersLeft = 4 };
+        var start = simulation.Now;
+        int trained = 0;
+
+        for (int token = 1; token <= 300; token++)
+        {
+            trained += simulation.Step().Backward.Layers;
+            double mean = (simulation.Now - start).TotalMilliseconds / token;
+            Assert.True(token < 10 || mean <= 20, $"{mean} ms after {token} tokens");
+        }
+
+        Assert.InRange(trained, 450, 560); // 9 ms of each iteration, a layer is 5.
+    }
+
     [Fact]
     public void A_window_too_wide_for_what_is_left_is_paid_from_several_iterations()
     {
@@ -129,6 +167,50 @@ public sealed class TrainingBudgetTests
 
         Assert.All(layers, count => Assert.InRange(count, 0, 1));
         Assert.InRange(layers.Sum(), 2, 7);
+    }
+
+    [Fact]
+    public void A_piece_that_is_thought_to_cost_more_than_may_be_saved_is_tried_at_last_and_paid_for()
+    {
+        var simulation = Loaded(objective: 20);
+        // It was slow when nothing ran: a layer took 120 ms, losses 80 and more, and 47 ms are left at most.
+        simulation.BackwardMilliseconds = slice => (slice.LossTokens > 0 ? 80 : 0) + (120 * slice.Layers);
+        for (int i = 0; i < 60; i++)
+            simulation.Force(batch => (batch.Backward, batch.TrainingPosition) = (new BackwardSlice(64, i % 3 * 16, i % 2 == 0 ? 1 : 0), 64));
+        Renew(simulation);
+        simulation.BackwardMilliseconds = BackwardTime;
+        simulation.Demand = Demand(TrainingPhase.Backward, 64) with { OpenTokens = 64, LossLeft = 64, LayersLeft = 4 };
+
+        List<int> losses = [.. Enumerable.Range(0, 400).Select(_ => simulation.Step().Backward.LossTokens)];
+
+        Assert.Equal(0, losses[0]);
+        Assert.Contains(IterationBudget.SmallestUseful, losses);
+        Assert.Equal(64, losses[^1]); // It learned that they cost 3.2 ms.
+    }
+
+    [Fact]
+    public void Beside_a_pass_a_slice_has_the_whole_objective()
+    {
+        var simulation = Loaded(20, o => o with { BackwardBeside = true });
+        TeachBackward(simulation);
+        simulation.Demand = Demand(TrainingPhase.Backward, 200) with { OpenTokens = 200, LossLeft = 0, LayersLeft = 4 };
+        for (int i = 0; i < 200; i++)
+            simulation.Step();
+
+        var layers = Enumerable.Range(0, 20).Select(_ => simulation.Step()).ToList();
+
+        Assert.All(layers, batch => Assert.True(batch.IsBeside || batch.Backward.Tokens == 0));
+        Assert.InRange(layers.Sum(batch => batch.Backward.Layers), 55, 80); // 20 ms carry three to four layers of 5 ms, though the pass takes 10: after it there would be two.
+    }
+
+    [Fact]
+    public void A_pass_that_would_miss_the_objective_on_half_of_the_threads_runs_on_all()
+    {
+        var simulation = Loaded(14, o => o with { BackwardBeside = true }); // The pass takes 10 ms, and is thought to take half as long again beside a slice.
+        TeachBackward(simulation);
+        simulation.Demand = Demand(TrainingPhase.Backward, 64) with { OpenTokens = 64, LossLeft = 0, LayersLeft = 4 };
+
+        Assert.Equal((1, false), (simulation.Plan().Backward.Layers, simulation.Plan().IsBeside));
     }
 
     [Fact]
@@ -185,7 +267,7 @@ public sealed class TrainingBudgetTests
     }
 
     [Theory]
-    [InlineData(0, 90, 110)] // 10 ms are left beside decoding
+    [InlineData(0, 80, 100)] // 9 ms are left beside decoding
     [InlineData(950, 400, 400)] // the first token is due: the whole prompt
     public void A_prompt_is_cut_to_what_the_tpot_leaves_until_its_ttft_needs_more(int waited, int least, int most)
     {
@@ -205,46 +287,5 @@ public sealed class TrainingBudgetTests
         simulation.Add(400, 10, firstToken: 9_000);
 
         Assert.InRange(simulation.Plan().PromptTokens, IterationBudget.SmallestUseful, 40);
-    }
-
-    private static TrainingDemand Demand(TrainingPhase phase, int left) =>
-        new(phase, left) { Position = phase == TrainingPhase.Backward ? left : 0, Layers = Layers };
-
-    // One sequence that decodes; an iteration takes 10 ms and 0.1 ms per finetuning token.
-    private static Simulation Loaded(double objective, Func<SchedulerOptions, SchedulerOptions>? change = null)
-    {
-        var simulation = new Simulation(blocks: 1024, batchTokens: 512, change: o =>
-        {
-            var options = o with { MaxFinetuneTokens = 256, TpotMilliseconds = objective };
-            return change?.Invoke(options) ?? options;
-        })
-        {
-            Milliseconds = batch => 10 + (0.1 * (batch.TrainingForwardTokens + batch.PromptTokens)),
-            BackwardMilliseconds = BackwardTime,
-        };
-        simulation.Running = simulation.Add(4, 3000);
-        for (int i = 0; i < 10; i++)
-            simulation.Step();
-        return simulation;
-    }
-
-    private static double BackwardTime(BackwardSlice slice) => (0.05 * slice.LossTokens) + (slice.Layers * (1 + (0.02 * slice.Tokens)));
-
-    // Iterations with windows of several sizes, as a demand that shrinks makes them.
-    private static void Teach(Simulation simulation)
-    {
-        for (int i = 0; i < 300; i++)
-            simulation.Force(batch => (batch.TrainingForwardTokens, batch.PromptTokens) = (i % 9 * 32, i % 7 * 16));
-    }
-
-    private static void TeachBackward(Simulation simulation)
-    {
-        var random = new Random(1);
-        for (int i = 0; i < 600; i++)
-        {
-            int tokens = random.Next(16, 256);
-            var slice = i % 2 == 0 ? new BackwardSlice(tokens, random.Next(1, tokens), 0) : new BackwardSlice(tokens, 0, random.Next(1, Layers + 1));
-            simulation.Force(batch => (batch.Backward, batch.TrainingPosition) = (slice, tokens));
-        }
     }
 }

@@ -23,7 +23,7 @@ internal readonly struct AdaptedLayer(DecoderConfig config, DecoderLayer weights
         Tensor x, Tensor? keysBefore, Tensor? valuesBefore, (Tensor Cos, Tensor Sin) angles, Tensor? mask)
     {
         using var scope = NewDisposeScope();
-        var block = new DecoderBlock(config, weights, Linear);
+        var block = new DecoderBlock(config, weights, Linear, BlockMath.Differentiable);
         (Tensor queries, Tensor keys, Tensor values) = block.Project(x, angles);
         Tensor allKeys = keysBefore is null ? keys : cat([keysBefore, keys], 0);
         Tensor allValues = valuesBefore is null ? values : cat([valuesBefore, values], 0);

@@ -15,12 +15,6 @@ internal static class ChatStreams
 {
     public const string ModelName = "m";
 
-    /// <summary>
-    /// How often the client looks, so that it is not woken for each event: a worker's clients are elsewhere, and this one's wakes would be taken from the
-    /// engine's cores. Hundreds of times shorter than what is measured, and late by as much at its start as at its end.
-    /// </summary>
-    private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(10);
-
     /// <summary>Whether the worker says that it is ready; false when nothing listens yet.</summary>
     public static bool IsReady(int port)
     {
@@ -88,7 +82,6 @@ internal static class ChatStreams
                 else
                     streams[socket].Take(buffer.AsSpan(0, length));
             }
-            Thread.Sleep(Glance);
         }
     }
 
