@@ -72,6 +72,7 @@ internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
         string path = Path.Combine(GgufFolder, $"{Name}-{format.Name}.gguf");
         if (File.Exists(path))
             return path;
+        Engine.Interop.TorchRuntime.EnsureLoaded(); // Naming a device is enough to need it.
         using var weights = DecoderWeights.Load(Folder, ScalarType.Float32, CPU);
         LlamaGguf.Write(Folder, weights, path + ".tmp", format.Gguf);
         File.Move(path + ".tmp", path);
