@@ -70,8 +70,9 @@ internal sealed class RunExecution : IDisposable
         Task heart = BeatAsync(beats.Token);
         Func<RunRecord, RunRecord>? end = await WorkOrLogAsync(any.Token);
         await beats.CancelAsync();
-        await heart;
-        await _telling;
+        // However they ended: an end that is not written keeps the run from others until its lease runs out.
+        await EndOrLogAsync(heart);
+        await EndOrLogAsync(_telling);
         if (end is null && deadline.IsCancellationRequested)
             end = run => run.End(RunStatus.Expired, NowSeconds, new PipelineRunError { Code = "expired", Message = $"The run had not ended within {run.DeadlineAt - run.CreatedAt} s." });
         await WriteEndAsync(end ?? (run => run with { Status = RunStatus.Queued, StartedAt = null, Owner = null, LeaseUntil = 0, Releases = run.Releases + 1 }));
@@ -108,6 +109,19 @@ internal sealed class RunExecution : IDisposable
         {
             Log.RunBroke(_parts.Log, _lease.Id, e);
             return Fail("server_error", "The gateway failed; its log says why.");
+        }
+    }
+
+    [SuppressMessage("Design", "CA1031", Justification = "What goes on beside the attempt does not decide how it ends. It is logged.")]
+    private async Task EndOrLogAsync(Task beside)
+    {
+        try
+        {
+            await beside;
+        }
+        catch (Exception e)
+        {
+            Log.RunBroke(_parts.Log, _lease.Id, e);
         }
     }
 
