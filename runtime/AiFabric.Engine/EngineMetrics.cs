@@ -1,4 +1,5 @@
 using AiFabric.Engine.Requests;
+using AiFabric.Engine.Scheduling;
 
 namespace AiFabric.Engine;
 
@@ -68,6 +69,23 @@ public sealed class EngineMetrics
 
     /// <summary><c>vllm:request_success_total{finished_reason}</c>; errors and cancellations are counted too.</summary>
     public EngineCounter Finished(FinishReason reason) => finished[(int)reason];
+
+    /// <summary>Counts an iteration.</summary>
+    internal void Count(Batch batch, BatchOutcome outcome)
+    {
+        Iterations.Add(1);
+        if (batch.HasInference && outcome.TrainingForwardTokens > 0)
+            CoServedIterations.Add(1);
+        PromptTokens.Add(batch.PromptTokens);
+        Preemptions.Add(batch.Preempted);
+        Drafts.Add(batch.DraftRows);
+        DraftTokens.Add(batch.DraftTokens);
+        PrefixQueryTokens.Add(batch.PrefixQueryTokens);
+        PrefixHitTokens.Add(batch.PrefixHitTokens);
+        TrainingForwardTokens.Add(outcome.TrainingForwardTokens);
+        TrainingBackwardTokens.Add(outcome.TrainingBackwardTokens);
+        IterationSeconds.Observe(outcome.Duration.TotalSeconds);
+    }
 }
 
 /// <summary>A number that only grows. Thread safe.</summary>

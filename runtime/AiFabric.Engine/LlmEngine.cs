@@ -1,8 +1,6 @@
 using System.Security.Cryptography;
 using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Execution;
-using AiFabric.Engine.Interop;
-using AiFabric.Engine.Kernels;
 using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Models;
 using AiFabric.Engine.Requests;
@@ -94,7 +92,7 @@ public sealed class LlmEngine : IAsyncDisposable
         var tokenizer = new Lazy<HuggingFaceTokenizer>(() => HuggingFaceTokenizer.Load(folder));
         _ = Task.Run(() => tokenizer.Value); // Takes about as long as a small model's weights; its failure shows below.
         options = options with { Device = ForwardPasses.DeviceOf(options) };
-        BaseWeights weights = KernelFormat(options) is { } format ? HostWeights.Load(folder, format, options.Threads) : LoadTensors(options);
+        var weights = ForwardPasses.LoadWeights(options);
         try
         {
             if (tokenizer.Value.VocabularySize > weights.Config.VocabularySize)
@@ -277,21 +275,6 @@ public sealed class LlmEngine : IAsyncDisposable
         runner.Dispose();
         adapters.Dispose();
         Weights.Dispose();
-    }
-
-    /// <summary>How matrices lie in memory where kernels compute; null where tensors do.</summary>
-    private static WeightFormat? KernelFormat(EngineOptions options) => (options.Device, options.Quantization, options.Type) switch
-    {
-        ("cpu", Quantization.Q8, _) => WeightFormat.Q8,
-        ("cpu", _, torch.ScalarType.Float32) => WeightFormat.Float32,
-        ("cpu", _, torch.ScalarType.BFloat16) => WeightFormat.BFloat16,
-        _ => null,
-    };
-
-    private static DecoderWeights LoadTensors(EngineOptions options)
-    {
-        TorchRuntime.EnsureLoaded(); // Naming a device is enough to need it.
-        return DecoderWeights.Load(options.ModelFolder, options.Type, torch.device(options.Device));
     }
 
     private long SeedOf(GenerationRequest request, SequenceId id)

@@ -8,7 +8,7 @@ namespace AiFabric.Engine.Cuda;
 internal sealed unsafe class CudaKernels
 {
     private const int RowThreads = 256, AttendThreads = 128, WideThreads = 1024;
-    private const int LeastChunk = 64, MostSplits = 64; // As in kernels.cu.
+    private const int LeastChunk = 64, MostSplits = 64; // Keys of a split at least: fewer are not worth combining.
 
     private readonly CudaDriver driver;
     private readonly DecoderConfig config;
@@ -40,7 +40,7 @@ internal sealed unsafe class CudaKernels
         zeros(1, device: CUDA).Dispose(); // Gives this thread the device's context.
         var driver = CudaDriver.Load();
         using var source = new StreamReader(typeof(CudaKernels).Assembly.GetManifestResourceStream("kernels.cu")!); // Embedded by the project.
-        List<string> options = [$"-DHEAD={config.HeadSize}", $"-DGROUPS={config.Heads / config.KeyValueHeads}", $"-DBLOCK={blockSize}"];
+        List<string> options = [$"-DHEAD={config.HeadSize}", $"-DGROUPS={config.Heads / config.KeyValueHeads}", $"-DBLOCK={blockSize}", $"-DLEAST_CHUNK={LeastChunk}"];
         if (type == ScalarType.BFloat16)
             options.Add("-DBFLOAT16");
         return new CudaKernels(driver, config, driver.LoadModule(driver.Compile(source.ReadToEnd(), options)));

@@ -1,4 +1,4 @@
-// Compiled at start by NVRTC for one model: its element type, head size, query heads per key-value head and block size are macros, so that loops over
+// Compiled at start by NVRTC for one model: its element type, head size, query heads per key-value head and block size, and the least part of a context, are macros, so that loops over
 // them unroll. All arithmetic is in float32. Tensors are row-major and contiguous. What each kernel computes is in CudaKernels.cs.
 #ifdef BFLOAT16
 typedef unsigned short T;
@@ -128,7 +128,6 @@ extern "C" __global__ void most_likely(const T* logits, long long* out, int coun
 #define KEYS_PER_WARP (32 / LANES)
 #define WALKERS (WARPS * KEYS_PER_WARP) // Groups of lanes, each with keys of its own.
 #define AHEAD 4                     // Keys of a walker under way together.
-#define LEAST_CHUNK 64              // Keys of a split: fewer are not worth combining.
 
 // One query row, one key-value head with all query heads of its group, and one split of the context per block: FlashDecoding (Dao et al., 2023).
 // Behind the rows' lengths stand the blocks per row and the longest length. A row of length 0 is somebody else's.

@@ -194,7 +194,7 @@ internal sealed class EngineLoop
         if (training is not null)
             Training.Charge(training, batch.TrainingWork);
         delivery.Tokens(batch, outcome);
-        Count(batch, outcome);
+        metrics.Count(batch, outcome);
         observer?.Invoke(batch, outcome);
         Deliver();
     }
@@ -260,22 +260,6 @@ internal sealed class EngineLoop
                 room.Leave(sequence.Request.Tenant);
         }
         delivery.Ends(scheduler.Ended);
-    }
-
-    private void Count(Batch batch, BatchOutcome outcome)
-    {
-        metrics.Iterations.Add(1);
-        if (batch.HasInference && outcome.TrainingForwardTokens > 0)
-            metrics.CoServedIterations.Add(1);
-        metrics.PromptTokens.Add(batch.PromptTokens);
-        metrics.Preemptions.Add(batch.Preempted);
-        metrics.Drafts.Add(batch.DraftRows);
-        metrics.DraftTokens.Add(batch.DraftTokens);
-        metrics.PrefixQueryTokens.Add(batch.PrefixQueryTokens);
-        metrics.PrefixHitTokens.Add(batch.PrefixHitTokens);
-        metrics.TrainingForwardTokens.Add(outcome.TrainingForwardTokens);
-        metrics.TrainingBackwardTokens.Add(outcome.TrainingBackwardTokens);
-        metrics.IterationSeconds.Observe(outcome.Duration.TotalSeconds);
     }
 
     private void Publish()

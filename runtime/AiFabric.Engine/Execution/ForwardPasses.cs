@@ -4,6 +4,7 @@ using AiFabric.Engine.Cuda;
 using AiFabric.Engine.Interop;
 using AiFabric.Engine.Kernels;
 using AiFabric.Engine.Models;
+using AiFabric.Engine.Weights;
 using Microsoft.Extensions.Logging;
 
 namespace AiFabric.Engine.Execution;
@@ -11,6 +12,17 @@ namespace AiFabric.Engine.Execution;
 /// <summary>Which pass runs which weights: kernels where the CPU computes in Float32, tensors elsewhere.</summary>
 internal static class ForwardPasses
 {
+    /// <summary>Reads the weights that the options ask for, as their pass wants them.</summary>
+    /// <exception cref="CheckpointException">The model folder cannot be used; the message says why.</exception>
+    /// <exception cref="DllNotFoundException">libtorch is missing.</exception>
+    public static BaseWeights LoadWeights(EngineOptions options)
+    {
+        if (KernelFormat(options) is { } format)
+            return HostWeights.Load(options.ModelFolder, format, options.Threads);
+        TorchRuntime.EnsureLoaded(); // Naming a device is enough to need it.
+        return DecoderWeights.Load(options.ModelFolder, options.Type, TorchSharp.torch.device(options.Device));
+    }
+
     /// <param name="weights">The model.</param>
     /// <param name="options">Sizes.</param>
     /// <param name="adapterOf">The adapter of a load number other than 0.</param>
@@ -33,6 +45,15 @@ internal static class ForwardPasses
         return options.Device == "auto" ? "cpu" : throw new ValidationException(
             $"Device is cuda, but this libtorch has no CUDA or finds no device: set {TorchRuntime.DirectoryVariable} to the torch/lib folder of a PyTorch with CUDA, or Device to cpu.");
     }
+
+    // How matrices lie in memory where kernels compute; null where tensors do.
+    private static WeightFormat? KernelFormat(EngineOptions options) => (options.Device, options.Quantization, options.Type) switch
+    {
+        ("cpu", Quantization.Q8, _) => WeightFormat.Q8,
+        ("cpu", _, TorchSharp.torch.ScalarType.Float32) => WeightFormat.Float32,
+        ("cpu", _, TorchSharp.torch.ScalarType.BFloat16) => WeightFormat.BFloat16,
+        _ => null,
+    };
 
     // Slower without them, but right.
     private static CudaKernels? Kernels(DecoderWeights weights, int blockSize, ILogger logger)

@@ -88,8 +88,7 @@ internal sealed class RunExecution : IDisposable
 
     private long NowSeconds => Now / 1_000;
 
-    /// <summary>The top of the attempt.</summary>
-    /// <returns>How the run ended; null when it was interrupted.</returns>
+    /// <summary>The top of the attempt: how the run ended; null when it was interrupted.</summary>
     [SuppressMessage("Design", "CA1031", Justification = "The top of a task: what fails in it ends the run, and is logged.")]
     private async Task<Func<RunRecord, RunRecord>?> WorkOrLogAsync(CancellationToken cancellationToken)
     {

@@ -12,7 +12,7 @@ namespace AiFabric.Benchmarks.Speed;
 /// <param name="GgufFolder">Where GGUF files are kept.</param>
 internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
 {
-    private static readonly DecoderConfig Small = new()
+    private static readonly DecoderConfig Shape = new()
     {
         HiddenSize = 768,
         IntermediateSize = 2048,
@@ -26,25 +26,16 @@ internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
         TieWordEmbeddings = true,
     };
 
-    private static readonly DecoderConfig Large = Small with
-    {
-        HiddenSize = 2048,
-        IntermediateSize = 8192,
-        Layers = 16,
-        Heads = 32,
-        KeyValueHeads = 8,
-        VocabularySize = 128_256,
-    };
-
     /// <summary>The demo model.</summary>
     public static ModelFiles Demo(string repository) =>
         new("demo-5m", Path.Combine(repository, "runtime/models/aifabric-demo-5m"), Cache(repository, "demo-5m"));
 
     /// <summary>A Llama of 100 million random weights.</summary>
-    public static ModelFiles Random(string repository) => Random(repository, "random-100m", Small);
-
-    /// <summary>1.2 billion random weights in the shape of Llama 3.2 1B: what a step costs beside reading them weighs little.</summary>
-    public static ModelFiles RandomLarge(string repository) => Random(repository, "random-1b", Large);
+    public static ModelFiles Random(string repository)
+    {
+        Engine.Interop.TorchRuntime.EnsureLoaded(); // Naming a device is enough to need it.
+        return Random(repository, "random-100m", Shape, CPU);
+    }
 
     /// <summary>A Llama of random weights, stored in bfloat16, so that all formats but q8 hold the same numbers. Made once.</summary>
     /// <param name="repository">The checkout.</param>
@@ -77,12 +68,6 @@ internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
         LlamaGguf.Write(Folder, weights, path + ".tmp", format.Gguf);
         File.Move(path + ".tmp", path);
         return path;
-    }
-
-    private static ModelFiles Random(string repository, string name, DecoderConfig shape)
-    {
-        Engine.Interop.TorchRuntime.EnsureLoaded(); // Naming a device is enough to need it.
-        return Random(repository, name, shape, CPU);
     }
 
     private static string Cache(string repository, string name) =>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AiFabric.Benchmarks.Gpu;
 using AiFabric.Benchmarks.Speed;
 
 namespace AiFabric.Benchmarks.Verbs;
@@ -10,7 +11,7 @@ internal static class EngineVerb
     {
         ["random-100m"] = ModelFiles.Random,
         ["demo-5m"] = ModelFiles.Demo,
-        ["random-1b"] = ModelFiles.RandomLarge,
+        ["random-1b"] = repository => GpuShape.OneBillion.Files(repository, "cpu"),
     };
 
     /// <summary>The last is for those who ask for it: its files take 12 GB in all formats.</summary>
