@@ -18,9 +18,6 @@ internal sealed class BackwardCosts
     private int coldLosses;
     private int coldSteps;
 
-    /// <summary>Whether anything was seen.</summary>
-    public bool IsKnown => losses.Count + steps.Count > 0;
-
     /// <summary>The loss of so many tokens and its gradient.</summary>
     public double Loss(int tokens) => tokens == 0 ? 0 : losses[0] + (losses[1] * tokens);
 
@@ -53,11 +50,13 @@ internal sealed class BackwardCosts
             steps.Observe([times.Steps, (double)times.Steps * tokens, times.Steps * LatencyModel.Pairs(end - tokens, tokens)], times.OfSteps.TotalMilliseconds);
     }
 
-    /// <summary>Goes by another's costs until something of its own is observed.</summary>
+    /// <summary>Goes by another's costs where nothing of its own was observed.</summary>
     public void Follow(BackwardCosts other, double factor)
     {
-        losses.Follow(other.losses, factor);
-        steps.Follow(other.steps, factor);
+        if (losses.Count == 0)
+            losses.Follow(other.losses, factor);
+        if (steps.Count == 0)
+            steps.Follow(other.steps, factor);
     }
 
     /// <summary>The weights, to be kept and given to <see cref="Restore"/>.</summary>

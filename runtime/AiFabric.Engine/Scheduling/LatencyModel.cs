@@ -77,8 +77,7 @@ public sealed class LatencyModel
     public double PerPair(bool beside = false) => Pass(beside)[4];
 
     /// <summary>What backward costs on all threads, or beside a pass on half of them.</summary>
-    // An engine that was never without requests has seen slices only beside passes: alone they take no longer.
-    internal BackwardCosts Backward(bool beside = false) => beside || !backward.IsKnown ? backwardBeside : backward;
+    internal BackwardCosts Backward(bool beside = false) => beside ? backwardBeside : backward;
 
     /// <summary>Milliseconds of a forward pass without finetuning.</summary>
     public double Inference(int decodeRows, int promptTokens, double pairs, bool beside = false) => Pass(beside).Predict([1, decodeRows, promptTokens, 0, pairs]);
@@ -143,10 +142,11 @@ public sealed class LatencyModel
         if (windows == 0)
             forwardWindow.Follow(forward, 1);
         ranBeside |= batch.IsBeside;
-        if (ranBeside)
-            return;
-        forwardBeside.Follow(forward, SlowerBeside);
+        if (!ranBeside)
+            forwardBeside.Follow(forward, SlowerBeside);
         backwardBeside.Follow(backward, SlowerBeside);
+        // An engine that was never without requests has seen slices only beside passes: alone they take no longer.
+        backward.Follow(backwardBeside, 1);
     }
 
     private void ObserveBackward(Batch batch, BatchOutcome outcome)
