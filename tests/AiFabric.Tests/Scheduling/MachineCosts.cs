@@ -44,7 +44,7 @@ internal sealed record MachineCosts(ThreadCosts All, ThreadCosts? Half = null)
         Half = new ThreadCosts(1.8 * 12, 1.8 * 0.9, 1.8 * 0.45, 0, 1.8 * 0.0004, new(1.4 * 0.5, 1.4 * 0.3), new(1.4 * 1.2, 1.4 * 0.08)),
     };
 
-    /// <summary>Two cores of an AMD EPYC (Zen 4) and random-100m in fp32, as measured: docs/design/0018-beside.md.</summary>
+    /// <summary>Two cores of an AMD EPYC (Zen 4) and random-100m in fp32, as measured: docs/design/0015-an-iteration-is-divided-by-its-time.md.</summary>
     public static MachineCosts TwoCores { get; } = new(
         new ThreadCosts(13, 1.4, 0.82, 1.0, 0.0004, new(8, 1.0), new(6, 0.1125)),
         new ThreadCosts(22, 2.2, 1.55, 0, 0.0008, new(10, 1.75), new(4.5, 0.175)));
