@@ -12,7 +12,7 @@ internal sealed class BackwardCosts
     private const int Cold = 2;
     private const int MostWorthwhile = 64;
 
-    private readonly LinearFit losses = new(1, 64);
+    private readonly LinearFit losses = new LinearFit(1, 64).WithFirstLast();
     private readonly LinearFit steps = new LinearFit(4, 1_024, 262_144).WithFirmLast();
 
     private int coldLosses;

@@ -38,7 +38,7 @@ public sealed class LatencyModel
     private readonly UpperQuantile windowError = Error();
     private readonly UpperQuantile besideError = Error();
     private readonly LinearFit forward = ForwardFit();
-    private readonly LinearFit forwardWindow = ForwardFit();
+    private readonly LinearFit forwardWindow = ForwardFit().WithFirstLast();
     private readonly BackwardCosts backward = new();
     private readonly LinearFit forwardBeside = ForwardFit();
     private readonly BackwardCosts backwardBeside = new();

@@ -149,6 +149,18 @@ public sealed class LatencyModelTests
     }
 
     [Fact]
+    public void Windows_of_one_size_say_what_smaller_ones_cost_at_most()
+    {
+        var model = new LatencyModel();
+        for (int i = 0; i < 20; i++)
+            Observe(model, Batch(2, 0, 0), 0, Machine.Forward(Batch(2, 0, 0), 0), 0);
+        for (int i = 0; i < 50; i++) // As idle hours have them: whole sequences.
+            Observe(model, Batch(0, 0, 0), 512, Machine.Forward(Batch(0, 0, 0), 512), 0);
+
+        Assert.InRange(model.InferenceOfWindow(2, 0, 0) + model.Window(32, 0), Machine.Forward(Batch(2, 0, 0), 0), 2 * Machine.Forward(Batch(2, 0, 0), 32));
+    }
+
+    [Fact]
     public void Windows_and_slices_grow_no_further_than_twice_what_was_seen()
     {
         var model = new LatencyModel();
