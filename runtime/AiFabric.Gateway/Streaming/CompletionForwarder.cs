@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using AiFabric.Gateway.Auth;
 using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Holding;
@@ -23,7 +22,7 @@ public sealed class CompletionForwarder(
     IHttpForwarder forwarder, RouteKeeper routes, WaitingRoom waiting, DemandBook demand, PipelineCatalog pipelines, PipelineEndpoint pipelineEndpoint, LimitKeeper limits, Drain drain, IOptions<GatewayOptions> options, TimeProvider time,
     ILogger<CompletionForwarder> log) : IDisposable
 {
-    private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler
+    private readonly HttpMessageInvoker _http = new(new HeldBodyHandler(new SocketsHttpHandler
     {
         UseProxy = false,
         AllowAutoRedirect = false,
@@ -32,7 +31,7 @@ public sealed class CompletionForwarder(
         ConnectTimeout = TimeSpan.FromSeconds(5),
         PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
         ActivityHeadersPropagator = new ReverseProxyPropagator(DistributedContextPropagator.Current),
-    });
+    }));
 
     /// <summary>A client's name for its session: requests that bear the same go to the same worker, unless it has more than its share.</summary>
     public const string SessionHeader = "X-Session-Id";
@@ -145,14 +144,11 @@ public sealed class CompletionForwarder(
     {
         HttpContext context = asked.Context;
         ReadOnlyMemory<byte> json = asked.Body.WithModel(asked.Name.Adapter is { } adapter ? $"{worker.Pod.ServedName}:{adapter}" : worker.Pod.ServedName);
-        ArraySegment<byte> bytes = MemoryMarshal.TryGetArray(json, out ArraySegment<byte> own) ? own : json.ToArray();
-        using var copy = new MemoryStream(bytes.Array!, bytes.Offset, bytes.Count, writable: false); // A segment that was got has an array.
-        context.Request.Body = copy;
         context.Request.ContentLength = json.Length;
         if (number > 1)
             context.Response.Clear(); // a failed attempt leaves its status, and the forwarder refuses a response that has one
 
-        var attempt = new Attempt { Prompt = asked.Prompt, Spending = asked.Spending };
+        var attempt = new Attempt { Body = json, Prompt = asked.Prompt, Spending = asked.Spending };
         worker.InFlight.Begin();
         worker.View.Expect(asked.Prompt);
         try

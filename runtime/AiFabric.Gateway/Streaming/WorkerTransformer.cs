@@ -13,6 +13,9 @@ public sealed class Attempt
 {
     private Func<long?> _used = () => null;
 
+    /// <summary>The request's JSON.</summary>
+    public required ReadOnlyMemory<byte> Body { get; init; }
+
     /// <summary>Names of the prompt's beginnings; null where no cache matters.</summary>
     public PromptPieces? Prompt { get; init; }
 
@@ -56,6 +59,7 @@ public sealed class WorkerTransformer(Attempt attempt, Func<bool> another, TimeS
         HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
     {
         await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
+        HeldBodyHandler.Set(proxyRequest, attempt.Body);
         proxyRequest.Headers.Host = null;
         proxyRequest.Headers.Remove(HeaderNames.Authorization); // the client's key is the gateway's business
         proxyRequest.Headers.Remove(WorkerHeaders.Tenant); // and so is who the client is
