@@ -36,7 +36,7 @@ public static class EventCopier
 
     private static ReadOnlySpan<byte> FinalEvent => "data: [DONE]\n\n"u8;
 
-    /// <summary>Copies from <paramref name="worker"/> to <paramref name="client"/> until either ends.</summary>
+    /// <summary>Copies from <paramref name="worker"/> to <paramref name="client"/> until either ends. The last event may be left for the end of the answer to flush.</summary>
     /// <param name="worker">The worker's answer.</param>
     /// <param name="client">The client's connection.</param>
     /// <param name="spending">Counts events; null where nobody needs to know.</param>
