@@ -62,7 +62,7 @@ internal static class TrafficStatus
     {
         if (observed.Gateways.Traffic(observed.Model, isMirror).All(entry => entry is { IsReady: true }))
             return Check.Pass;
-        return observed.Targets.Models[traffic.ModelRef.Name].Spec.Scaling?.MinReplicas == 0
+        return observed.Targets.Models.TryGetValue(traffic.ModelRef.Name, out CoServedModel? target) && target.Spec.Scaling?.MinReplicas == 0
             ? Check.Fail(Reasons.ScaledToZero, $"no replica of {traffic.ModelRef} runs; requests that are meant for it start one")
             : Check.Fail(Reasons.ModelNotReady, $"not every gateway has a ready replica of {traffic.ModelRef}");
     }
