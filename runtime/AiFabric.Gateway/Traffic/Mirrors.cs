@@ -30,7 +30,7 @@ public sealed class Mirrors : IHostedService, IDisposable
     private readonly ILogger<Mirrors> _log;
     private readonly GatewayOptions _options;
     private readonly SemaphoreSlim _places;
-    private readonly CancellationTokenSource _stop = new();
+    private readonly CancellationToken _stop;
     private readonly HttpClient _http = new(new SocketsHttpHandler
     {
         UseProxy = false,
@@ -44,9 +44,11 @@ public sealed class Mirrors : IHostedService, IDisposable
 
     private uint _turn;
 
-    public Mirrors(RouteKeeper routes, TrafficDraw draw, DemandBook demand, IOptions<GatewayOptions> options, TimeProvider time, ILogger<Mirrors> log)
+    public Mirrors(
+        RouteKeeper routes, TrafficDraw draw, DemandBook demand, IOptions<GatewayOptions> options, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<Mirrors> log)
     {
-        (_routes, _draw, _demand, _options, _time, _log) = (routes, draw, demand, options.Value, time, log);
+        // Not StopAsync: that comes when clients' requests have ended, and copies must not outlast their gateway's decision to stop.
+        (_routes, _draw, _demand, _options, _time, _stop, _log) = (routes, draw, demand, options.Value, time, lifetime.ApplicationStopping, log);
         _places = new SemaphoreSlim(_options.MirrorsConcurrent);
     }
 
@@ -78,17 +80,15 @@ public sealed class Mirrors : IHostedService, IDisposable
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <summary>Cancels all copies, and ends when none is left.</summary>
+    /// <summary>Ends when no copy is left: all were cancelled when the gateway began to stop.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        await _stop.CancelAsync();
         for (int i = 0; i < _options.MirrorsConcurrent; i++)
             await _places.WaitAsync(cancellationToken);
     }
 
     public void Dispose()
     {
-        _stop.Dispose();
         _places.Dispose();
         _http.Dispose();
     }
@@ -97,7 +97,7 @@ public sealed class Mirrors : IHostedService, IDisposable
     private async Task SendAsync(MirrorCopy copy, IReadOnlyList<WorkerEndpoint> workers)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(_options.MirrorSeconds), _time);
-        using var ends = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _stop.Token);
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _stop);
         using IDisposable counted = _demand.Count(copy.Mirror.Model); // It is work for the mirror's replicas, whoever asks.
         long began = _time.GetTimestamp();
         MirrorEnd end = MirrorEnd.Lost;

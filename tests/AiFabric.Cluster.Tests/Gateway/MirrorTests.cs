@@ -23,6 +23,7 @@ public sealed class MirrorTests(GatewayBench bench)
 
         Assert.Equal("calm", await http.AnswererAsync("calm"));
         Assert.Equal("calm", await http.AnswererAsync("calm", stream: true));
+        http.DefaultRequestHeaders.Add("AiFabric-Mirrored", "true"); // No client can have its request taken for a copy.
         Assert.Equal("calm", await http.AnswererAsync("calm", "/v1/embeddings"));
         await http.AnswererAsync("calm", "/tokenize"); // Nothing that a model computes.
         await ReceivedAsync(mirror, 3);
