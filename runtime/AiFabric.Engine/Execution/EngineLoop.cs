@@ -68,11 +68,11 @@ internal sealed class EngineLoop
     /// <exception cref="EngineRejectedException">queue_full or engine_stopped.</exception>
     public void Submit(RequestStream stream)
     {
-        if (!room.TryEnter(stream.Sequence.Request.Tenant))
+        if (!room.TryEnter(stream.Sequence.Request.PlaceHolder))
             throw new EngineRejectedException(RejectionCodes.QueueFull, "Too many requests wait already; try again later.");
         if (!submissions.Writer.TryWrite(stream))
         {
-            room.Leave(stream.Sequence.Request.Tenant);
+            room.Leave(stream.Sequence.Request.PlaceHolder);
             throw new EngineRejectedException(RejectionCodes.EngineStopped, "The engine is shutting down.");
         }
         wake.Set();
@@ -165,7 +165,7 @@ internal sealed class EngineLoop
         }
         var batch = scheduler.Next(demand, time.GetElapsedTime(0));
         foreach (var sequence in batch.Newcomers)
-            room.Leave(sequence.Request.Tenant);
+            room.Leave(sequence.Request.PlaceHolder);
         delivery.Admitted(batch);
         Deliver();
         if (!batch.IsEmpty)
@@ -257,7 +257,7 @@ internal sealed class EngineLoop
         foreach (var sequence in scheduler.Ended)
         {
             if (!sequence.WasAdmitted)
-                room.Leave(sequence.Request.Tenant);
+                room.Leave(sequence.Request.PlaceHolder);
         }
         delivery.Ends(scheduler.Ended);
     }

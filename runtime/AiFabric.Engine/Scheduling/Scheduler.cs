@@ -20,6 +20,7 @@ public sealed class Scheduler
     private readonly TrainingBudget training;
     private readonly TemporalTurns? turns;
     private readonly Speculation speculation;
+    private readonly Admission admission;
 
     /// <param name="options">Bounds.</param>
     /// <param name="pool">Blocks of the cache.</param>
@@ -30,6 +31,7 @@ public sealed class Scheduler
         time = new IterationBudget(options, Latency);
         training = new TrainingBudget(options, Latency, time);
         speculation = new Speculation(options, pool, Latency);
+        admission = new Admission(options, pool);
         turns = options.Temporal is { } sharing ? new TemporalTurns(sharing, options.TpotMilliseconds) : null;
     }
 
@@ -132,6 +134,9 @@ public sealed class Scheduler
 
     private void ScheduleInference(TrainingDemand demand, TimeSpan now)
     {
+        // Who waits for the place or the blocks of copies comes with the next iteration, when they have gone.
+        while (admission.MustGiveWay(running, waiting))
+            Preempt(running.Count - 1);
         ScheduleDecodes(now);
         time.Open(batch, waiting, running, turns is null && demand.Phase == TrainingPhase.Backward && training.Offers(demand), now);
         ScheduleChunks();
@@ -141,7 +146,7 @@ public sealed class Scheduler
         speculation.Fill(batch, running.Count);
     }
 
-    // Oldest first; the newest give way. The oldest therefore always advances, so every sequence ends.
+    // Oldest first; the newest give way. The oldest therefore always advances, so every sequence ends. Copies are behind all others.
     private void ScheduleDecodes(TimeSpan now)
     {
         for (int i = 0; i < running.Count; i++)
@@ -191,11 +196,7 @@ public sealed class Scheduler
         {
             if (options.WholePrompts && sequence.Tokens.Length > options.MaxBatchTokens - batch.InferenceTokens)
                 return;
-            int needed = Shares(sequence)
-                ? sequence.Blocks.Estimate(pool, sequence.Tokens).FreeNeeded
-                : sequence.Blocks.BlocksFor(sequence.Tokens.Length);
-            // One block for each running sequence stays free, or the newcomer would soon be sent back.
-            if (needed + running.Count > pool.Free)
+            if (!admission.Fits(sequence, running.Count))
                 return;
             waiting.Remove(sequence);
             Start(sequence);
@@ -204,7 +205,7 @@ public sealed class Scheduler
 
     private void Start(Sequence sequence)
     {
-        if (Shares(sequence))
+        if (admission.Shares(sequence))
             sequence.Computed = sequence.Blocks.ShareCached(pool, sequence.Tokens);
         if (!sequence.Blocks.TryGrow(pool, sequence.Tokens.Length))
             throw new InvalidOperationException("Admission promised blocks that the pool does not have.");
@@ -213,11 +214,11 @@ public sealed class Scheduler
             (sequence.WasAdmitted, sequence.CachedTokens) = (true, sequence.Computed);
             batch.Newcomers.Add(sequence);
             batch.PrefixHitTokens += sequence.Computed;
-            batch.PrefixQueryTokens += Shares(sequence) ? sequence.PromptCount : 0;
+            batch.PrefixQueryTokens += admission.Shares(sequence) ? sequence.PromptCount : 0;
             FairQueue.ChargePrompt(sequence, sequence.PromptCount - sequence.Computed);
         }
         sequence.State = SequenceState.Running;
-        running.Add(sequence);
+        running.Insert(Admission.PlaceOf(sequence, running), sequence);
         AddChunk(sequence);
     }
 
@@ -267,7 +268,7 @@ public sealed class Scheduler
     private void Computed(Sequence sequence, int tokens)
     {
         sequence.Computed += tokens;
-        if (Shares(sequence))
+        if (admission.Shares(sequence))
             sequence.Blocks.Publish(pool, sequence.Tokens, sequence.Computed);
     }
 
@@ -276,9 +277,6 @@ public sealed class Scheduler
         sequence.Append(token);
         FairQueue.ChargeOutput(sequence);
     }
-
-    // A cached block has keys and values but no final states, and an embedded text is seldom the beginning of another.
-    private bool Shares(Sequence sequence) => options.PrefixCaching && sequence.States is null;
 
     private void End(Sequence sequence, FinishReason reason, string? error = null)
     {

@@ -3,6 +3,7 @@ using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Holding;
 using AiFabric.Gateway.Pipelines.Execution;
 using AiFabric.Gateway.Routing;
+using AiFabric.Gateway.Traffic;
 using AiFabric.Kube;
 using k8s.Models;
 using Microsoft.Extensions.Options;
@@ -20,7 +21,7 @@ internal static class PipelineRegistration
         services.AddSingleton(_ => new FunctionCaller(Http(), Http(keeps: false), new FunctionPlaces()));
         services.AddSingleton(s => new ModelCaller(
             Http(), s.GetRequiredService<RouteKeeper>(), s.GetRequiredService<WaitingRoom>(), s.GetRequiredService<DemandBook>(),
-            s.GetRequiredService<IOptions<GatewayOptions>>()));
+            s.GetRequiredService<Canaries>(), s.GetRequiredService<Mirrors>(), s.GetRequiredService<IOptions<GatewayOptions>>()));
     }
 
     /// <summary>Each call bounds itself. A response that is let go closes its connection at once, by which the other side learns of it.</summary>

@@ -22,6 +22,9 @@ public sealed class Attempt
     /// <summary>What the answer spends of its tenant's tokens; null without a limit.</summary>
     public Spending? Spending { get; init; }
 
+    /// <summary>Who answers, as the client is told.</summary>
+    public required string ServedBy { get; init; }
+
     /// <summary>The worker asked to try elsewhere (503, 429) before it sent anything.</summary>
     public bool Refused { get; set; }
 
@@ -66,6 +69,7 @@ public sealed class WorkerTransformer(Attempt attempt, Func<bool> another, TimeS
         proxyRequest.Headers.Remove(WorkerHeaders.Age); // a client would be first by saying that it came long ago
         if (httpContext.Features.Get<Tenant>() is { } tenant)
             proxyRequest.Headers.Add(WorkerHeaders.Tenant, tenant.Id);
+        proxyRequest.Headers.Remove(WorkerHeaders.Mirrored); // and nobody but a copy is one
         proxyRequest.Headers.Remove(WorkerHeaders.Prompt);
         if (attempt.Prompt is { Digests.Count: > 0 } prompt)
             proxyRequest.Headers.TryAddWithoutValidation(WorkerHeaders.Prompt, prompt.ToHeader());
@@ -84,6 +88,7 @@ public sealed class WorkerTransformer(Attempt attempt, Func<bool> another, TimeS
         }
 
         await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
+        httpContext.Response.Headers[WorkerHeaders.ServedBy] = attempt.ServedBy;
         if (proxyResponse.Content.Headers.ContentType?.MediaType != "text/event-stream")
         {
             attempt.Watch(httpContext.Response);

@@ -43,11 +43,13 @@ internal sealed class Simulation
     public Func<Batch, double> Milliseconds { get; set; } = _ => 1;
 
     public Sequence Add(
-        int prompt, int output, int firstToken = 100, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0, TimeSpan age = default) =>
-        Add([.. Enumerable.Range(firstToken, prompt)], output, adapter, salt, stops, tenant, priority, age);
+        int prompt, int output, int firstToken = 100, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0, TimeSpan age = default,
+        bool isCopy = false) =>
+        Add([.. Enumerable.Range(firstToken, prompt)], output, adapter, salt, stops, tenant, priority, age, isCopy);
 
     public Sequence Add(
-        int[] prompt, int output, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0, TimeSpan age = default)
+        int[] prompt, int output, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0, TimeSpan age = default,
+        bool isCopy = false)
     {
         var request = new GenerationRequest
         {
@@ -57,6 +59,7 @@ internal sealed class Simulation
             Tenant = tenant,
             Priority = priority,
             Age = age,
+            IsCopy = isCopy,
             StopTokens = stops ?? [],
         };
         var sequence = new Sequence(new SequenceId(++lastId), request, output, seed: 0, adapter, BlockSize) { Arrived = Now };
