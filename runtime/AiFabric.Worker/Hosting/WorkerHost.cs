@@ -217,6 +217,7 @@ internal sealed class WorkerHost : IAsyncDisposable
         {
             sockets.UnsafePreferInlineScheduling = true;
             sockets.CreateBoundListenSocket = Listen;
+            sockets.MaxWriteBufferSize = BytesOnTheWay;
         });
         return builder;
     }
@@ -235,7 +236,6 @@ internal sealed class WorkerHost : IAsyncDisposable
     private void Configure(KestrelServerOptions kestrel, int port, int maxBodyBytes)
     {
         kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxResponseBufferSize = BytesOnTheWay;
         // A pipeline's stage may have no room for minutes. The gateway says how long it waits, and cuts off clients of its own that do not read.
         kestrel.Limits.MinResponseDataRate = null;
         kestrel.Limits.MaxRequestBodySize = maxBodyBytes;
