@@ -20,7 +20,11 @@ public enum RoutingPolicy
 }
 
 /// <summary>Where gateways send the model's requests.</summary>
-[ValidationRule("!has(self.canary) || !has(self.mirror) || self.canary.modelRef != self.mirror.modelRef", "canary and mirror must not be the same")]
+[ValidationRule(
+    "!has(self.canary) || !has(self.mirror) || self.canary.modelRef.name != self.mirror.modelRef.name"
+    + " || has(self.canary.modelRef.adapter) != has(self.mirror.modelRef.adapter)"
+    + " || (has(self.canary.modelRef.adapter) && self.canary.modelRef.adapter != self.mirror.modelRef.adapter)",
+    "canary and mirror must not be the same")]
 public sealed class RoutingSpec
 {
     [Description("PrefixAware: the replica whose cache holds most of the prompt, by its own report. PrefixHash: prompts of one beginning to one replica. Both pass over a replica that has more than its share of requests. LeastLoad: the one with the least to do. RoundRobin: in turn.")]

@@ -104,7 +104,12 @@ internal sealed class Delivery(
     // Tokens of one iteration share the time since the token before them.
     private void Time(RequestStream stream, long now, int tokens)
     {
-        if (stream.LastToken is not { } last)
+        if (stream.Sequence.WasHeld)
+        {
+            // What its reader took so long for is no latency of the engine's.
+            stream.Sequence.WasHeld = false;
+        }
+        else if (stream.LastToken is not { } last)
         {
             metrics.TimeToFirstTokenSeconds.Observe(time.GetElapsedTime(stream.Submitted, now).TotalSeconds);
         }

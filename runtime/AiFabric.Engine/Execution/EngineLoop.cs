@@ -70,6 +70,7 @@ internal sealed class EngineLoop
     {
         if (!room.TryEnter(stream.Sequence.Request.PlaceHolder))
             throw new EngineRejectedException(RejectionCodes.QueueFull, "Too many requests wait already; try again later.");
+        stream.GoesOn = wake.Set;
         if (!submissions.Writer.TryWrite(stream))
         {
             room.Leave(stream.Sequence.Request.PlaceHolder);
@@ -171,7 +172,7 @@ internal sealed class EngineLoop
         if (!batch.IsEmpty)
             Run(batch, batch.HasTraining ? training : null);
         Publish();
-        return !batch.IsEmpty || scheduler.HasSequences;
+        return !batch.IsEmpty || scheduler.HasWork;
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "One iteration's failure ends its sequences or its training session, logged, and not the engine.")]

@@ -19,10 +19,18 @@ internal sealed class Admission(SchedulerOptions options, BlockPool pool)
         return needed + running <= pool.Free;
     }
 
-    /// <summary>Whether the last that runs is a copy, and a request waits for its place or its blocks.</summary>
-    public bool MustGiveWay(List<Sequence> running, WaitingLines waiting) =>
-        running.Count > 0 && running[^1].Request.IsCopy && waiting.Peek() is { Request.IsCopy: false } next
-        && (running.Count >= options.MaxRunning || !Fits(next, running.Count));
+    /// <summary>Who gives way to the next that waits, when it lacks a place or blocks: who is held, else, if it is a request, a copy.</summary>
+    /// <returns>Its index; -1 for nobody.</returns>
+    public int YieldsTo(List<Sequence> running, WaitingLines waiting)
+    {
+        int held = LastHeld(running), copy = running.Count > 0 && running[^1].Request.IsCopy ? running.Count - 1 : -1;
+        if ((held < 0 && copy < 0) || waiting.Peek() is not { } next || (running.Count < options.MaxRunning && Fits(next, running.Count)))
+            return -1;
+        return held >= 0 ? held : next.Request.IsCopy ? -1 : copy;
+    }
+
+    /// <summary>Index of the last that is held; -1 for none.</summary>
+    public static int LastHeld(List<Sequence> running) => running.FindLastIndex(static sequence => sequence.IsHeld);
 
     /// <summary>Its place among those that run: requests before copies, each in the order of admission, for the last are sent back first.</summary>
     public static int PlaceOf(Sequence sequence, List<Sequence> running)

@@ -14,7 +14,7 @@ internal sealed class WaitingLines
     /// <summary>Tokens of those for whose answers somebody waits.</summary>
     public long RequestTokens => requests.Tokens;
 
-    /// <summary>The sequence to admit next; null when none waits.</summary>
+    /// <summary>The sequence to admit next; null when none waits but those that are held.</summary>
     public Sequence? Peek() => requests.Peek() ?? copies.Peek();
 
     /// <summary>The first of all; the others follow by <see cref="After"/>.</summary>
@@ -22,6 +22,13 @@ internal sealed class WaitingLines
 
     /// <summary>The sequence after one that waits, in no order that means anything.</summary>
     public Sequence? After(Sequence sequence) => sequence.Request.IsCopy ? copies.After(sequence) : requests.After(sequence) ?? copies.First;
+
+    /// <summary>Looks how far the readers of those are that were sent back.</summary>
+    public void Look(TimeSpan now)
+    {
+        requests.Look(now);
+        copies.Look(now);
+    }
 
     /// <summary>Queues a new sequence.</summary>
     public void Add(Sequence sequence) => LineOf(sequence).New.Add(sequence);
@@ -62,7 +69,19 @@ internal sealed class WaitingLines
 
         public Sequence? First => SentBack.First ?? New.First;
 
-        public Sequence? Peek() => SentBack.First ?? New.Peek();
+        public Sequence? Peek()
+        {
+            var sequence = SentBack.First;
+            while (sequence is { IsHeld: true })
+                sequence = sequence.Next;
+            return sequence ?? New.Peek();
+        }
+
+        public void Look(TimeSpan now)
+        {
+            for (var sequence = SentBack.First; sequence is not null; sequence = sequence.Next)
+                sequence.Look(now);
+        }
 
         public Sequence? After(Sequence sequence) => sequence.WasAdmitted ? sequence.Next ?? New.First : New.After(sequence);
     }

@@ -80,7 +80,8 @@ public sealed class CompletionForwarder(
     private async Task<OpenAIError?> RouteAsync(HttpContext context, RequestBody body, Spending? spending, Visit visit)
     {
         ModelName name = ModelName.Parse(body.Model);
-        RouteChoice found = routes.Table.Find(name);
+        RoutingTable table = routes.Table;
+        RouteChoice found = table.Find(name);
         if (found is RouteChoice.UnknownModel && pipelines.Find(name) is { Count: > 0 } named)
         {
             if (named.Count > 1)
@@ -91,8 +92,8 @@ public sealed class CompletionForwarder(
         var asked = new Asked(context, body, spending, visit);
         if (found.Named is { } key && name.Adapter is null && asked.IsForModel)
         {
-            visit.Model = routes.Table.ServedName(key);
-            (visit.Canary, IReadOnlyList<WorkerEndpoint>? workers) = canaries.Choose(routes.Table, key, asked.Session);
+            visit.Model = table.ServedName(key);
+            (visit.Canary, IReadOnlyList<WorkerEndpoint>? workers) = canaries.Choose(table, key, asked.Session);
             if (workers is not null)
                 return await AskCanaryAsync(asked, key, visit.Canary!, workers); // It has workers, so it is one.
         }
@@ -116,7 +117,7 @@ public sealed class CompletionForwarder(
     {
         using IDisposable counted = demand.Count(canary.Model);
         mirrors.Offer(asked.ToMirror(model));
-        return await SendAsync(asked, Read(asked, canary.Model, canary.Adapter), workers, Read(asked, model, null));
+        return await SendAsync(asked, Read(asked, canary.Model, canary.Adapter), workers, instead: model);
     }
 
     /// <summary>Why nobody can be asked.</summary>
@@ -140,7 +141,7 @@ public sealed class CompletionForwarder(
     /// <param name="side">Who is asked first.</param>
     /// <param name="workers">Workers of that side.</param>
     /// <param name="instead">Who is asked once that side failed: the model of a canary. Null for the same side again.</param>
-    private async Task<OpenAIError?> SendAsync(Asked asked, Side side, IReadOnlyList<WorkerEndpoint> workers, Side? instead)
+    private async Task<OpenAIError?> SendAsync(Asked asked, Side side, IReadOnlyList<WorkerEndpoint> workers, ModelKey? instead)
     {
         var tried = new HashSet<string>(StringComparer.Ordinal);
         for (int attempt = 1; attempt <= options.Value.Attempts; attempt++)
@@ -151,21 +152,21 @@ public sealed class CompletionForwarder(
                 GatewayMetrics.Retries.Inc();
             tried.Add(worker.Pod.Uid);
             bool isLast = attempt == options.Value.Attempts;
-            if (await TryAsync(asked, side, worker, attempt, () => !isLast && Untried(instead ?? side).Concat(Untried(side)).Any()))
+            if (await TryAsync(asked, side, worker, attempt, () => !isLast && (IsUntried(side.Model, side.Adapter) || (instead is { } model && IsUntried(model, null)))))
                 return null;
             // The table tells soon who else is affected, and new requests need not find out one by one.
             routes.Wake();
-            if (instead is not null && Untried(instead).Any())
+            if (instead is { } model && IsUntried(model, null))
             {
-                (side, instead) = (instead, null);
+                (side, instead) = (Read(asked, model, null), null);
                 Canaries.StaysBehind(asked.Visit.Model, asked.Visit.Canary!, CanaryFallback.Failed); // Who is instead of somebody is instead of a canary.
             }
-            workers = Workers(side);
+            workers = Workers(side.Model, side.Adapter);
         }
 
         return drain.Cut.IsCancellationRequested ? OpenAIError.ShuttingDown() : OpenAIError.WorkersFailed(asked.Body.Model);
 
-        IEnumerable<WorkerEndpoint> Untried(Side of) => Workers(of).Where(worker => !tried.Contains(worker.Pod.Uid));
+        bool IsUntried(ModelKey model, string? adapter) => Workers(model, adapter).Any(worker => !tried.Contains(worker.Pod.Uid));
     }
 
     /// <summary>What the choice of a worker depends on. Embeddings leave nothing in a cache.</summary>
@@ -175,8 +176,8 @@ public sealed class CompletionForwarder(
         return new Side(model, adapter, ask.Query, ask.Prompt);
     }
 
-    /// <summary>Who serves that side now.</summary>
-    private IReadOnlyList<WorkerEndpoint> Workers(Side side) => routes.Table.Of(side.Model, side.Adapter) is RouteChoice.To to ? to.Workers : [];
+    /// <summary>Who serves the model, or its adapter, now.</summary>
+    private IReadOnlyList<WorkerEndpoint> Workers(ModelKey model, string? adapter) => routes.Table.Of(model, adapter) is RouteChoice.To to ? to.Workers : [];
 
     /// <returns>False when the worker failed before the first byte, so that another may be tried.</returns>
     private async Task<bool> TryAsync(Asked asked, Side side, WorkerEndpoint worker, int number, Func<bool> another)

@@ -83,8 +83,21 @@ public sealed class Mirrors : IHostedService, IDisposable
     /// <summary>Ends when no copy is left: all were cancelled when the gateway began to stop.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        for (int i = 0; i < _options.MirrorsConcurrent; i++)
-            await _places.WaitAsync(cancellationToken);
+        int taken = 0;
+        try
+        {
+            for (; taken < _options.MirrorsConcurrent; taken++)
+                await _places.WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // Who stops the gateway waits no longer.
+        }
+        finally
+        {
+            if (taken > 0)
+                _places.Release(taken); // It may be stopped twice.
+        }
     }
 
     public void Dispose()

@@ -33,7 +33,9 @@ internal static partial class CelTable
             """{"model":{"uri":"file:///m"},"scaling":{"minReplicas":2,"maxReplicas":2}}""",
             ["""{"model":{"uri":"file:///m"},"scaling":{"minReplicas":3,"maxReplicas":2}}"""]),
         new(
-            "CoServedModel", "spec.routing", "!has(self.canary) || !has(self.mirror) || self.canary.modelRef != self.mirror.modelRef", "canary and mirror must not be the same",
+            "CoServedModel", "spec.routing",
+            "!has(self.canary) || !has(self.mirror) || self.canary.modelRef.name != self.mirror.modelRef.name || has(self.canary.modelRef.adapter) != has(self.mirror.modelRef.adapter) || (has(self.canary.modelRef.adapter) && self.canary.modelRef.adapter != self.mirror.modelRef.adapter)",
+            "canary and mirror must not be the same",
             """{"model":{"uri":"file:///m"},"routing":{"canary":{"modelRef":{"name":"m","adapter":"a"},"percent":10},"mirror":{"modelRef":{"name":"m","adapter":"b"},"percent":10}}}""",
             [
                 """{"model":{"uri":"file:///m"},"routing":{"canary":{"modelRef":{"name":"m"},"percent":10},"mirror":{"modelRef":{"name":"m"},"percent":5}}}""",

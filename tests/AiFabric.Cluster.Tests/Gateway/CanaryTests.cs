@@ -125,32 +125,32 @@ public sealed class CanaryTests(GatewayBench bench) : IAsyncLifetime
     [Fact]
     public async Task A_pipelines_stages_ask_the_canary_and_the_model_when_it_fails()
     {
-        await using FakeWorker stable = await FakeWorker.StartAsync("staged", TalkingModel.Script(_ => "stable")), next = await FakeWorker.StartAsync("staged-next", TalkingModel.Script(_ => "next"));
-        await CanaryAsync("staged", stable, next, 100);
-        await bench.DeclarePipelineAsync("staged-chain", new PipelineSpec
+        await using FakeWorker stable = await FakeWorker.StartAsync("changeling", TalkingModel.Script(_ => "stable")), next = await FakeWorker.StartAsync("changeling-next", TalkingModel.Script(_ => "next"));
+        await CanaryAsync("changeling", stable, next, 100);
+        await bench.DeclarePipelineAsync("changeling-chain", new PipelineSpec
         {
-            Stages = [new StageSpec { Name = "only", ModelRef = new ModelStageSpec { Name = "staged" } }],
+            Stages = [new StageSpec { Name = "only", ModelRef = new ModelStageSpec { Name = "changeling" } }],
             Output = new PipelineOutput { From = "only" },
         });
-        await bench.Http.AskAsync("staged-chain");
+        await bench.Http.AskAsync("changeling-chain");
         Assert.Equal("next", await SaidAsync());
-        Assert.Equal("staged-next", next.Received[^1].Model);
+        Assert.Equal("changeling-next", next.Received[^1].Model);
 
         next.Script = Scripts.Die;
         Assert.Equal("stable", await SaidAsync());
-        Assert.Equal("staged", Assert.Single(stable.Received).Model);
-        Assert.Equal(1, await bench.MetricAsync("aifabric_gateway_canary_fallbacks_total", "model=\"staged\"", "reason=\"Failed\""));
+        Assert.Equal("changeling", Assert.Single(stable.Received).Model);
+        Assert.Equal(1, await bench.MetricAsync("aifabric_gateway_canary_fallbacks_total", "model=\"changeling\"", "reason=\"Failed\""));
 
         // The canary has said something: the model's own answer would not go on from there.
         const string Piece = "data: {\"id\":\"c\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"next\"}}]}\n\n";
         next.Script = Scripts.Stream((Task.CompletedTask, Piece));
-        using HttpResponseMessage failed = await bench.Http.AskAsync("staged-chain");
+        using HttpResponseMessage failed = await bench.Http.AskAsync("changeling-chain");
         Assert.Equal("only", JsonDocument.Parse(await failed.Content.ReadAsStringAsync()).RootElement.GetProperty("error").GetProperty("param").GetString());
         Assert.Single(stable.Received);
 
         async Task<string?> SaidAsync()
         {
-            using JsonDocument answer = JsonDocument.Parse(await (await bench.Http.AskAsync("staged-chain")).Content.ReadAsStringAsync());
+            using JsonDocument answer = JsonDocument.Parse(await (await bench.Http.AskAsync("changeling-chain")).Content.ReadAsStringAsync());
             return answer.RootElement.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString();
         }
     }

@@ -39,6 +39,19 @@ internal sealed class Simulation
     /// <summary>The token at a place of the output.</summary>
     public Func<int, int> Draw { get; set; } = _ => SampledToken;
 
+    /// <summary>Whether tokens wait for readers, who take them by <see cref="Read"/>; else nobody is ever behind.</summary>
+    public bool HasReaders { get; set; }
+
+    /// <summary>Has a reader take tokens.</summary>
+    /// <returns>Whether one of them told that the sequence may go on.</returns>
+    public static bool Read(Sequence sequence, int tokens)
+    {
+        bool told = false;
+        for (int i = 0; i < tokens; i++)
+            told |= sequence.Taken();
+        return told;
+    }
+
     /// <summary>Duration of the next iterations.</summary>
     public Func<Batch, double> Milliseconds { get; set; } = _ => 1;
 
@@ -110,6 +123,8 @@ internal sealed class Simulation
                 int token = Draw(row.Sequence.OutputCount + i);
                 bool accepted = i < row.Drafts && token == row.Sequence.TokensAndDrafts[row.Sequence.Tokens.Length + i];
                 outcome.Sampled.Add(new SampledToken(token, null, null, accepted));
+                if (HasReaders)
+                    row.Sequence.Written();
                 if (!accepted)
                     break;
             }
