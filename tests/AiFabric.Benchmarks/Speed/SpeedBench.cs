@@ -92,13 +92,13 @@ internal static class SpeedBench
         }
     }
 
-    /// <summary>What a step of one sequence reads: every matrix once, the tied head among them, and the keys and values of what the sequence holds at first, in Float32.</summary>
+    /// <summary>What a step of one sequence reads: every matrix once, the tied head among them, and the keys and values of what the sequence holds at first.</summary>
     private static double StepBytes(DecoderConfig config, SpeedFormat format, SpeedOptions options)
     {
         long keys = (long)config.KeyValueHeads * config.HeadSize, queries = (long)config.Heads * config.HeadSize;
         long layer = config.HiddenSize * ((2 * queries) + (2 * keys) + (3L * config.IntermediateSize));
         double weights = ((layer * config.Layers) + ((long)config.VocabularySize * config.HiddenSize)) * format.BytesPerWeight;
-        return weights + (2.0 * keys * config.Layers * options.ContextTokens * sizeof(float));
+        return weights + (2.0 * keys * config.Layers * options.ContextTokens * format.BytesPerKey);
     }
 
     /// <summary>Where measurements go as they come.</summary>

@@ -62,12 +62,13 @@ internal static class SpeedParts
 /// <param name="Quantization">Our quantization.</param>
 /// <param name="Gguf">llama.cpp's type of matrices.</param>
 /// <param name="BytesPerWeight">Of ours; 8 bits come with 2 bytes of scale for 32 of them.</param>
-internal sealed record SpeedFormat(string Name, torch.ScalarType Type, Quantization Quantization, GgufType Gguf, double BytesPerWeight)
+/// <param name="BytesPerKey">Of a number in our cache.</param>
+internal sealed record SpeedFormat(string Name, torch.ScalarType Type, Quantization Quantization, GgufType Gguf, double BytesPerWeight, int BytesPerKey)
 {
     public static IReadOnlyList<SpeedFormat> All { get; } =
     [
-        new("fp32", torch.ScalarType.Float32, Quantization.None, GgufType.Float32, 4),
-        new("bf16", torch.ScalarType.BFloat16, Quantization.None, GgufType.BFloat16, 2),
-        new("q8", torch.ScalarType.Float32, Quantization.Q8, GgufType.Q8, 34.0 / 32),
+        new("fp32", torch.ScalarType.Float32, Quantization.None, GgufType.Float32, 4, 4),
+        new("bf16", torch.ScalarType.BFloat16, Quantization.None, GgufType.BFloat16, 2, 2),
+        new("q8", torch.ScalarType.Float32, Quantization.Q8, GgufType.Q8, 34.0 / 32, 2),
     ];
 }
