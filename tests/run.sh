@@ -30,5 +30,10 @@ for project in "$@"; do
   passed=$((passed + $(count Total) - $(count Failed) - $(count Skipped)))
 done
 printf '%s %s %s\n' "$passed" "$failed" "$skipped" >"$results/$1${SUITE:+-$SUITE}.counts"
+for project in "$@"; do
+  # What failed, and why, for who reads the end alone.
+  grep -hE -A 12 '\[FAIL\]$' "$results/$project${SUITE:+-$SUITE}.log" | cut -c 1-400
+done >"$results/$1${SUITE:+-$SUITE}.failures"
+cat "$results/$1${SUITE:+-$SUITE}.failures"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -34,13 +34,7 @@ public sealed class BesideFinetuningTests
 
     private static async Task<List<(int?, double?)>[]> AnswersAsync(LlmEngine engine, GenerationRequest[] requests, ScriptedTraining? training = null)
     {
-        Task<List<TokenEvent>>[] answers;
-        using (engine.Hold())
-        {
-            answers = [.. requests.Select(request => engine.Submit(request).AllAsync())];
-            if (training is not null)
-                engine.AttachTraining(training);
-        }
+        var answers = engine.SubmitTogether(requests, training).Select(generation => generation.AllAsync());
         return [.. (await Task.WhenAll(answers)).Select(events => events.Select(next => (next.Token, next.Logprob)).ToList())];
     }
 }

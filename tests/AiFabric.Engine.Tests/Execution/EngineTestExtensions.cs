@@ -1,4 +1,5 @@
 using AiFabric.Engine.Requests;
+using AiFabric.Engine.Training;
 
 namespace AiFabric.Engine.Tests.Execution;
 
@@ -29,6 +30,18 @@ internal static class EngineTestExtensions
             CancellationToken.None);
         entered.Wait();
         return new Opener(gate);
+    }
+
+    /// <summary>Submits all, and attaches training with them: short training that began before would be over when they come.</summary>
+    public static Generation[] SubmitTogether(this LlmEngine engine, IEnumerable<GenerationRequest> requests, ITrainingExecutor? training = null)
+    {
+        using (engine.Hold())
+        {
+            Generation[] generations = [.. requests.Select(engine.Submit)];
+            if (training is not null)
+                engine.AttachTraining(training);
+            return generations;
+        }
     }
 
     public static GenerationRequest Greedy(int[] prompt, int count, string? adapter = null) => new()

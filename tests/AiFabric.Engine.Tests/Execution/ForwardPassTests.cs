@@ -101,10 +101,8 @@ public sealed class ForwardPassTests : IDisposable
         var text = model.Prompt(29, 9);
         using var training = new ScriptedTraining(model.Config, text, adapter, rounds: 4);
         engine.Install(model.Adapter("served", 2, 6));
-        using (engine.Hold())
-            engine.AttachTraining(training);
 
-        await ExpectReferenceAsync(engine, [.. Enumerable.Range(0, 6).Select(i => Greedy(model.Prompt(6 * i + 1, i), 16, i % 2 == 0 ? null : "served"))]);
+        await ExpectReferenceAsync(engine, [.. Enumerable.Range(0, 6).Select(i => Greedy(model.Prompt(6 * i + 1, i), 16, i % 2 == 0 ? null : "served"))], training);
         await training.Finished.WaitAsync(TimeSpan.FromMinutes(1));
         await engine.DetachTrainingAsync(training);
 
@@ -136,12 +134,9 @@ public sealed class ForwardPassTests : IDisposable
     }
 
     // All requests start together; each must equal the reference, which uses the adapters the engine holds.
-    private async Task ExpectReferenceAsync(LlmEngine engine, GenerationRequest[] requests)
+    private async Task ExpectReferenceAsync(LlmEngine engine, GenerationRequest[] requests, ScriptedTraining? training = null)
     {
-        Generation[] generations;
-        using (engine.Hold())
-            generations = [.. requests.Select(engine.Submit)];
-        foreach (var (request, generation) in requests.Zip(generations))
+        foreach (var (request, generation) in requests.Zip(engine.SubmitTogether(requests, training)))
         {
             using var adapter = request.Adapter switch
             {

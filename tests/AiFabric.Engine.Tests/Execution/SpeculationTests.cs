@@ -140,10 +140,8 @@ public sealed class SpeculationTests : IDisposable
         using var training = new ScriptedTraining(model.Config, model.Prompt(29, 9), null, rounds: 6);
         GenerationRequest[] requests = [.. Enumerable.Range(0, 4).Select(i => Samplings["greedy"] with { PromptTokens = Repetitive(i), MaxTokens = Length })];
         var expected = await RunAsync(plain, requests);
-        using (engine.Hold())
-            engine.AttachTraining(training);
 
-        Expect(expected, await RunAsync(engine, requests), (a, b) => Assert.Equal(a.Finish, b.Finish));
+        Expect(expected, await RunAsync(engine, requests, training), (a, b) => Assert.Equal(a.Finish, b.Finish));
 
         await training.Finished.WaitAsync(TimeSpan.FromMinutes(1));
         await engine.DetachTrainingAsync(training);
@@ -168,13 +166,8 @@ public sealed class SpeculationTests : IDisposable
         return (expected, answers, metrics.AcceptedDraftTokens.Value);
     }
 
-    private static async Task<List<TokenEvent>[]> RunAsync(LlmEngine engine, GenerationRequest[] requests)
-    {
-        Generation[] generations;
-        using (engine.Hold())
-            generations = [.. requests.Select(engine.Submit)];
-        return await Task.WhenAll(generations.Select(generation => generation.AllAsync()));
-    }
+    private static Task<List<TokenEvent>[]> RunAsync(LlmEngine engine, GenerationRequest[] requests, ScriptedTraining? training = null) =>
+        Task.WhenAll(engine.SubmitTogether(requests, training).Select(generation => generation.AllAsync()));
 
     private static void Expect(List<TokenEvent>[] plain, List<TokenEvent>[] guessing, Action<TokenEvent, TokenEvent> compare)
     {

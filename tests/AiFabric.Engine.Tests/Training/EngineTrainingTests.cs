@@ -26,13 +26,15 @@ public sealed class EngineTrainingTests(ITestOutputHelper output)
         TrainingRecipe beside = alone with { CheckpointFolder = folder.File("checkpoints2"), OutputFolder = folder.File("adapter2") };
         await using LlmEngine engine = model.Start(options => options with { Type = ScalarType.Float64 });
         using var session = TrainingSession.Start(beside, engine.Weights, Recipes.Encoder, TimeProvider.System, NullLogger.Instance);
-        engine.AttachTraining(session);
+        Generation next = engine.SubmitTogether([EngineTestExtensions.Greedy(model.Prompt(5, 0), 20)], session)[0];
         int finished = 0;
-        while (session.Progress.State is TrainingState.Starting or TrainingState.Running)
+        while (true)
         {
-            List<TokenEvent> events = await engine.Submit(EngineTestExtensions.Greedy(model.Prompt(5, finished), 20)).AllAsync();
-            Assert.NotNull(events[^1].Finish);
+            Assert.NotNull((await next.AllAsync())[^1].Finish);
             Assert.True(++finished < 2_000, $"Not done after {finished} answers: {session.Progress}");
+            if (session.Progress.State is not (TrainingState.Starting or TrainingState.Running))
+                break;
+            next = engine.Submit(EngineTestExtensions.Greedy(model.Prompt(5, finished), 20));
         }
 
         Assert.Equal((TrainingState.Succeeded, 6), (session.Progress.State, session.Progress.Step));
