@@ -15,6 +15,9 @@ internal sealed record SpeedOptions
     /// <summary>Measurements of each cell on each side; medians are reported.</summary>
     public required int Rounds { get; init; }
 
+    /// <summary>How long a cell runs on both sides before it is measured, at least: the runtime compiles hot methods anew after a second or so.</summary>
+    public TimeSpan WarmUp { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>Where our side computes.</summary>
     public string Device { get; init; } = "cpu";
 

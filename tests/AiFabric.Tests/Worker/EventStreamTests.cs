@@ -7,13 +7,15 @@ using Xunit;
 namespace AiFabric.Tests.Worker;
 
 /// <summary>When events go out, and in how many writes.</summary>
-public sealed class EventStreamTests
+public sealed class EventStreamTests : IDisposable
 {
     private readonly Channel<string> items = Channel.CreateBounded<string>(1_000);
     private readonly SentPieces sent = new();
     private readonly EventStream events;
 
     public EventStreamTests() => events = new EventStream(new DefaultHttpContext { Response = { Body = sent } }.Response);
+
+    public void Dispose() => sent.Dispose();
 
     [Fact]
     public async Task An_event_goes_out_before_the_next_item_is_there()
