@@ -64,6 +64,8 @@ public sealed class EncoderEngine : IAsyncDisposable
         options.Validate();
         if (options.Type != torch.ScalarType.Float32 || options.Quantization != Quantization.None)
             throw new System.ComponentModel.DataAnnotations.ValidationException($"Encoders compute in Float32 without quantization, but Type is {options.Type} and Quantization {options.Quantization}.");
+        if (options.KvCacheType != KvCacheType.Auto)
+            throw new System.ComponentModel.DataAnnotations.ValidationException($"Encoders have no key-value cache, but KvCacheType is {options.KvCacheType}: leave it Auto.");
         TorchRuntime.EnsureLoaded();
         options = options with { Device = ForwardPasses.DeviceOf(options) };
         var tokenizer = HuggingFaceTokenizer.Load(options.ModelFolder);

@@ -25,6 +25,12 @@ public sealed class EngineMetrics
     /// <summary><c>vllm:generation_tokens_total</c>.</summary>
     public EngineCounter GenerationTokens { get; } = new();
 
+    /// <summary><c>aifabric_engine_mirrored_requests_total</c>: ended copies of requests. They are in no other count of requests, nor in latencies or the objectives.</summary>
+    public EngineCounter Copies { get; } = new();
+
+    /// <summary><c>aifabric_engine_mirrored_tokens_total</c>: tokens generated for copies.</summary>
+    public EngineCounter CopyTokens { get; } = new();
+
     /// <summary><c>vllm:num_preemptions_total</c>.</summary>
     public EngineCounter Preemptions { get; } = new();
 

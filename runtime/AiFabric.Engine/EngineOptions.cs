@@ -24,6 +24,18 @@ public enum Quantization
     Q8,
 }
 
+/// <summary>Element type of the key-value cache.</summary>
+public enum KvCacheType
+{
+    /// <summary>As narrow as the model: Float32 where its weights are, else BFloat16; in libtorch's passes the type of the weights.</summary>
+    Auto,
+
+    Float32,
+
+    /// <summary>Half of Float32's memory. Keys and values are rounded when they are stored; attention computes in Float32.</summary>
+    BFloat16,
+}
+
 /// <summary>How tokens are guessed ahead of a sequence, to be checked several at a time in one pass.</summary>
 public enum SpeculativeMethod
 {
@@ -41,11 +53,14 @@ public sealed record EngineOptions
     [Required(AllowEmptyStrings = false)]
     public required string ModelFolder { get; init; }
 
-    /// <summary>Element type of weights, activations and cache: Float32, BFloat16 or Float64.</summary>
+    /// <summary>Element type of weights: Float32, BFloat16 or Float64. Kernels on the CPU compute in Float32 all the same; libtorch's passes compute in it.</summary>
     public torch.ScalarType Type { get; init; } = torch.ScalarType.Float32;
 
-    /// <summary>How the base model's matrices are stored; adapters, activations and cache keep <see cref="Type"/>.</summary>
+    /// <summary>How the base model's matrices are stored; adapters and activations keep <see cref="Type"/>.</summary>
     public Quantization Quantization { get; init; }
+
+    /// <summary>How keys and values are kept.</summary>
+    public KvCacheType KvCacheType { get; init; }
 
     /// <summary><c>cpu</c>, <c>cuda</c>, or <c>auto</c>: CUDA where libtorch has it and finds a device, unless the weights are quantized.</summary>
     [RegularExpression("auto|cpu|cuda")]

@@ -39,7 +39,7 @@ public sealed class LlmEngine : IAsyncDisposable
         var delivery = new Delivery(adapters, Metrics, attainment, options.TpotObjective, time);
         loop = new EngineLoop(options, SchedulerOptions.From(options) with { BackwardBeside = runner.CanRunBeside }, new BlockPool(options.KvBlocks), runner, delivery, Metrics, time, logger);
         latency = options.LatencyFolder is { } folder
-            ? new LatencyStore(folder, LatencyStore.Subject(weights.Config, weights.Format, options.Device, options.Threads), logger) : null;
+            ? new LatencyStore(folder, LatencyStore.Subject(weights.Config, $"{weights.Format} {options.KvCacheType}", options.Device, options.Threads), logger) : null;
         if (latency?.Load() is { } kept)
             loop.Latency.Restore(kept);
         loop.Start();

@@ -13,6 +13,7 @@ using AiFabric.Gateway.Pipelines;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
 using AiFabric.Gateway.Streaming;
+using AiFabric.Gateway.Traffic;
 using AiFabric.Kube;
 using k8s.Models;
 using Microsoft.AspNetCore.Diagnostics;
@@ -78,6 +79,8 @@ public static class GatewayHost
         services.AddHttpClient<WorkerClient>();
         services.AddSingleton<CompletionForwarder>();
         services.AddSingleton<WaitingRoom>();
+        services.AddSingleton<TrafficDraw>().AddSingleton<Canaries>().AddSingleton<Mirrors>();
+        services.AddHostedService(s => s.GetRequiredService<Mirrors>());
         services.AddSingleton(s =>
         {
             var book = new DemandBook(s.GetRequiredService<TimeProvider>());

@@ -43,6 +43,30 @@ internal static class GatewayMetrics
     public static readonly Counter ClientsGone = Metrics.CreateCounter(
         "aifabric_gateway_clients_gone_total", "Requests whose client left before the end.");
 
+    public static readonly Counter CanaryRequests = Metrics.CreateCounter(
+        "aifabric_gateway_canary_requests_total", "Requests for models with a canary, by who answered and HTTP status.", "model", "target", "code");
+
+    public static readonly Histogram CanaryFirstByte = Metrics.CreateHistogram(
+        "aifabric_gateway_canary_time_to_first_byte_seconds", "From arrival to the first byte, of clients' requests for models with a canary, by who answered.",
+        new HistogramConfiguration { Buckets = Seconds, LabelNames = ["model", "target"] });
+
+    public static readonly Counter CanaryFallbacks = Metrics.CreateCounter(
+        "aifabric_gateway_canary_fallbacks_total", "Requests that were the canary's and that the model itself was asked for, by reason: NotReady, Failed.", "model", "target", "reason");
+
+    public static readonly Counter Mirrored = Metrics.CreateCounter(
+        "aifabric_gateway_mirrored_requests_total",
+        "Copies of requests for mirrors, by end: Answered, Refused, Lost, TimedOut, Stopped; not sent: Dropped (too many under way), NotReady.", "model", "target", "end");
+
+    public static readonly Gauge MirrorsInFlight = Metrics.CreateGauge("aifabric_gateway_mirrors_in_flight", "Copies that have not ended.");
+
+    public static readonly Histogram MirrorFirstByte = Metrics.CreateHistogram(
+        "aifabric_gateway_mirror_time_to_first_byte_seconds", "From the sending of a copy to the first byte of its answer.",
+        new HistogramConfiguration { Buckets = Seconds, LabelNames = ["model", "target"] });
+
+    public static readonly Histogram MirrorDuration = Metrics.CreateHistogram(
+        "aifabric_gateway_mirror_duration_seconds", "From the sending of a copy to its end.",
+        new HistogramConfiguration { Buckets = Seconds, LabelNames = ["model", "target"] });
+
     public static readonly Gauge RunsOpen = Metrics.CreateGauge(
         "aifabric_gateway_runs_open", "Asynchronous pipeline runs of all replicas that have not ended, as this one saw them last.");
 

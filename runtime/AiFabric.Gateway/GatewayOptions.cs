@@ -76,6 +76,17 @@ public sealed class GatewayOptions : IValidatableObject
     [Range(1, 10)]
     public int Attempts { get; set; } = 3;
 
+    /// <summary>Copies of requests that are under way to mirrors at most; more are not made.</summary>
+    [Range(1, 10_000)]
+    public int MirrorsConcurrent { get; set; } = 64;
+
+    /// <summary>A copy that has no whole answer after so long is cancelled, seconds.</summary>
+    [Range(1, 86_400)]
+    public int MirrorSeconds { get; set; } = 300;
+
+    /// <summary>Seed of the draws for canaries and mirrors; null for one that nobody knows.</summary>
+    public long? TrafficSeed { get; set; }
+
     /// <summary>How often each worker is asked for its models, milliseconds.</summary>
     [Range(50, 60_000)]
     public int ProbeIntervalMilliseconds { get; set; } = 1_000;

@@ -39,11 +39,14 @@ internal static partial class Log
     [LoggerMessage(3006, LogLevel.Error, "The routing table could not be renewed; the last one stays")]
     public static partial void RefreshFailed(ILogger log, Exception cause);
 
-    [LoggerMessage(3020, LogLevel.Warning, "Pipeline {Pipeline}: stage {Stage} failed in attempt {Attempt} and is asked of another replica")]
+    [LoggerMessage(3022, LogLevel.Warning, "Pipeline {Pipeline}: stage {Stage} failed in attempt {Attempt} and is asked of another replica")]
     public static partial void StageRetried(ILogger log, string pipeline, string stage, int attempt, Exception cause);
 
-    [LoggerMessage(3021, LogLevel.Error, "Pipeline {Pipeline}: stage {Stage} broke inside the gateway")]
+    [LoggerMessage(3023, LogLevel.Error, "Pipeline {Pipeline}: stage {Stage} broke inside the gateway")]
     public static partial void StageBroke(ILogger log, string pipeline, string stage, Exception cause);
+
+    [LoggerMessage(3024, LogLevel.Warning, "A copy of a request to the mirror {Target} got no whole answer")]
+    public static partial void MirrorLost(ILogger log, string target, Exception cause);
 
     [LoggerMessage(3030, LogLevel.Information, "Run {Id} is taken, attempt {Attempt}")]
     public static partial void RunClaimed(ILogger log, string id, int attempt);

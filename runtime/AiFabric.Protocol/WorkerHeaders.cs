@@ -1,6 +1,6 @@
 namespace AiFabric.Protocol;
 
-/// <summary>Headers that the gateway sets on requests to workers.</summary>
+/// <summary>Headers that the gateway sets: on requests to workers, and one on answers to clients.</summary>
 public static class WorkerHeaders
 {
     /// <summary>
@@ -20,4 +20,13 @@ public static class WorkerHeaders
     /// gateway alone. A hint: where it is absent or means nothing, the request is answered all the same.
     /// </summary>
     public const string Prompt = "AiFabric-Prompt";
+
+    /// <summary>
+    /// <c>true</c>: the request is a copy, and nobody waits for its answer. The worker lets all others go first and counts it apart. Set by the gateway
+    /// alone, which drops what clients send under this name.
+    /// </summary>
+    public const string Mirrored = "AiFabric-Mirrored";
+
+    /// <summary>On answers of the gateway: who gave it, <c>model[:adapter]@revision</c>. The model is OpenAI's name of it, and the revision that of its pods.</summary>
+    public const string ServedBy = "AiFabric-Served-By";
 }

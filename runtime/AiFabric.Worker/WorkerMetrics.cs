@@ -100,6 +100,8 @@ internal sealed class WorkerMetrics
         Add("aifabric_engine_training_faults_total", "Training sessions that an exception took out of the loop.", m => m.TrainingFaults);
         Add("vllm_prompt_tokens_total", "Prompt tokens computed.", m => m.PromptTokens);
         Add("vllm_generation_tokens_total", "Tokens generated.", m => m.GenerationTokens);
+        Add("aifabric_engine_mirrored_requests_total", "Ended copies of requests, which are in no other count of requests.", m => m.Copies);
+        Add("aifabric_engine_mirrored_tokens_total", "Tokens generated for copies of requests.", m => m.CopyTokens);
         Add("vllm_num_preemptions_total", "Requests put back for want of blocks.", m => m.Preemptions);
         Add("vllm_spec_decode_num_drafts_total", "Times that tokens of a request were guessed.", m => m.Drafts);
         Add("vllm_spec_decode_num_draft_tokens_total", "Guessed tokens.", m => m.DraftTokens);

@@ -5,7 +5,7 @@ using AiFabric.Benchmarks.Verbs;
 var root = new RootCommand("Measures AiFabric's parts at a size.")
 {
     OperatorVerb.Create(), EngineVerb.Create(), PeerVerb.Create(), SchedulerVerb.Create(), GpuVerb.Create(), PipelineVerb.Create(), CoServeVerb.Create(), CoServeEngineVerb.Create(),
-    MemoryVerb.Create(), GatewayVerb.Create(), GatewayVerb.CreateFake(),
+    MemoryVerb.Create(), GatewayVerb.Create(), GatewayVerb.CreateFake(), GatewayVerb.CreateBare(),
 };
 try
 {

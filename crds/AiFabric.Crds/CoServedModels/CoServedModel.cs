@@ -42,7 +42,7 @@ public sealed class CoServedModelSpec
 
     public LoraSpec? Lora { get; set; }
 
-    [Description("How the gateways choose among the model's ready replicas. Changing it restarts nothing.")]
+    [Description("How the gateways choose among the model's ready replicas, and which part of its requests another model answers or gets copies of. Changing it restarts nothing.")]
     public RoutingSpec? Routing { get; set; }
 
     [Description("Guesses tokens ahead of each request and checks several in one pass: fewer passes where answers repeat what came before, and the same answers. Off when absent. Changing it rolls the replicas.")]
@@ -178,30 +178,6 @@ public sealed class LoraSpec
     public int? MaxRank { get; set; }
 }
 
-[JsonConverter(typeof(JsonStringEnumConverter<RoutingPolicy>))]
-public enum RoutingPolicy
-{
-    /// <summary>To the replica whose cache holds most of the prompt, unless it has more than its share.</summary>
-    PrefixAware,
-
-    /// <summary>Prompts of one beginning to one replica, whatever its cache holds, unless it has more than its share.</summary>
-    PrefixHash,
-
-    /// <summary>To the replica with the least to do.</summary>
-    LeastLoad,
-
-    /// <summary>To one after the other.</summary>
-    RoundRobin,
-}
-
-/// <summary>How gateways choose among replicas.</summary>
-public sealed class RoutingSpec
-{
-    [Description("PrefixAware: the replica whose cache holds most of the prompt, by its own report. PrefixHash: prompts of one beginning to one replica. Both pass over a replica that has more than its share of requests. LeastLoad: the one with the least to do. RoundRobin: in turn.")]
-    [Default(nameof(RoutingPolicy.PrefixAware))]
-    public RoutingPolicy? Policy { get; set; }
-}
-
 [JsonConverter(typeof(JsonStringEnumConverter<SpeculativeMethod>))]
 public enum SpeculativeMethod
 {
@@ -275,4 +251,10 @@ public static class CoServedModelConditions
 
     /// <summary>The demand decides the replicas. Only with <c>scaling</c>.</summary>
     public const string ScalingActive = "ScalingActive";
+
+    /// <summary>Every gateway sends the canary its part of the requests. Only with <c>routing.canary</c>.</summary>
+    public const string CanaryActive = "CanaryActive";
+
+    /// <summary>Every gateway sends the mirror its part of copies. Only with <c>routing.mirror</c>.</summary>
+    public const string MirrorActive = "MirrorActive";
 }

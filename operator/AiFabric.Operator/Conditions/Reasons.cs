@@ -38,6 +38,8 @@ internal static class Reasons
 
     public const string ModelNotFound = "ModelNotFound";
     public const string ModelNotReady = "ModelNotReady";
+    public const string AdapterNotFound = "AdapterNotFound";
+    public const string CircularRouting = "CircularRouting";
     public const string JobNotFound = "JobNotFound";
     public const string JobNotComplete = "JobNotComplete";
     public const string JobFailed = "JobFailed";
@@ -72,7 +74,7 @@ internal static class Reasons
     [
         InvalidSpec, NameTaken, PodsRefused, ModelLoadFailed, DownloadFailed, CrashLoopBackOff, ImagePullBackOff, Unschedulable, OutOfMemory, NoGateway, GatewayUnreachable,
         ObjectiveMissed, JobFailed, TooManyAdapters, InvalidAdapter, WorkerUnreachable, VolumeNotMounted, Rejected, AdapterNameTaken,
-        FinetuningForbidden, RankTooLarge, BackOff, BackoffLimitExceeded, DeadlineExceeded,
+        FinetuningForbidden, RankTooLarge, BackOff, BackoffLimitExceeded, DeadlineExceeded, CircularRouting,
     ];
 
     /// <summary>Whether somebody should look into it.</summary>

@@ -1,3 +1,4 @@
+using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.Pipelines;
 using AiFabric.Operator.Conditions;
 using AiFabric.Operator.Workers;
@@ -43,6 +44,10 @@ internal sealed record GatewayView(IReadOnlyList<GatewayReplica> Replicas)
     /// <summary>Whether every replica calls this pod for a stage of the pipeline.</summary>
     public bool CallsFunction(Pipeline pipeline, string podUid) =>
         Replicas.Count > 0 && Replicas.All(replica => replica.Find(pipeline)?.Functions.Contains(podUid) == true);
+
+    /// <summary>By what each replica routes a part of the model's requests elsewhere, or copies it; null for one that does not.</summary>
+    public IEnumerable<TrafficEntry?> Traffic(CoServedModel model, bool isMirror) => Replicas.Select(replica => (replica.Report?.Traffic ?? []).FirstOrDefault(
+        entry => entry.IsMirror == isMirror && entry.Namespace == model.Metadata.NamespaceProperty && entry.Model == model.Metadata.Name));
 
     /// <summary>Whether the gateways are there and answer, so that what they say is all there is.</summary>
     public Check Answering()

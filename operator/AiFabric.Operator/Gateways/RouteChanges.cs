@@ -6,7 +6,7 @@ namespace AiFabric.Operator.Gateways;
 /// <summary>Tells whose routes differ between two answers of the gateways. Pure.</summary>
 internal static class RouteChanges
 {
-    /// <summary>The models of which a gateway replica began or ceased to route a pod, a revision or an adapter.</summary>
+    /// <summary>The models of which a gateway replica began or ceased to route a pod, a revision, an adapter, or a part of the requests to another model.</summary>
     public static IReadOnlySet<NamespacedName> Between(GatewayView before, GatewayView after)
     {
         var changed = new HashSet<NamespacedName>();
@@ -35,6 +35,9 @@ internal static class RouteChanges
         }
         foreach (RouteEntry gone in old.Values)
             changed.Add(Model(gone));
+        HashSet<TrafficEntry> traffic = [.. before?.Report?.Traffic ?? []];
+        traffic.SymmetricExceptWith(after?.Report?.Traffic ?? []);
+        changed.UnionWith(traffic.Select(entry => new NamespacedName(entry.Namespace, entry.Model)));
     }
 
     private static NamespacedName Model(RouteEntry route) => new(route.Namespace, route.Model);

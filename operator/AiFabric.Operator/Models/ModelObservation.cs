@@ -46,5 +46,8 @@ internal sealed record ModelObservation
     /// <summary>Uids of the FinetuneJobs of this model.</summary>
     public IReadOnlySet<string> Jobs { get; init; } = new HashSet<string>();
 
+    /// <summary>Whom its canary and mirror name; nobody when it has neither.</summary>
+    public TrafficTargets Targets { get; init; } = TrafficTargets.None;
+
     public string TokenFingerprint { get; init; } = string.Empty;
 }

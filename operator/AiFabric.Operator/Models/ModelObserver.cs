@@ -14,7 +14,7 @@ namespace AiFabric.Operator.Models;
 /// <summary>Gathers what is known of a model: from the caches, its workers and the gateways.</summary>
 internal sealed class ModelObserver(
     WorkerPods pods, IStore<V1Deployment> deployments, IStore<V1Service> services, IInformer<V1PodDisruptionBudget> budgets,
-    IStore<Adapter> adapters, IStore<FinetuneJob> jobs,
+    IStore<CoServedModel> models, IStore<Adapter> adapters, IStore<FinetuneJob> jobs,
     IWorkerClient workers, LoadingReports loadings, IGatewayDirectory gateways, ScaleBook scales)
 {
     public async Task<ModelObservation> ObserveAsync(CoServedModel model, string tokenFingerprint, CancellationToken cancellationToken)
@@ -39,8 +39,21 @@ internal sealed class ModelObserver(
             Scale = model.Spec.Scaling is null ? null : scales.Input(model, await gateways.AskDemandAsync(cancellationToken)),
             Adapters = adapters.OfModel(NamespacedName.Of(model)).Select(adapter => adapter.Metadata.Name).ToHashSet(),
             Jobs = jobs.OfModel(NamespacedName.Of(model)).Select(job => job.Metadata.Uid).ToHashSet(),
+            Targets = TargetsOf(model),
             TokenFingerprint = tokenFingerprint,
         };
+    }
+
+    private TrafficTargets TargetsOf(CoServedModel model)
+    {
+        string space = model.Metadata.NamespaceProperty;
+        TrafficSpec[] traffic = [.. TrafficShape.Of(model)];
+        if (traffic.Length == 0)
+            return TrafficTargets.None;
+        return new TrafficTargets(
+            models.List(space).ToDictionary(other => other.Metadata.Name),
+            traffic.Select(one => one.ModelRef.Adapter).OfType<string>().Distinct().Select(name => adapters.Get(space, name)).OfType<Adapter>()
+                .ToDictionary(adapter => adapter.Metadata.Name));
     }
 
     private async Task<(string Uid, LoadReport? Load)> LoadAsync(WorkerPod pod, CancellationToken cancellationToken) =>

@@ -31,6 +31,7 @@ internal static class ModelStatusBuilder
         SetScaling(conditions, plan.Scale);
         SetFinetuning(conditions, observed);
         SetSlo(conditions, observed);
+        TrafficStatus.Set(conditions, observed, plan);
 
         return new CoServedModelStatus
         {

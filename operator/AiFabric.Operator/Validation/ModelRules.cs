@@ -32,6 +32,13 @@ internal static class ModelRules
                     ? $"promptLookupMin must not exceed promptLookupMax ({guesses.PromptLookupMin ?? 2} > {guesses.PromptLookupMax ?? 4})"
                     : null,
                 CelMessage: "promptLookupMin must not exceed promptLookupMax"),
+            new(
+                "spec.routing", model => model.Spec.Routing is { Canary.ModelRef: var canary, Mirror.ModelRef: var mirror } && canary.ToString() == mirror.ToString()
+                    ? "canary and mirror must not be the same"
+                    : null,
+                CelMessage: "canary and mirror must not be the same"),
+            new("spec.routing.canary.modelRef", model => BrokenTarget(model, model.Spec.Routing?.Canary)),
+            new("spec.routing.mirror.modelRef", model => BrokenTarget(model, model.Spec.Routing?.Mirror)),
             new("spec.template.metadata.labels", model => Taken(model.Spec.Template?.Metadata?.Labels?.Keys, PodTemplateBuilder.ReservedLabels)),
             new("spec.template.metadata.annotations", model => Taken(
                 model.Spec.Template?.Metadata?.Annotations?.Keys, PodTemplateBuilder.ReservedAnnotations)),
@@ -54,6 +61,10 @@ internal static class ModelRules
             ? null
             : $"is '{source.Revision}', yet spec.model.uri names '{parts[1].Split('/')[0]}': set one of them";
     }
+
+    private static string? BrokenTarget(CoServedModel model, TrafficSpec? traffic) => traffic is not null && TrafficShape.IsItself(model, traffic)
+        ? $"is '{traffic.ModelRef.Name}', this model itself: name another, or set adapter to one of its own"
+        : null;
 
     private static V1Container? Worker(CoServedModel model) =>
         model.Spec.Template?.Spec?.Containers?.FirstOrDefault(container => container.Name == WorkerPod.ContainerName);

@@ -18,7 +18,7 @@ internal sealed record Surroundings(
 
 /// <summary>
 /// Checks that need other objects, for which a schema's rules are blind. Pure. References lead from an Adapter to a FinetuneJob and from both to a
-/// CoServedModel, never back; Pipelines name each other, and a circle of them is refused.
+/// CoServedModel, never back; Pipelines name each other, CoServedModels their canaries and mirrors, and circles of them are refused.
 /// </summary>
 internal static class ReferenceRules
 {
@@ -31,9 +31,16 @@ internal static class ReferenceRules
             .Select(candidate => candidate.Metadata.Name)
             .Order(StringComparer.Ordinal)
             .FirstOrDefault();
-        return other is null
-            ? Findings.None
-            : new([new("spec.model.name", $"CoServedModel {other} of this namespace is served as '{served}' already: choose another name")], []);
+        Dictionary<string, CoServedModel> known = around.Models.ToDictionary(candidate => candidate.Metadata.Name);
+        var refusals = new List<Violation>();
+        if (other is not null)
+            refusals.Add(new("spec.model.name", $"CoServedModel {other} of this namespace is served as '{served}' already: choose another name"));
+        if (TrafficShape.Circle(model, known) is { } circle)
+            refusals.Add(new("spec.routing", $"canaries and mirrors lead in a circle: {circle}"));
+        IEnumerable<Violation> warnings = TrafficShape.Of(model).Select(traffic => traffic.ModelRef.Name)
+            .Where(name => name != model.Metadata.Name && !known.ContainsKey(name))
+            .Select(name => new Violation("spec.routing", $"CoServedModel {name} does not exist yet"));
+        return new(refusals, [.. warnings]);
     }
 
     public static Findings Of(Adapter adapter, Surroundings around)

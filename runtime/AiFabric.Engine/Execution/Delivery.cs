@@ -26,7 +26,7 @@ internal sealed class Delivery(
         foreach (var chunk in batch.PromptChunks)
         {
             // A first chunk: nothing was computed but what the cache gave.
-            if (chunk.Sequence.OutputCount == 0 && chunk.Start == chunk.Sequence.CachedTokens && streams.TryGetValue(chunk.Sequence.Id, out var stream))
+            if (!chunk.Sequence.Request.IsCopy && chunk.Sequence.OutputCount == 0 && chunk.Start == chunk.Sequence.CachedTokens && streams.TryGetValue(chunk.Sequence.Id, out var stream))
                 metrics.QueueSeconds.Observe(time.GetElapsedTime(stream.Submitted, now).TotalSeconds);
         }
     }
@@ -52,12 +52,20 @@ internal sealed class Delivery(
             if (!stream.Finished)
                 stream.Write(new TokenEvent { Finish = reason, Error = sequence.Error, CachedTokens = sequence.CachedTokens });
             stream.Complete();
-            metrics.Finished(reason).Add(1);
-            metrics.RequestSeconds.Observe(time.GetElapsedTime(stream.Submitted).TotalSeconds);
+            if (sequence.Request.IsCopy)
+                metrics.Copies.Add(1);
+            else
+                Count(reason, stream);
             if (sequence.AdapterLoad != 0)
                 adapters.Release(sequence.AdapterLoad);
         }
         ended.Clear();
+    }
+
+    private void Count(FinishReason reason, RequestStream stream)
+    {
+        metrics.Finished(reason).Add(1);
+        metrics.RequestSeconds.Observe(time.GetElapsedTime(stream.Submitted).TotalSeconds);
     }
 
     private void TokensOf(List<BatchRows> rows, BatchOutcome outcome, long now, ref int sampled)
@@ -78,8 +86,8 @@ internal sealed class Delivery(
             while (token.Accepted);
             metrics.AcceptedDraftTokens.Add(sampled - first - 1);
             int drawn = sampled - first - (token.Failure is null ? 0 : 1);
-            metrics.GenerationTokens.Add(drawn);
-            if (drawn > 0)
+            (row.Sequence.Request.IsCopy ? metrics.CopyTokens : metrics.GenerationTokens).Add(drawn);
+            if (drawn > 0 && !row.Sequence.Request.IsCopy)
                 Time(stream, now, drawn);
         }
     }
@@ -96,7 +104,12 @@ internal sealed class Delivery(
     // Tokens of one iteration share the time since the token before them.
     private void Time(RequestStream stream, long now, int tokens)
     {
-        if (stream.LastToken is not { } last)
+        if (stream.Sequence.WasHeld)
+        {
+            // What its reader took so long for is no latency of the engine's.
+            stream.Sequence.WasHeld = false;
+        }
+        else if (stream.LastToken is not { } last)
         {
             metrics.TimeToFirstTokenSeconds.Observe(time.GetElapsedTime(stream.Submitted, now).TotalSeconds);
         }

@@ -68,11 +68,12 @@ internal sealed class EngineLoop
     /// <exception cref="EngineRejectedException">queue_full or engine_stopped.</exception>
     public void Submit(RequestStream stream)
     {
-        if (!room.TryEnter(stream.Sequence.Request.Tenant))
+        if (!room.TryEnter(stream.Sequence.Request.PlaceHolder))
             throw new EngineRejectedException(RejectionCodes.QueueFull, "Too many requests wait already; try again later.");
+        stream.GoesOn = wake.Set;
         if (!submissions.Writer.TryWrite(stream))
         {
-            room.Leave(stream.Sequence.Request.Tenant);
+            room.Leave(stream.Sequence.Request.PlaceHolder);
             throw new EngineRejectedException(RejectionCodes.EngineStopped, "The engine is shutting down.");
         }
         wake.Set();
@@ -165,13 +166,13 @@ internal sealed class EngineLoop
         }
         var batch = scheduler.Next(demand, time.GetElapsedTime(0));
         foreach (var sequence in batch.Newcomers)
-            room.Leave(sequence.Request.Tenant);
+            room.Leave(sequence.Request.PlaceHolder);
         delivery.Admitted(batch);
         Deliver();
         if (!batch.IsEmpty)
             Run(batch, batch.HasTraining ? training : null);
         Publish();
-        return !batch.IsEmpty || scheduler.HasSequences;
+        return !batch.IsEmpty || scheduler.HasWork;
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "One iteration's failure ends its sequences or its training session, logged, and not the engine.")]
@@ -257,7 +258,7 @@ internal sealed class EngineLoop
         foreach (var sequence in scheduler.Ended)
         {
             if (!sequence.WasAdmitted)
-                room.Leave(sequence.Request.Tenant);
+                room.Leave(sequence.Request.PlaceHolder);
         }
         delivery.Ends(scheduler.Ended);
     }

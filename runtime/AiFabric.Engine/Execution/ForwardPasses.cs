@@ -27,11 +27,23 @@ internal static class ForwardPasses
     /// <param name="options">Sizes.</param>
     /// <param name="adapterOf">The adapter of a load number other than 0.</param>
     /// <param name="logger">Hears why a device has to do without kernels of our own.</param>
+    /// <exception cref="ValidationException">The cache is to have a type that the pass does not keep.</exception>
     public static IForwardPass Create(BaseWeights weights, EngineOptions options, Func<long, PeftAdapter> adapterOf, ILogger logger) => weights switch
     {
-        HostWeights host => new KernelPass(host.Kernels, KernelSet.Best, options.Threads, options.KvBlocks, options.BlockSize, adapterOf),
+        HostWeights host => new KernelPass(host.Kernels, KernelSet.Best, options.Threads, options.KvBlocks, options.BlockSize, adapterOf, CacheOf(options)),
+        DecoderWeights tensors when options.KvCacheType.ToString() is var type && type != nameof(KvCacheType.Auto) && type != tensors.Type.ToString() =>
+            throw new ValidationException($"KvCacheType is {type}, but on {options.Device} in {tensors.Type} the cache has the type of the weights: leave it Auto."),
         DecoderWeights tensors => new TorchPass(tensors, options.KvBlocks, options.BlockSize, adapterOf, Kernels(tensors, options.BlockSize, logger)),
         _ => throw new ArgumentException($"No pass runs {weights.GetType().Name}.", nameof(weights)),
+    };
+
+    /// <summary>How kernels keep keys and values.</summary>
+    public static CacheFormat CacheOf(EngineOptions options) => options switch
+    {
+        { KvCacheType: KvCacheType.Float32 } => CacheFormat.Float32,
+        { KvCacheType: KvCacheType.BFloat16 } => CacheFormat.BFloat16,
+        { Quantization: Quantization.None, Type: TorchSharp.torch.ScalarType.Float32 } => CacheFormat.Float32,
+        _ => CacheFormat.BFloat16,
     };
 
     /// <summary>The device that the options stand for: <c>cpu</c> or <c>cuda</c>.</summary>

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Execution;
 
 /// <summary>
-/// The pass in kernels, for CPUs. Activations and cache are Float32 whatever the weights' format. Once memory has grown to the largest batch a
+/// The pass in kernels, for CPUs. Activations are Float32 whatever the weights' format; a training window's keys and values are too. Once memory has grown to the largest batch a
 /// step without finetuning allocates nothing.
 /// </summary>
 internal sealed unsafe class KernelPass : IForwardPass
@@ -40,13 +40,15 @@ internal sealed unsafe class KernelPass : IForwardPass
     /// <param name="blocks">Blocks of the cache.</param>
     /// <param name="blockSize">Tokens of a block.</param>
     /// <param name="adapterOf">The adapter of a load number other than 0.</param>
-    public KernelPass(KernelWeights weights, KernelSet kernels, int threads, int blocks, int blockSize, Func<long, PeftAdapter> adapterOf)
+    /// <param name="cached">How the cache keeps keys and values.</param>
+    public KernelPass(
+        KernelWeights weights, KernelSet kernels, int threads, int blocks, int blockSize, Func<long, PeftAdapter> adapterOf, CacheFormat cached = CacheFormat.Float32)
     {
         (this.weights, this.kernels, config) = (weights, kernels, weights.Config);
         pool = new KernelPool(threads);
         batch = new KernelBatch(blockSize, adapterOf);
         adapters = new KernelAdapters(kernels, pool, batch);
-        cache = new KvMemory(config, blocks, blockSize);
+        cache = new KvMemory(config, blocks, blockSize, cached);
         rotary = new RotaryMemory(config, threads);
         plans = [.. Enumerable.Range(0, config.Layers).Select(layer => new LayerPlan(config, rotary, layer))];
         int queryWidth = config.Heads * config.HeadSize, keyWidth = config.KeyValueHeads * config.HeadSize;
@@ -145,6 +147,7 @@ internal sealed unsafe class KernelPass : IForwardPass
             Slots = batch.Slots.Data,
             CachedKeys = cache.Keys(layer),
             CachedValues = cache.Values(layer),
+            Cached = cache.Format,
             BlockSize = cache.BlockSize,
             StoredRows = batch.InferenceRows,
             Heads = config.Heads,
@@ -154,13 +157,14 @@ internal sealed unsafe class KernelPass : IForwardPass
         kernels.Rotate(pool, arguments, batch.Rows);
     }
 
-    private void Attend(int layer, float* windowKeys, float* windowValues)
+    private void Attend(int layer, void* windowKeys, void* windowValues)
     {
         foreach (ref var entry in batch.Attention)
         {
             bool cached = entry.First < batch.InferenceRows;
             entry.Keys = cached ? cache.Keys(layer) : windowKeys;
             entry.Values = cached ? cache.Values(layer) : windowValues;
+            entry.Format = cached ? cache.Format : CacheFormat.Float32;
             // A window's keys are one block of [positions, keyHeads, headSize].
             entry.Pitch = cached ? config.HeadSize : config.KeyValueHeads * config.HeadSize;
             entry.HeadPitch = cached ? cache.BlockSize * config.HeadSize : config.HeadSize;

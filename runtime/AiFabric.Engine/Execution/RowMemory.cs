@@ -8,6 +8,9 @@ namespace AiFabric.Engine.Execution;
 /// <param name="width">Numbers of a row.</param>
 internal sealed unsafe class RowMemory(int width) : IDisposable
 {
+    // Rows of an iteration are bounded, and the largest comes soon: no room is kept for more.
+    private const int Step = 64;
+
     private readonly NativeBuffer memory = new();
     private long capacity;
 
@@ -20,7 +23,7 @@ internal sealed unsafe class RowMemory(int width) : IDisposable
     {
         if (rows <= capacity)
             return;
-        capacity = Math.Max(rows, 2 * capacity);
+        capacity = (rows + Step - 1L) / Step * Step;
         memory.Reserve(capacity * width * sizeof(float));
     }
 

@@ -19,10 +19,13 @@ internal unsafe struct AttentionRows
     public int BlockSize;
 
     /// <summary>Rotated keys, block after block. In the cache a block is [keyHeads, blockSize, headSize], so that a head's keys follow each other in memory.</summary>
-    public float* Keys;
+    public void* Keys;
 
     /// <summary>Values, in the same order.</summary>
-    public float* Values;
+    public void* Values;
+
+    /// <summary>Of both.</summary>
+    public CacheFormat Format;
 
     /// <summary>Numbers from one position of a block to the next.</summary>
     public int Pitch;
@@ -38,8 +41,9 @@ internal unsafe struct AttentionRows
     /// <param name="position">Which one.</param>
     /// <param name="keyHead">Which head.</param>
     /// <param name="slot">Numbers of a position: keyHeads · headSize.</param>
-    public readonly float* At(float* cached, int position, int keyHead, int slot) =>
-        cached + (Blocks[position / BlockSize] * (long)BlockSize * slot) + (keyHead * (long)HeadPitch) + (position % BlockSize * (long)Pitch);
+    public readonly byte* At<TStored>(void* cached, int position, int keyHead, int slot)
+        where TStored : struct, IStored =>
+        (byte*)cached + (((Blocks[position / BlockSize] * (long)BlockSize * slot) + (keyHead * (long)HeadPitch) + (position % BlockSize * (long)Pitch)) * TStored.Bytes);
 
     /// <summary>Positions from one on that lie in its block.</summary>
     public readonly int InBlock(int position) => Math.Min(BlockSize - (position % BlockSize), Context - position);
@@ -78,8 +82,11 @@ internal readonly unsafe struct AttentionJob<TLanes, TVector>(
 {
     private const int Keys = AttentionShape.KeysAtOnce;
 
-    /// <summary>Numbers of a cache line.</summary>
-    private const int Line = 16;
+    /// <summary>Bytes of a cache line.</summary>
+    private const int Line = 64;
+
+    /// <summary>Tiles of queries from which narrow keys are restored once for all, and not for each.</summary>
+    private const int Many = 4;
 
     private readonly int headSize = shape.HeadSize;
     private readonly int keyHeads = shape.KeyHeads;
@@ -91,30 +98,98 @@ internal readonly unsafe struct AttentionJob<TLanes, TVector>(
     /// <param name="longest">Positions that are looked at for an entry at most.</param>
     /// <param name="shape">Heads and their size.</param>
     public static long ScratchFloats(int rows, int longest, in AttentionShape shape) =>
-        (long)((rows * shape.Group) + Tile) * (Pitch(longest) + (2 * shape.HeadSize));
+        ((long)((rows * shape.Group) + Tile) * (Pitch(longest) + (2 * shape.HeadSize))) + RestoredFloats(rows * shape.Group, longest, shape.HeadSize);
 
     public void Run(int piece, float* scratch)
     {
-        var entry = entries[piece / keyHeads];
-        int keyHead = piece % keyHeads, group = shape.Group, count = entry.Count * group, context = entry.Context;
-        int from = shape.FirstScored(entry);
+        ref readonly var entry = ref entries[piece / keyHeads];
+        int keyHead = piece % keyHeads;
+        if (entry.Format == CacheFormat.Float32)
+            Attend<StoredFloat32>(entry, keyHead, scratch);
+        else if (entry.Count * shape.Group < Many * Tile)
+            Attend<StoredBFloat16>(entry, keyHead, scratch);
+        else
+            AttendRestored(entry, keyHead, scratch);
+    }
+
+    private void Attend<TStored>(in AttentionRows entry, int keyHead, float* scratch)
+        where TStored : struct, IStored
+    {
+        int count = entry.Count * shape.Group, from = shape.FirstScored(entry);
         long pitch = Pitch(longest);
         float* q = scratch, scores = q + ((long)(count + Tile) * headSize), mixed = scores + ((count + Tile) * pitch);
         Gather(entry, keyHead, q);
-        Scores(entry, keyHead, q, count, from, scores, pitch);
+        Scores<TStored>(entry, keyHead, q, count, from, scores, pitch);
+        Shares(entry, scores, pitch);
+        Mix<TStored>(entry, keyHead, scores, pitch, mixed);
+        PutOut(entry, keyHead, mixed);
+    }
+
+    /// <summary>The same, with a head's keys, then its values, in Float32 one after the other: a block that holds them all.</summary>
+    private void AttendRestored(in AttentionRows entry, int keyHead, float* scratch)
+    {
+        int count = entry.Count * shape.Group, from = shape.FirstScored(entry), first = 0;
+        long pitch = Pitch(longest);
+        float* wide = scratch, q = wide + ((long)longest * headSize), scores = q + ((long)(count + Tile) * headSize), mixed = scores + ((count + Tile) * pitch);
+        float* origin = wide - ((long)from * headSize);
+        var restored = entry with { Keys = origin, Values = origin, Format = CacheFormat.Float32, Blocks = &first, BlockSize = entry.Context, Pitch = headSize, HeadPitch = 0 };
+        Gather(entry, keyHead, q);
+        Restore<StoredBFloat16>(entry, entry.Keys, keyHead, from, wide);
+        Scores<StoredFloat32>(restored, keyHead, q, count, from, scores, pitch);
+        Shares(entry, scores, pitch);
+        Restore<StoredBFloat16>(entry, entry.Values, keyHead, from, wide);
+        Mix<StoredFloat32>(restored, keyHead, scores, pitch, mixed);
+        PutOut(entry, keyHead, mixed);
+    }
+
+    /// <summary>Scores become shares: what a row does not see gets none, and neither do the queries that fill up the last tile.</summary>
+    private void Shares(in AttentionRows entry, float* scores, long pitch)
+    {
+        int count = entry.Count * shape.Group, from = shape.FirstScored(entry);
         for (int i = 0; i < count; i++)
         {
-            int position = entry.Position + (i / group);
-            Softmax(scores + (i * pitch), shape.FirstSeen(position) - from, position + 1 - from, context - from);
+            int position = entry.Position + (i / shape.Group);
+            Softmax(scores + (i * pitch), shape.FirstSeen(position) - from, position + 1 - from, entry.Context - from);
         }
         new Span<float>(scores + (count * pitch), (int)(Padding(count) * pitch)).Clear();
-        var values = new AttentionMix<TLanes, TVector>(entry, keyHeads, headSize, keyHead, from);
-        for (int i = 0; i < count; i += Tile)
-            values.Mix(scores + (i * pitch), pitch, mixed + (i * (long)headSize), ahead: i == 0);
-        for (int i = 0; i < count; i++)
+    }
+
+    private void Mix<TStored>(in AttentionRows entry, int keyHead, float* shares, long pitch, float* mixed)
+        where TStored : struct, IStored
+    {
+        var values = new AttentionMix<TLanes, TVector, TStored>(entry, keyHeads, headSize, keyHead, shape.FirstScored(entry));
+        for (int i = 0; i < entry.Count * shape.Group; i += Tile)
+            values.Mix(shares + (i * pitch), pitch, mixed + (i * (long)headSize), ahead: i == 0);
+    }
+
+    private void PutOut(in AttentionRows entry, int keyHead, float* mixed)
+    {
+        for (int i = 0; i < entry.Count * shape.Group; i++)
         {
             var row = new ReadOnlySpan<float>(mixed + (i * (long)headSize), headSize);
             row.CopyTo(new Span<float>(output + Place(entry, keyHead, i), headSize));
+        }
+    }
+
+    private static long RestoredFloats(int queries, int longest, int headSize) => queries < Many * Tile ? 0 : (long)longest * headSize;
+
+    /// <summary>A head's keys or values from a position on, one after the other.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Restore<TStored>(in AttentionRows entry, void* cached, int keyHead, int from, float* to)
+        where TStored : struct, IStored
+    {
+        for (int start = from, length; start < entry.Context; start += length)
+        {
+            length = entry.InBlock(start);
+            byte* row = entry.At<TStored>(cached, start, keyHead, keyHeads * headSize);
+            for (int i = 0; i < length; i++, row += entry.Pitch * TStored.Bytes, to += headSize)
+            {
+                int d = 0;
+                for (; d + TLanes.Count <= headSize; d += TLanes.Count)
+                    TLanes.Store(TStored.Load<TLanes, TVector>(row, d), to + d);
+                for (; d < headSize; d++)
+                    to[d] = TStored.At(row, d);
+            }
         }
     }
 
@@ -144,37 +219,40 @@ internal readonly unsafe struct AttentionJob<TLanes, TVector>(
     }
 
     /// <summary>Products of the queries with the keys of positions from one on; the scores of that one come first.</summary>
-    private void Scores(in AttentionRows entry, int keyHead, float* q, int count, int from, float* scores, long pitch)
+    private void Scores<TStored>(in AttentionRows entry, int keyHead, float* q, int count, int from, float* scores, long pitch)
+        where TStored : struct, IStored
     {
         int slot = keyHeads * headSize, step = entry.Pitch, context = entry.Context;
+        long stepBytes = (long)step * TStored.Bytes;
         for (int start = from, length; start < context; start += length)
         {
             length = entry.InBlock(start);
-            float* keys = entry.At(entry.Keys, start, keyHead, slot), to = scores + start - from;
+            byte* keys = entry.At<TStored>(entry.Keys, start, keyHead, slot);
+            float* to = scores + start - from;
             int key = 0;
-            float* next = start + length < context ? entry.At(entry.Keys, start + length, keyHead, slot) : keys;
+            byte* next = start + length < context ? entry.At<TStored>(entry.Keys, start + length, keyHead, slot) : keys;
             for (; key + Keys <= length; key += Keys)
             {
-                AskFor(next + (key * (long)step), step);
+                AskFor(next + (key * stepBytes), stepBytes, headSize * TStored.Bytes);
                 for (int i = 0; i < count; i += Tile)
-                    MatrixTiles<TLanes, TVector>.Tile<StoredFloat32>(keys + (key * (long)step), step, q + (i * headSize), headSize, headSize, to + (i * pitch) + key, pitch);
+                    MatrixTiles<TLanes, TVector>.Tile<TStored>(keys + (key * stepBytes), step, q + (i * headSize), headSize, headSize, to + (i * pitch) + key, pitch);
             }
             // The last keys of a block that is not full, or of a small block: each stands for four, and the next one's scores replace the surplus.
             for (; key < length; key++)
             {
                 for (int i = 0; i < count; i += Tile)
-                    MatrixTiles<TLanes, TVector>.Tile<StoredFloat32>(keys + (key * (long)step), 0, q + (i * headSize), headSize, headSize, to + (i * pitch) + key, pitch);
+                    MatrixTiles<TLanes, TVector>.Tile<TStored>(keys + (key * stepBytes), 0, q + (i * headSize), headSize, headSize, to + (i * pitch) + key, pitch);
             }
         }
     }
 
     /// <summary>Asks for some keys that will be read soon: the processor does not see that one block follows another.</summary>
-    private void AskFor(float* keys, int step)
+    private static void AskFor(byte* keys, long step, int bytes)
     {
         for (int key = 0; key < Keys; key++, keys += step)
         {
-            for (int d = 0; d < headSize; d += Line)
-                TLanes.Prefetch(keys + d);
+            for (int line = 0; line < bytes; line += Line)
+                TLanes.Prefetch(keys + line);
         }
     }
 

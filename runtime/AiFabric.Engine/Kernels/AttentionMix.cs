@@ -8,10 +8,14 @@ namespace AiFabric.Engine.Kernels;
 /// <param name="headSize">Numbers of a head.</param>
 /// <param name="keyHead">Which one.</param>
 /// <param name="from">The position that the first share belongs to.</param>
-internal readonly unsafe struct AttentionMix<TLanes, TVector>(in AttentionRows entry, int keyHeads, int headSize, int keyHead, int from)
+internal readonly unsafe struct AttentionMix<TLanes, TVector, TStored>(in AttentionRows entry, int keyHeads, int headSize, int keyHead, int from)
     where TLanes : struct, ILanes<TVector>
     where TVector : unmanaged
+    where TStored : struct, IStored
 {
+    /// <summary>Bytes of a cache line.</summary>
+    private const int Line = 64;
+
     private const int Vectors = 4;
 
     private readonly AttentionRows entry = entry;
@@ -44,18 +48,18 @@ internal readonly unsafe struct AttentionMix<TLanes, TVector>(in AttentionRows e
     {
         TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
         TVector c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
-        int n = TLanes.Count, step = entry.Pitch, context = entry.Context;
+        int n = TLanes.Count, step = entry.Pitch * TStored.Bytes, context = entry.Context;
         float* share = shares;
         for (int start = from, length; start < context; start += length)
         {
-            float* value = entry.At(entry.Values, start, keyHead, slot) + d;
+            byte* value = entry.At<TStored>(entry.Values, start, keyHead, slot) + (d * TStored.Bytes);
             length = entry.InBlock(start);
-            long next = ahead && start + length < context ? entry.At(entry.Values, start + length, keyHead, slot) + d - value : 0;
+            long next = ahead && start + length < context ? entry.At<TStored>(entry.Values, start + length, keyHead, slot) + (d * TStored.Bytes) - value : 0;
             for (int p = 0; p < length; p++, value += step, share++)
             {
                 if (next != 0)
                     Ask(value + next);
-                var (v0, v1, v2, v3) = (TLanes.Load(value), TLanes.Load(value + n), TLanes.Load(value + (2 * n)), TLanes.Load(value + (3 * n)));
+                var (v0, v1, v2, v3) = (Load(value, 0), Load(value, n), Load(value, 2 * n), Load(value, 3 * n));
                 var s = TLanes.Broadcast(share[0]);
                 (a0, a1, a2, a3) = (TLanes.MultiplyAdd(v0, s, a0), TLanes.MultiplyAdd(v1, s, a1), TLanes.MultiplyAdd(v2, s, a2), TLanes.MultiplyAdd(v3, s, a3));
                 s = TLanes.Broadcast(share[pitch]);
@@ -76,25 +80,25 @@ internal readonly unsafe struct AttentionMix<TLanes, TVector>(in AttentionRows e
     private void Three(float* shares, long pitch, float* to, int d, bool ahead)
     {
         TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
-        int n = TLanes.Count, step = entry.Pitch, context = entry.Context;
+        int n = TLanes.Count, step = entry.Pitch * TStored.Bytes, context = entry.Context;
         float* share = shares;
         for (int start = from, length; start < context; start += length)
         {
-            float* value = entry.At(entry.Values, start, keyHead, slot) + d;
+            byte* value = entry.At<TStored>(entry.Values, start, keyHead, slot) + (d * TStored.Bytes);
             length = entry.InBlock(start);
-            long next = ahead && start + length < context ? entry.At(entry.Values, start + length, keyHead, slot) + d - value : 0;
+            long next = ahead && start + length < context ? entry.At<TStored>(entry.Values, start + length, keyHead, slot) + (d * TStored.Bytes) - value : 0;
             for (int p = 0; p < length; p++, value += step, share++)
             {
                 if (next != 0)
                     Ask(value + next);
                 var (s0, s1, s2) = (TLanes.Broadcast(share[0]), TLanes.Broadcast(share[pitch]), TLanes.Broadcast(share[2 * pitch]));
-                var v = TLanes.Load(value);
+                var v = Load(value, 0);
                 (a0, b0, c0) = (TLanes.MultiplyAdd(v, s0, a0), TLanes.MultiplyAdd(v, s1, b0), TLanes.MultiplyAdd(v, s2, c0));
-                v = TLanes.Load(value + n);
+                v = Load(value, n);
                 (a1, b1, c1) = (TLanes.MultiplyAdd(v, s0, a1), TLanes.MultiplyAdd(v, s1, b1), TLanes.MultiplyAdd(v, s2, c1));
-                v = TLanes.Load(value + (2 * n));
+                v = Load(value, 2 * n);
                 (a2, b2, c2) = (TLanes.MultiplyAdd(v, s0, a2), TLanes.MultiplyAdd(v, s1, b2), TLanes.MultiplyAdd(v, s2, c2));
-                v = TLanes.Load(value + (3 * n));
+                v = Load(value, 3 * n);
                 (a3, b3, c3) = (TLanes.MultiplyAdd(v, s0, a3), TLanes.MultiplyAdd(v, s1, b3), TLanes.MultiplyAdd(v, s2, c3));
             }
         }
@@ -110,23 +114,30 @@ internal readonly unsafe struct AttentionMix<TLanes, TVector>(in AttentionRows e
         new Span<float>(to + d, width).Clear();
         for (int p = from; p < entry.Context; p++)
         {
-            float* value = entry.At(entry.Values, p, keyHead, slot) + d;
+            byte* value = entry.At<TStored>(entry.Values, p, keyHead, slot) + (d * TStored.Bytes);
             if (width == TLanes.Count)
-                sum = TLanes.MultiplyAdd(TLanes.Load(value), TLanes.Broadcast(shares[p - from]), sum);
+                sum = TLanes.MultiplyAdd(Load(value, 0), TLanes.Broadcast(shares[p - from]), sum);
             for (int i = 0; i < width && width < TLanes.Count; i++)
-                to[d + i] += value[i] * shares[p - from];
+                to[d + i] += TStored.At(value, i) * shares[p - from];
         }
         if (width == TLanes.Count)
             TLanes.Store(sum, to + d);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Ask(float* value)
+    private static TVector Load(byte* value, int from) => TStored.Load<TLanes, TVector>(value, from);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Ask(byte* value)
     {
         TLanes.Prefetch(value);
-        TLanes.Prefetch(value + TLanes.Count);
-        TLanes.Prefetch(value + (2 * TLanes.Count));
-        TLanes.Prefetch(value + (3 * TLanes.Count));
+        if (Vectors * TLanes.Count * TStored.Bytes > Line)
+            TLanes.Prefetch(value + Line);
+        if (Vectors * TLanes.Count * TStored.Bytes > 2 * Line)
+        {
+            TLanes.Prefetch(value + (2 * Line));
+            TLanes.Prefetch(value + (3 * Line));
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

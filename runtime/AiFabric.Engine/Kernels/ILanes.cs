@@ -48,6 +48,9 @@ internal unsafe interface ILanes<TVector>
 
     static abstract void Store(TVector value, float* to);
 
+    /// <summary>Narrowed to BFloat16: to nearest, ties to even; what is no number stays none.</summary>
+    static abstract void StoreBFloat16(TVector value, ushort* to);
+
     static abstract TVector Add(TVector a, TVector b);
 
     static abstract TVector Multiply(TVector a, TVector b);

@@ -45,7 +45,7 @@ internal static unsafe class Q8Tiles<TLanes, TVector>
         int blocks = x.Blocks, n = TLanes.Count;
         short* xa = x.Numbers(input), xb = x.Numbers(input + 1), xc = x.Numbers(input + 2), xd = x.Numbers(input + 3);
         float* sa = x.Scales(input), sb = x.Scales(input + 1), sc = x.Scales(input + 2), sd = x.Scales(input + 3);
-        new Span<float>(sums, Inputs * Vectors * n).Clear();
+        TVector fa0 = TLanes.Zero, fa1 = fa0, fb0 = fa0, fb1 = fa0, fc0 = fa0, fc1 = fa0, fd0 = fa0, fd1 = fa0;
         for (int block = 0; block < blocks; block++, w += Q8.BlockBytes, v += Q8.BlockBytes)
         {
             TVector a0 = TLanes.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
@@ -64,11 +64,19 @@ internal static unsafe class Q8Tiles<TLanes, TVector>
                 (d0, d1) = (TLanes.AddPairs(w0, both, d0), TLanes.AddPairs(w1, both, d1));
             }
             var (s0, s1) = (TLanes.LoadBFloat16((ushort*)w), TLanes.LoadBFloat16((ushort*)v));
-            Add(sums, a0, a1, s0, s1, sa[block]);
-            Add(sums + (2 * n), b0, b1, s0, s1, sb[block]);
-            Add(sums + (4 * n), c0, c1, s0, s1, sc[block]);
-            Add(sums + (6 * n), d0, d1, s0, s1, sd[block]);
+            var scale = TLanes.Broadcast(sa[block]);
+            (fa0, fa1) = (Add(a0, s0, scale, fa0), Add(a1, s1, scale, fa1));
+            scale = TLanes.Broadcast(sb[block]);
+            (fb0, fb1) = (Add(b0, s0, scale, fb0), Add(b1, s1, scale, fb1));
+            scale = TLanes.Broadcast(sc[block]);
+            (fc0, fc1) = (Add(c0, s0, scale, fc0), Add(c1, s1, scale, fc1));
+            scale = TLanes.Broadcast(sd[block]);
+            (fd0, fd1) = (Add(d0, s0, scale, fd0), Add(d1, s1, scale, fd1));
         }
+        Put(sums, fa0, fa1);
+        Put(sums + (Vectors * n), fb0, fb1);
+        Put(sums + (2 * Vectors * n), fc0, fc1);
+        Put(sums + (3 * Vectors * n), fd0, fd1);
     }
 
     /// <summary>A group of rows with one input: reads its memory once, in order.</summary>
@@ -121,11 +129,13 @@ internal static unsafe class Q8Tiles<TLanes, TVector>
         TLanes.MultiplyAdd(TLanes.ToFloat32(whole), TLanes.Multiply(TLanes.LoadBFloat16(weightScales), inputScale), sum);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(float* sums, TVector a, TVector b, TVector s0, TVector s1, float inputScale)
+    private static TVector Add(TVector whole, TVector weightScales, TVector inputScale, TVector sum) =>
+        TLanes.MultiplyAdd(TLanes.ToFloat32(whole), TLanes.Multiply(weightScales, inputScale), sum);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Put(float* sums, TVector a, TVector b)
     {
-        var scale = TLanes.Broadcast(inputScale);
-        TLanes.Store(TLanes.MultiplyAdd(TLanes.ToFloat32(a), TLanes.Multiply(s0, scale), TLanes.Load(sums)), sums);
-        float* second = sums + TLanes.Count;
-        TLanes.Store(TLanes.MultiplyAdd(TLanes.ToFloat32(b), TLanes.Multiply(s1, scale), TLanes.Load(second)), second);
+        TLanes.Store(a, sums);
+        TLanes.Store(b, sums + TLanes.Count);
     }
 }

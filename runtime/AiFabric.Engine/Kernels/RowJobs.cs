@@ -134,12 +134,33 @@ internal readonly unsafe struct RotateJob<TLanes, TVector>(RotateArguments a) : 
             Rotate(k + (head * a.HeadSize), cos, sin, half);
         if (piece >= a.StoredRows)
             return;
-        int block = a.Slots[piece] / a.BlockSize, at = a.Slots[piece] % a.BlockSize;
-        for (int head = 0; head < a.KeyHeads; head++)
+        float* v = a.Values + (piece * (long)keyWidth);
+        if (a.Cached == CacheFormat.BFloat16)
+            Keep<StoredBFloat16>(k, v, a.Slots[piece]);
+        else
+            Keep<StoredFloat32>(k, v, a.Slots[piece]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Keep<TStored>(float* keys, float* values, int slot)
+        where TStored : struct, IStored
+    {
+        int block = slot / a.BlockSize, at = slot % a.BlockSize;
+        for (int head = 0; head < a.KeyHeads; head++, keys += a.HeadSize, values += a.HeadSize)
         {
-            long place = ((((block * (long)a.KeyHeads) + head) * a.BlockSize) + at) * a.HeadSize;
-            new ReadOnlySpan<float>(k + (head * a.HeadSize), a.HeadSize).CopyTo(new Span<float>(a.CachedKeys + place, a.HeadSize));
-            new ReadOnlySpan<float>(a.Values + (piece * (long)keyWidth) + (head * a.HeadSize), a.HeadSize).CopyTo(new Span<float>(a.CachedValues + place, a.HeadSize));
+            long place = ((((block * (long)a.KeyHeads) + head) * a.BlockSize) + at) * a.HeadSize * TStored.Bytes;
+            void* toKeys = (byte*)a.CachedKeys + place, toValues = (byte*)a.CachedValues + place;
+            int i = 0;
+            for (; i + TLanes.Count <= a.HeadSize; i += TLanes.Count)
+            {
+                TStored.Store<TLanes, TVector>(TLanes.Load(keys + i), toKeys, i);
+                TStored.Store<TLanes, TVector>(TLanes.Load(values + i), toValues, i);
+            }
+            for (; i < a.HeadSize; i++)
+            {
+                TStored.Put(keys[i], toKeys, i);
+                TStored.Put(values[i], toValues, i);
+            }
         }
     }
 
@@ -188,11 +209,13 @@ internal unsafe struct RotateArguments
     /// <summary>[stored rows].</summary>
     public int* Slots;
 
-    /// <summary>[blocks, keyHeads, blockSize, headSize].</summary>
-    public float* CachedKeys;
+    /// <summary>[blocks, keyHeads, blockSize, headSize] in the format of <see cref="Cached"/>.</summary>
+    public void* CachedKeys;
 
-    /// <summary>[blocks, keyHeads, blockSize, headSize].</summary>
-    public float* CachedValues;
+    /// <summary>[blocks, keyHeads, blockSize, headSize] in the format of <see cref="Cached"/>.</summary>
+    public void* CachedValues;
+
+    public CacheFormat Cached;
 
     /// <summary>Slots of a block.</summary>
     public int BlockSize;

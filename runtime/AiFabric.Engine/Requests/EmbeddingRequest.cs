@@ -17,6 +17,9 @@ public sealed record EmbeddingRequest
     /// <summary>As in <see cref="GenerationRequest.Age"/>.</summary>
     public TimeSpan Age { get; init; }
 
+    /// <summary>As in <see cref="GenerationRequest.IsCopy"/>.</summary>
+    public bool IsCopy { get; init; }
+
     /// <summary>The same as a prompt after which nothing is generated.</summary>
     internal GenerationRequest AsPrompt() => new()
     {
@@ -26,5 +29,6 @@ public sealed record EmbeddingRequest
         Tenant = Tenant,
         Priority = Priority,
         Age = Age,
+        IsCopy = IsCopy,
     };
 }

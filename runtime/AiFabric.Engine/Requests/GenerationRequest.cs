@@ -42,8 +42,16 @@ public sealed record GenerationRequest
     /// </summary>
     public TimeSpan Age { get; init; }
 
+    /// <summary>
+    /// A copy of a request, whose answer nobody waits for: all others are admitted before it and it gives way to them, no objective holds for it, and it is counted apart.
+    /// </summary>
+    public bool IsCopy { get; init; }
+
     /// <summary>Number of most likely tokens reported beside each sampled one; null reports no log probabilities.</summary>
     public int? TopLogprobs { get; init; }
+
+    /// <summary>Whose places it takes among those that wait. All copies are one tenant's, whose name no other can have, so that they leave others room.</summary>
+    internal string? PlaceHolder => IsCopy ? "/copies" : Tenant;
 
     /// <summary>Whether a token ends the answer.</summary>
     internal bool IsStop(int token)

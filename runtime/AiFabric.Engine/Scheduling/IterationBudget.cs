@@ -55,12 +55,12 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     public void Open(Batch batch, WaitingLines waiting, List<Sequence> running, bool hasBackward, TimeSpan now)
     {
         // What must be computed before the last of them has its first token, and how long the oldest has waited for it.
-        (long promptTokens, TimeSpan oldest) = (waiting.Tokens, now);
+        (long promptTokens, TimeSpan oldest) = (waiting.RequestTokens, now);
         for (var sequence = waiting.First; sequence is not null; sequence = waiting.After(sequence))
             oldest = Older(sequence, oldest);
         foreach (var sequence in running)
         {
-            if (sequence.Decodes)
+            if (sequence.Decodes || sequence.Request.IsCopy)
                 continue;
             promptTokens += sequence.Remaining;
             oldest = Older(sequence, oldest);
@@ -154,9 +154,12 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     {
         double least = longer < MostLonger ? Longest * PerToken : PerToken;
         foreach (var row in batch.DecodeRows)
-            least = Math.Min(least, row.Sequence.Allowance(PerToken, now));
+        {
+            if (!row.Sequence.Request.IsCopy)
+                least = Math.Min(least, row.Sequence.Allowance(PerToken, now));
+        }
         return least;
     }
 
-    private static TimeSpan Older(Sequence sequence, TimeSpan oldest) => sequence.OutputCount == 0 && sequence.Arrived < oldest ? sequence.Arrived : oldest;
+    private static TimeSpan Older(Sequence sequence, TimeSpan oldest) => sequence is { OutputCount: 0, Request.IsCopy: false } && sequence.Arrived < oldest ? sequence.Arrived : oldest;
 }

@@ -14,12 +14,14 @@ public sealed class Scheduler
     private readonly BlockPool pool;
     private readonly List<Sequence> running;
     private readonly WaitingLines waiting = new();
-    private readonly List<Sequence> ended = [];
+    private readonly Endings endings;
     private readonly Batch batch;
     private readonly IterationBudget time;
     private readonly TrainingBudget training;
     private readonly TemporalTurns? turns;
     private readonly Speculation speculation;
+    private readonly Admission admission;
+    private readonly Intake intake;
 
     /// <param name="options">Bounds.</param>
     /// <param name="pool">Blocks of the cache.</param>
@@ -30,6 +32,9 @@ public sealed class Scheduler
         time = new IterationBudget(options, Latency);
         training = new TrainingBudget(options, Latency, time);
         speculation = new Speculation(options, pool, Latency);
+        admission = new Admission(options, pool);
+        endings = new Endings(pool);
+        intake = new Intake(admission, pool, endings);
         turns = options.Temporal is { } sharing ? new TemporalTurns(sharing, options.TpotMilliseconds) : null;
     }
 
@@ -43,8 +48,11 @@ public sealed class Scheduler
     /// <summary>Whether any sequence waits or runs.</summary>
     public bool HasSequences => running.Count + WaitingCount > 0;
 
+    /// <summary>Whether anything can be computed for a sequence: not when all that is left are held.</summary>
+    public bool HasWork => waiting.Peek() is not null || running.Exists(static sequence => !sequence.IsHeld);
+
     /// <summary>Sequences that ended since the list was last cleared, each once. The engine clears it.</summary>
-    public List<Sequence> Ended => ended;
+    public List<Sequence> Ended => endings.Ended;
 
     /// <summary>Tokens of the waiting sequences.</summary>
     public long WaitingTokens => waiting.Tokens;
@@ -80,8 +88,8 @@ public sealed class Scheduler
     public void Commit(Batch done, BatchOutcome outcome)
     {
         int sampled = 0;
-        CommitRows(done.DecodeRows, outcome, ref sampled);
-        CommitRows(done.PromptChunks, outcome, ref sampled);
+        intake.Take(done.DecodeRows, outcome, ref sampled);
+        intake.Take(done.PromptChunks, outcome, ref sampled);
         if (sampled != outcome.Sampled.Count)
             throw new ArgumentException($"{outcome.Sampled.Count} tokens where the sampling rows ask for {sampled}.", nameof(outcome));
         RemoveEnded();
@@ -93,9 +101,9 @@ public sealed class Scheduler
     public void Fail(Batch failed, string error)
     {
         foreach (var rows in failed.DecodeRows)
-            End(rows.Sequence, FinishReason.Error, error);
+            endings.End(rows.Sequence, FinishReason.Error, error);
         foreach (var rows in failed.PromptChunks)
-            End(rows.Sequence, FinishReason.Error, error);
+            endings.End(rows.Sequence, FinishReason.Error, error);
         RemoveEnded();
     }
 
@@ -105,7 +113,7 @@ public sealed class Scheduler
         while (waiting.First is { } sequence)
             EndWaiting(sequence);
         foreach (var sequence in running)
-            End(sequence, FinishReason.Cancelled);
+            endings.End(sequence, FinishReason.Cancelled);
         running.Clear();
     }
 
@@ -123,7 +131,7 @@ public sealed class Scheduler
         {
             if (!sequence.CancelRequested)
                 continue;
-            End(sequence, FinishReason.Cancelled);
+            endings.End(sequence, FinishReason.Cancelled);
             any = true;
         }
         if (any)
@@ -132,6 +140,12 @@ public sealed class Scheduler
 
     private void ScheduleInference(TrainingDemand demand, TimeSpan now)
     {
+        foreach (var sequence in running)
+            sequence.Look(now);
+        waiting.Look(now);
+        // Who waits for a place or blocks comes with the next iteration, when others have given way.
+        while (admission.YieldsTo(running, waiting) is >= 0 and var index)
+            Preempt(index);
         ScheduleDecodes(now);
         time.Open(batch, waiting, running, turns is null && demand.Phase == TrainingPhase.Backward && training.Offers(demand), now);
         ScheduleChunks();
@@ -141,17 +155,18 @@ public sealed class Scheduler
         speculation.Fill(batch, running.Count);
     }
 
-    // Oldest first; the newest give way. The oldest therefore always advances, so every sequence ends.
+    // Oldest first; who is held gives way, then the newest. The oldest that is read therefore always advances, so every sequence ends. Copies are behind all others.
     private void ScheduleDecodes(TimeSpan now)
     {
         for (int i = 0; i < running.Count; i++)
         {
             var sequence = running[i];
-            if (!sequence.Decodes)
+            if (!sequence.Decodes || sequence.IsHeld)
                 continue;
             bool grown;
-            while (!(grown = sequence.Blocks.TryGrow(pool, sequence.Tokens.Length)) && running.Count - 1 > i)
-                Preempt(running.Count - 1);
+            while (!(grown = sequence.Blocks.TryGrow(pool, sequence.Tokens.Length)) && SendBackAnother(ref i))
+            {
+            }
             if (grown)
             {
                 sequence.Continued ??= now;
@@ -163,6 +178,16 @@ public sealed class Scheduler
                 Preempt(i);
             }
         }
+    }
+
+    private bool SendBackAnother(ref int than)
+    {
+        int index = Admission.LastHeld(running) is >= 0 and var held ? held : running.Count - 1;
+        if (index == than)
+            return false;
+        Preempt(index);
+        than -= index < than ? 1 : 0;
+        return true;
     }
 
     private void ScheduleChunks()
@@ -191,11 +216,7 @@ public sealed class Scheduler
         {
             if (options.WholePrompts && sequence.Tokens.Length > options.MaxBatchTokens - batch.InferenceTokens)
                 return;
-            int needed = Shares(sequence)
-                ? sequence.Blocks.Estimate(pool, sequence.Tokens).FreeNeeded
-                : sequence.Blocks.BlocksFor(sequence.Tokens.Length);
-            // One block for each running sequence stays free, or the newcomer would soon be sent back.
-            if (needed + running.Count > pool.Free)
+            if (!admission.Fits(sequence, running.Count))
                 return;
             waiting.Remove(sequence);
             Start(sequence);
@@ -204,7 +225,7 @@ public sealed class Scheduler
 
     private void Start(Sequence sequence)
     {
-        if (Shares(sequence))
+        if (admission.Shares(sequence))
             sequence.Computed = sequence.Blocks.ShareCached(pool, sequence.Tokens);
         if (!sequence.Blocks.TryGrow(pool, sequence.Tokens.Length))
             throw new InvalidOperationException("Admission promised blocks that the pool does not have.");
@@ -213,11 +234,11 @@ public sealed class Scheduler
             (sequence.WasAdmitted, sequence.CachedTokens) = (true, sequence.Computed);
             batch.Newcomers.Add(sequence);
             batch.PrefixHitTokens += sequence.Computed;
-            batch.PrefixQueryTokens += Shares(sequence) ? sequence.PromptCount : 0;
+            batch.PrefixQueryTokens += admission.Shares(sequence) ? sequence.PromptCount : 0;
             FairQueue.ChargePrompt(sequence, sequence.PromptCount - sequence.Computed);
         }
         sequence.State = SequenceState.Running;
-        running.Add(sequence);
+        running.Insert(Admission.PlaceOf(sequence, running), sequence);
         AddChunk(sequence);
     }
 
@@ -232,68 +253,10 @@ public sealed class Scheduler
         batch.Preempted++;
     }
 
-    private void CommitRows(List<BatchRows> rows, BatchOutcome outcome, ref int sampled)
-    {
-        foreach (var row in rows)
-        {
-            Computed(row.Sequence, row.Count - row.Drafts);
-            row.Sequence.States?.Commit();
-            if (row.Sequence is { States: not null, Remaining: 0 })
-                End(row.Sequence, FinishReason.Stop);
-            if (!row.Samples)
-                continue;
-            int accepted = 0;
-            SampledToken token;
-            // A draft that was accepted has its keys and values in the cache; those of the others are written over.
-            for (; (token = outcome.At(sampled++)).Accepted; accepted++)
-            {
-                Append(row.Sequence, token.Token);
-                Computed(row.Sequence, 1);
-            }
-            if (token.Failure is not null)
-            {
-                End(row.Sequence, FinishReason.Error, token.Failure);
-                continue;
-            }
-            Append(row.Sequence, token.Token);
-            Speculation.Learn(row, accepted);
-            if (row.Sequence.Request.IsStop(token.Token))
-                End(row.Sequence, FinishReason.Stop);
-            else if (row.Sequence.OutputCount >= row.Sequence.MaxTokens)
-                End(row.Sequence, FinishReason.Length);
-        }
-    }
-
-    private void Computed(Sequence sequence, int tokens)
-    {
-        sequence.Computed += tokens;
-        if (Shares(sequence))
-            sequence.Blocks.Publish(pool, sequence.Tokens, sequence.Computed);
-    }
-
-    private static void Append(Sequence sequence, int token)
-    {
-        sequence.Append(token);
-        FairQueue.ChargeOutput(sequence);
-    }
-
-    // A cached block has keys and values but no final states, and an embedded text is seldom the beginning of another.
-    private bool Shares(Sequence sequence) => options.PrefixCaching && sequence.States is null;
-
-    private void End(Sequence sequence, FinishReason reason, string? error = null)
-    {
-        if (sequence.State == SequenceState.Ended)
-            return;
-        sequence.End(reason, error);
-        FairQueue.Ended(sequence);
-        sequence.Blocks.Release(pool);
-        ended.Add(sequence);
-    }
-
     private void EndWaiting(Sequence sequence)
     {
         waiting.Remove(sequence);
-        End(sequence, FinishReason.Cancelled);
+        endings.End(sequence, FinishReason.Cancelled);
     }
 
     private void RemoveEnded() => running.RemoveAll(static sequence => sequence.State == SequenceState.Ended);

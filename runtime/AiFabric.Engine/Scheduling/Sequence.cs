@@ -15,7 +15,7 @@ public enum SequenceState
 
 /// <summary>
 /// One request on its way through the engine: its tokens, how many of them have keys and values in the cache, and where those lie.
-/// Belongs to the scheduler; only <see cref="RequestCancel"/> may be called from other threads.
+/// Belongs to the scheduler; only <see cref="RequestCancel"/> and <see cref="Taken"/> may be called from other threads.
 /// </summary>
 public sealed class Sequence
 {
@@ -25,6 +25,8 @@ public sealed class Sequence
     private readonly List<int> tokens; // Drafts behind them.
     private int count;
     private volatile bool cancelRequested;
+    private int unread;
+    private TimeSpan heldSince;
 
     /// <param name="id">Identity inside the engine.</param>
     /// <param name="request">What the client asked for.</param>
@@ -69,6 +71,15 @@ public sealed class Sequence
     public TokenMatcher? Matcher { get; }
 
     public SequenceState State { get; internal set; }
+
+    /// <summary>
+    /// Tokens that wait for a reader before no more are computed. Enough that a reader who is late for an iteration or two holds up nothing, and few beside what lies in
+    /// sockets on the way to one that is slow.
+    /// </summary>
+    public const int MostUnread = 128;
+
+    /// <summary>Whether its reader is behind: nothing is computed for it until half of what waits is taken, and it gives way to all that lack its place or its blocks.</summary>
+    public bool IsHeld { get; private set; }
 
     /// <summary>Prompt, then output.</summary>
     public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(tokens)[..count];
@@ -120,6 +131,26 @@ public sealed class Sequence
     public string? Error { get; private set; }
 
     public bool CancelRequested => cancelRequested;
+
+    /// <summary>Notes that a token waits for the reader.</summary>
+    internal void Written() => Interlocked.Increment(ref unread);
+
+    /// <summary>Notes that the reader took a token. Thread safe.</summary>
+    /// <returns>Whether so few wait now that it goes on, if it was held.</returns>
+    internal bool Taken() => Interlocked.Decrement(ref unread) == MostUnread / 2;
+
+    /// <summary>Looks how far the reader is. Time that it was behind is none that its tokens took.</summary>
+    internal void Look(TimeSpan now)
+    {
+        int waiting = Volatile.Read(ref unread);
+        if (!IsHeld && waiting >= MostUnread)
+            (IsHeld, heldSince) = (true, now);
+        else if (IsHeld && waiting <= MostUnread / 2)
+            (IsHeld, WasHeld, Continued) = (false, true, Continued + (now - heldSince));
+    }
+
+    /// <summary>Whether its next token is the first after it was held, for whoever measures. They set it back.</summary>
+    internal bool WasHeld { get; set; }
 
     /// <summary>Asks the scheduler to drop the sequence before its next iteration. Thread safe; harmless after the end.</summary>
     public void RequestCancel() => cancelRequested = true;

@@ -6,6 +6,7 @@ using AiFabric.Gateway.Pipelines;
 using AiFabric.Gateway.Pipelines.Execution;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
+using AiFabric.Gateway.Traffic;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Gateway;
 using Microsoft.Extensions.Options;
@@ -75,5 +76,6 @@ public sealed class InternalServer(
             Functions = [.. p.Compiled.Spec.Stages.Where(stage => stage.FunctionRef is not null)
                 .SelectMany(stage => functions.Of(p.Key, stage.Name)).Select(replica => replica.Uid).Order(StringComparer.Ordinal)],
         })],
+        Traffic = TrafficReport.Of(table),
     };
 }

@@ -8,6 +8,7 @@ using AiFabric.Gateway.Pipelines.Execution;
 using AiFabric.Gateway.Pipelines.Runs;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
+using AiFabric.Gateway.Streaming;
 using AiFabric.Protocol;
 using AiFabric.Protocol.OpenAI;
 using AiFabric.Protocol.Sse;
@@ -31,7 +32,9 @@ public sealed class PipelineEndpoint(PipelineRunner runner, Drain drain, TimePro
         (PipelineRequest? request, OpenAIError? error) = PipelineRequest.Read(body.WithModel(body.Model));
         if (request is null)
             return error;
-        var run = new RunContext($"chatcmpl-{Guid.NewGuid():N}", context.Features.Get<Tenant>()?.Id, time);
+        string? tenant = context.Features.Get<Tenant>()?.Id;
+        var run = new RunContext(
+            $"chatcmpl-{Guid.NewGuid():N}", tenant, time, PromptDigester.SessionOf(tenant, context.Request.Headers[CompletionForwarder.SessionHeader].ToString()));
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, drain.Cut);
         try
         {

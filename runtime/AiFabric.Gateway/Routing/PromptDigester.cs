@@ -34,6 +34,9 @@ public static class PromptDigester
         return new PromptPieces(prompt.Length, digests);
     }
 
+    /// <summary>Names a client's session; null when it named none. Another tenant's of the same name is another.</summary>
+    public static ulong? SessionOf(string? tenant, string session) => session.Length > 0 ? Session(tenant, session) : null;
+
     /// <summary>Names a client's session. Another tenant's of the same name is another.</summary>
     public static ulong Session(string? tenant, string session) =>
         BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes($"session/{Part(tenant)}{Part(session)}")));

@@ -14,9 +14,9 @@ public readonly record struct RouteAsk(RouteQuery Query, PromptPieces? Prompt)
     /// <param name="adapter">And with which adapter.</param>
     /// <param name="body">Its body; null when it generates nothing.</param>
     /// <param name="tenant">Whose it is.</param>
-    /// <param name="session">The client's name for its session; empty without one.</param>
+    /// <param name="session">Names the client's session; null without one.</param>
     /// <param name="turn">Counts requests.</param>
-    public static RouteAsk Of(RoutingTable table, ModelKey model, string? adapter, RequestBody? body, string? tenant, string session, uint turn)
+    public static RouteAsk Of(RoutingTable table, ModelKey model, string? adapter, RequestBody? body, string? tenant, ulong? session, uint turn)
     {
         RoutingPolicy policy = table.Declared.TryGetValue(model, out DeclaredModel? declared) ? declared.Policy : default;
         PromptPieces? prompt = body is not null && (policy is RoutingPolicy.PrefixAware or RoutingPolicy.PrefixHash)
@@ -24,7 +24,7 @@ public readonly record struct RouteAsk(RouteQuery Query, PromptPieces? Prompt)
             : null;
         var query = new RouteQuery(
             policy, prompt?.Bytes ?? 0, prompt is { Digests: [var first, ..] } ? first : null,
-            session.Length > 0 ? PromptDigester.Session(tenant, session) : null, turn);
+            session, turn);
         return new RouteAsk(query, policy == RoutingPolicy.PrefixAware ? prompt : null);
     }
 }

@@ -113,7 +113,7 @@ public static class RoutePlanner
     }
 
     /// <summary>Spreads bits evenly: the finalizer of splitmix64 (Steele, Lea and Flood, 2014).</summary>
-    private static ulong Mix(ulong value)
+    internal static ulong Mix(ulong value)
     {
         value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9;
         value = (value ^ (value >> 27)) * 0x94D049BB133111EB;

@@ -6,7 +6,16 @@ namespace AiFabric.Gateway.Routing;
 public abstract record RouteChoice
 {
     /// <summary>The model that is asked for; null when none is, or none that could ever answer.</summary>
-    public ModelKey? Wanted => this switch { To to => to.Workers[0].Pod.Model, NotReady absent => absent.Model, _ => null };
+    public ModelKey? Wanted => this is Stopped ? null : Named;
+
+    /// <summary>The model that the name is for; null when there is none, or more than one.</summary>
+    public ModelKey? Named => this switch
+    {
+        To to => to.Workers[0].Pod.Model,
+        NotReady absent => absent.Model,
+        Stopped stopped => stopped.Model,
+        _ => null,
+    };
 
     /// <summary>Workers that serve the model, at least one.</summary>
     public sealed record To(IReadOnlyList<WorkerEndpoint> Workers) : RouteChoice;
@@ -21,7 +30,7 @@ public abstract record RouteChoice
     public sealed record NotReady(ModelKey Model) : RouteChoice;
 
     /// <summary>The model's owner wants no replicas.</summary>
-    public sealed record Stopped : RouteChoice;
+    public sealed record Stopped(ModelKey Model) : RouteChoice;
 
     /// <summary>Models of several namespaces have this name.</summary>
     public sealed record Ambiguous(IReadOnlyList<string> Candidates) : RouteChoice;
@@ -51,9 +60,17 @@ public sealed class RoutingTable(IReadOnlyList<WorkerEndpoint> workers, IReadOnl
         if (models.Length > 1)
             return new RouteChoice.Ambiguous([.. models.Select(m => $"{m.Namespace}/{ServedName(m)}").Order(StringComparer.Ordinal)]);
 
-        WorkerEndpoint[] serving = [.. Workers.Where(w => w.Pod.Model == models[0])];
-        WorkerEndpoint[] holding = name.Adapter is null ? serving : [.. serving.Where(w => w.Adapters.Contains(name.Adapter))];
-        return holding.Length > 0 ? new RouteChoice.To(holding) : Absent(models[0], name.Adapter, serving.Length > 0);
+        return Of(models[0], name.Adapter);
+    }
+
+    /// <summary>Finds the workers of a model, or those of them that hold an adapter.</summary>
+    public RouteChoice Of(ModelKey model, string? adapter)
+    {
+        WorkerEndpoint[] serving = [.. Workers.Where(w => w.Pod.Model == model)];
+        WorkerEndpoint[] holding = adapter is null ? serving : [.. serving.Where(w => w.Adapters.Contains(adapter))];
+        if (holding.Length > 0)
+            return new RouteChoice.To(holding);
+        return Models.Contains(model) ? Absent(model, adapter, serving.Length > 0) : new RouteChoice.UnknownModel();
     }
 
     /// <summary>The same table with only those workers for which <paramref name="stays"/> holds.</summary>
@@ -83,11 +100,14 @@ public sealed class RoutingTable(IReadOnlyList<WorkerEndpoint> workers, IReadOnl
     public string ServedName(ModelKey model) =>
         Declared.TryGetValue(model, out DeclaredModel? declared) ? declared.ServedName : Workers.First(w => w.Pod.Model == model).Pod.ServedName;
 
+    /// <summary>The same of any model; of one that nobody knows, its own.</summary>
+    public string NameOf(ModelKey model) => Models.Contains(model) ? ServedName(model) : model.Name;
+
     private RouteChoice Absent(ModelKey model, string? adapter, bool isServed)
     {
         Declared.TryGetValue(model, out DeclaredModel? declared);
         if (adapter is not null && declared?.Adapters.Contains(adapter) != true)
             return new RouteChoice.UnknownAdapter(adapter);
-        return declared?.IsStopped == true && !isServed ? new RouteChoice.Stopped() : new RouteChoice.NotReady(model);
+        return declared?.IsStopped == true && !isServed ? new RouteChoice.Stopped(model) : new RouteChoice.NotReady(model);
     }
 }

@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
-using AiFabric.Gateway.Auth;
 using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Holding;
 using AiFabric.Gateway.Http;
@@ -9,21 +7,21 @@ using AiFabric.Gateway.Limits;
 using AiFabric.Gateway.Pipelines;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
-using AiFabric.Protocol.Gateway;
+using AiFabric.Gateway.Traffic;
 using Microsoft.Extensions.Options;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace AiFabric.Gateway.Streaming;
 
 /// <summary>
-/// One completion request: (1) read the body and find the model, (2) pick a worker, waiting while there is none, (3) send, copying events as they come,
-/// (4) before the first byte, a failed worker is replaced by another; after it, the stream ends with an error event.
+/// One completion request: (1) read the body and find the model, (2) draw for its canary and mirror, (3) pick a worker, waiting while there is none, (4) send, copying events as they come,
+/// (5) before the first byte, a failed worker is replaced by another; after it, the stream ends with an error event.
 /// </summary>
 public sealed class CompletionForwarder(
-    IHttpForwarder forwarder, RouteKeeper routes, WaitingRoom waiting, DemandBook demand, PipelineCatalog pipelines, PipelineEndpoint pipelineEndpoint, LimitKeeper limits, Drain drain, IOptions<GatewayOptions> options, TimeProvider time,
+    IHttpForwarder forwarder, RouteKeeper routes, WaitingRoom waiting, DemandBook demand, PipelineCatalog pipelines, PipelineEndpoint pipelineEndpoint, LimitKeeper limits, Canaries canaries, Mirrors mirrors, Drain drain, IOptions<GatewayOptions> options, TimeProvider time,
     ILogger<CompletionForwarder> log) : IDisposable
 {
-    private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler
+    private readonly HttpMessageInvoker _http = new(new HeldBodyHandler(new SocketsHttpHandler
     {
         UseProxy = false,
         AllowAutoRedirect = false,
@@ -32,9 +30,12 @@ public sealed class CompletionForwarder(
         ConnectTimeout = TimeSpan.FromSeconds(5),
         PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
         ActivityHeadersPropagator = new ReverseProxyPropagator(DistributedContextPropagator.Current),
-    });
+    }));
 
-    /// <summary>A client's name for its session: requests that bear the same go to the same worker, unless it has more than its share.</summary>
+    /// <summary>
+    /// A client's name for its session: requests that bear the same go to the same worker, unless it has more than its share, and to the same side of their
+    /// model's canary.
+    /// </summary>
     public const string SessionHeader = "X-Session-Id";
 
     private uint _turn;
@@ -44,10 +45,10 @@ public sealed class CompletionForwarder(
     public async Task HandleAsync(HttpContext context)
     {
         long arrived = time.GetTimestamp();
-        string model = "unknown";
+        var visit = new Visit();
         context.Response.OnStarting(() =>
         {
-            GatewayMetrics.FirstByte.Observe(time.GetElapsedTime(arrived).TotalSeconds);
+            visit.FirstByte(time.GetElapsedTime(arrived));
             return Task.CompletedTask;
         });
         GatewayMetrics.InFlight.Inc();
@@ -58,7 +59,7 @@ public sealed class CompletionForwarder(
             if (body is not null)
                 (spending, error) = limits.Admit(context, body.Prompt.Length);
             if (body is not null && error is null)
-                (model, error) = await RouteAsync(context, body, spending);
+                error = await RouteAsync(context, body, spending, visit);
             if (error is not null)
                 await error.WriteAsync(context);
         }
@@ -70,91 +71,128 @@ public sealed class CompletionForwarder(
         {
             GatewayMetrics.InFlight.Dec();
             GatewayMetrics.Duration.Observe(time.GetElapsedTime(arrived).TotalSeconds);
-            GatewayMetrics.Requests.WithLabels(model, context.Response.StatusCode.ToString(CultureInfo.InvariantCulture)).Inc();
+            visit.End(context.Response.StatusCode.ToString(CultureInfo.InvariantCulture));
         }
     }
 
     public void Dispose() => _http.Dispose();
 
-    private async Task<(string Model, OpenAIError? Error)> RouteAsync(HttpContext context, RequestBody body, Spending? spending)
+    private async Task<OpenAIError?> RouteAsync(HttpContext context, RequestBody body, Spending? spending, Visit visit)
     {
         ModelName name = ModelName.Parse(body.Model);
-        if (routes.Table.Find(name) is RouteChoice.UnknownModel && pipelines.Find(name) is { Count: > 0 } named)
+        RoutingTable table = routes.Table;
+        RouteChoice found = table.Find(name);
+        if (found is RouteChoice.UnknownModel && pipelines.Find(name) is { Count: > 0 } named)
         {
-            return named.Count == 1
-                ? (name.Name, await pipelineEndpoint.AnswerAsync(context, body, named[0], spending))
-                : ("unknown", Ambiguous(name, named.Select(pipeline => $"{pipeline.Key.Namespace}/{pipeline.Key.Name}")));
+            if (named.Count > 1)
+                return Ambiguous(name, named.Select(pipeline => $"{pipeline.Key.Namespace}/{pipeline.Key.Name}"));
+            visit.Model = name.Name;
+            return await pipelineEndpoint.AnswerAsync(context, body, named[0], spending);
         }
-        using IDisposable? counted = routes.Table.Find(name).Wanted is { } key ? demand.Count(key) : null;
+        var asked = new Asked(context, body, spending, visit);
+        if (found.Named is { } key && name.Adapter is null && asked.IsForModel)
+        {
+            visit.Model = table.ServedName(key);
+            (visit.Canary, IReadOnlyList<WorkerEndpoint>? workers) = canaries.Choose(table, key, asked.Session);
+            if (workers is not null)
+                return await AskCanaryAsync(asked, key, visit.Canary!, workers); // It has workers, so it is one.
+        }
+        using IDisposable? counted = found.Wanted is { } wanted ? demand.Count(wanted) : null;
         (RouteChoice? choice, OpenAIError? refusal) = await waiting.AdmitAsync(name, body.Length, context.RequestAborted);
-        switch (choice)
+        return choice is RouteChoice.To to
+            ? await AskAsync(asked, name, to)
+            : Refusal(name, choice, refusal, visit);
+    }
+
+    private Task<OpenAIError?> AskAsync(Asked asked, ModelName name, RouteChoice.To to)
+    {
+        ModelKey model = to.Workers[0].Pod.Model;
+        asked.Visit.Model = to.Workers[0].Pod.ServedName;
+        if (name.Adapter is null && asked.IsForModel)
+            mirrors.Offer(asked.ToMirror(model));
+        return SendAsync(asked, Read(asked, model, name.Adapter), to.Workers, instead: null);
+    }
+
+    private async Task<OpenAIError?> AskCanaryAsync(Asked asked, ModelKey model, TrafficShare canary, IReadOnlyList<WorkerEndpoint> workers)
+    {
+        using IDisposable counted = demand.Count(canary.Model);
+        mirrors.Offer(asked.ToMirror(model));
+        return await SendAsync(asked, Read(asked, canary.Model, canary.Adapter), workers, instead: model);
+    }
+
+    /// <summary>Why nobody can be asked.</summary>
+    private static OpenAIError Refusal(ModelName name, RouteChoice? choice, OpenAIError? refusal, Visit visit)
+    {
+        visit.Model = choice is RouteChoice.Stopped || refusal is not null ? name.Name : "unknown";
+        return choice switch
         {
-            case RouteChoice.To to:
-                return (to.Workers[0].Pod.ServedName, await SendAsync(Read(context, body, name, to.Workers[0].Pod.Model, spending), to.Workers));
-            case RouteChoice.Stopped:
-                return (name.Name, OpenAIError.Stopped(body.Model));
-            case RouteChoice.UnknownAdapter unknown:
-                return ("unknown", OpenAIError.NotFound(
-                    $"The model '{name.Name}' has no adapter '{unknown.Adapter}'. GET /v1/models lists those it has.", "model_not_found", "model"));
-            case RouteChoice.Ambiguous ambiguous:
-                return ("unknown", Ambiguous(name, ambiguous.Candidates));
-            default:
-                return refusal is null ? ("unknown", OpenAIError.ModelNotFound(body.Model)) : (name.Name, refusal);
-        }
+            RouteChoice.Stopped => OpenAIError.Stopped(name.Text),
+            RouteChoice.UnknownAdapter unknown => OpenAIError.NotFound(
+                $"The model '{name.Name}' has no adapter '{unknown.Adapter}'. GET /v1/models lists those it has.", "model_not_found", "model"),
+            RouteChoice.Ambiguous ambiguous => Ambiguous(name, ambiguous.Candidates),
+            _ => refusal ?? OpenAIError.ModelNotFound(name.Text),
+        };
     }
 
     private static OpenAIError Ambiguous(ModelName name, IEnumerable<string> candidates) => OpenAIError.Invalid(
         $"Several models are served as '{name.Name}'; ask for one of {string.Join(", ", candidates)}.", "model", "model_ambiguous");
 
-    private async Task<OpenAIError?> SendAsync(Asked asked, IReadOnlyList<WorkerEndpoint> workers)
+    /// <param name="asked">The request.</param>
+    /// <param name="side">Who is asked first.</param>
+    /// <param name="workers">Workers of that side.</param>
+    /// <param name="instead">Who is asked once that side failed: the model of a canary. Null for the same side again.</param>
+    private async Task<OpenAIError?> SendAsync(Asked asked, Side side, IReadOnlyList<WorkerEndpoint> workers, ModelKey? instead)
     {
         var tried = new HashSet<string>(StringComparer.Ordinal);
         for (int attempt = 1; attempt <= options.Value.Attempts; attempt++)
         {
-            if (drain.Cut.IsCancellationRequested || RoutingTable.Pick(workers, tried, asked.Query, asked.Prompt) is not { } worker)
+            if (drain.Cut.IsCancellationRequested || RoutingTable.Pick(workers, tried, side.Query, side.Prompt) is not { } worker)
                 break;
             if (attempt > 1)
                 GatewayMetrics.Retries.Inc();
             tried.Add(worker.Pod.Uid);
             bool isLast = attempt == options.Value.Attempts;
-            if (await TryAsync(asked, worker, attempt, () => !isLast && Workers(asked.Name).Any(other => !tried.Contains(other.Pod.Uid))))
+            if (await TryAsync(asked, side, worker, attempt, () => !isLast && (IsUntried(side.Model, side.Adapter) || (instead is { } model && IsUntried(model, null)))))
                 return null;
             // The table tells soon who else is affected, and new requests need not find out one by one.
             routes.Wake();
-            workers = Workers(asked.Name);
+            if (instead is { } model && IsUntried(model, null))
+            {
+                (side, instead) = (Read(asked, model, null), null);
+                Canaries.StaysBehind(asked.Visit.Model, asked.Visit.Canary!, CanaryFallback.Failed); // Who is instead of somebody is instead of a canary.
+            }
+            workers = Workers(side.Model, side.Adapter);
         }
 
-        return drain.Cut.IsCancellationRequested ? OpenAIError.ShuttingDown() : OpenAIError.WorkersFailed(asked.Name.Text);
+        return drain.Cut.IsCancellationRequested ? OpenAIError.ShuttingDown() : OpenAIError.WorkersFailed(asked.Body.Model);
+
+        bool IsUntried(ModelKey model, string? adapter) => Workers(model, adapter).Any(worker => !tried.Contains(worker.Pod.Uid));
     }
 
     /// <summary>What the choice of a worker depends on. Embeddings leave nothing in a cache.</summary>
-    private Asked Read(HttpContext context, RequestBody body, ModelName name, ModelKey model, Spending? spending)
+    private Side Read(Asked asked, ModelKey model, string? adapter)
     {
-        bool generates = context.Request.Path.Value?.EndsWith("/completions", StringComparison.OrdinalIgnoreCase) == true;
-        var ask = RouteAsk.Of(
-            routes.Table, model, name.Adapter, generates ? body : null, context.Features.Get<Tenant>()?.Id, context.Request.Headers[SessionHeader].ToString(),
-            Interlocked.Increment(ref _turn));
-        return new Asked(context, body, name, ask.Query, ask.Prompt, spending);
+        var ask = RouteAsk.Of(routes.Table, model, adapter, asked.Generates ? asked.Body : null, asked.Tenant, asked.Session, Interlocked.Increment(ref _turn));
+        return new Side(model, adapter, ask.Query, ask.Prompt);
     }
 
-    /// <summary>Who serves the model now.</summary>
-    private IReadOnlyList<WorkerEndpoint> Workers(ModelName name) => routes.Table.Find(name) is RouteChoice.To to ? to.Workers : [];
+    /// <summary>Who serves the model, or its adapter, now.</summary>
+    private IReadOnlyList<WorkerEndpoint> Workers(ModelKey model, string? adapter) => routes.Table.Of(model, adapter) is RouteChoice.To to ? to.Workers : [];
 
     /// <returns>False when the worker failed before the first byte, so that another may be tried.</returns>
-    private async Task<bool> TryAsync(Asked asked, WorkerEndpoint worker, int number, Func<bool> another)
+    private async Task<bool> TryAsync(Asked asked, Side side, WorkerEndpoint worker, int number, Func<bool> another)
     {
         HttpContext context = asked.Context;
-        ReadOnlyMemory<byte> json = asked.Body.WithModel(asked.Name.Adapter is { } adapter ? $"{worker.Pod.ServedName}:{adapter}" : worker.Pod.ServedName);
-        ArraySegment<byte> bytes = MemoryMarshal.TryGetArray(json, out ArraySegment<byte> own) ? own : json.ToArray();
-        using var copy = new MemoryStream(bytes.Array!, bytes.Offset, bytes.Count, writable: false); // A segment that was got has an array.
-        context.Request.Body = copy;
+        string served = side.Adapter is { } adapter ? $"{worker.Pod.ServedName}:{adapter}" : worker.Pod.ServedName;
+        ReadOnlyMemory<byte> json = asked.Body.WithModel(served);
         context.Request.ContentLength = json.Length;
         if (number > 1)
             context.Response.Clear(); // a failed attempt leaves its status, and the forwarder refuses a response that has one
 
-        var attempt = new Attempt { Prompt = asked.Prompt, Spending = asked.Spending };
+        var attempt = new Attempt { Body = json, Prompt = side.Prompt, Spending = asked.Spending, ServedBy = $"{served}@{worker.Pod.Revision}" };
+        asked.Visit.Target = TrafficShare.NameOf(side.Model, side.Adapter);
         worker.InFlight.Begin();
-        worker.View.Expect(asked.Prompt);
+        worker.View.Expect(side.Prompt);
         try
         {
             ForwarderError error = await forwarder.SendAsync(
@@ -165,7 +203,7 @@ public sealed class CompletionForwarder(
         }
         finally
         {
-            worker.View.Ended(asked.Prompt);
+            worker.View.Ended(side.Prompt);
             worker.InFlight.End();
         }
     }
@@ -190,13 +228,4 @@ public sealed class CompletionForwarder(
         Log.AttemptFailed(log, worker.Pod.Name, attempt.Refused ? "refused" : neverBegan ? "no event" : error.ToString(), number);
         return false;
     }
-
-    /// <summary>A request that a worker is to answer.</summary>
-    /// <param name="Context">The client's request and answer.</param>
-    /// <param name="Body">The body.</param>
-    /// <param name="Name">What the client calls the model.</param>
-    /// <param name="Query">What the choice of a worker depends on.</param>
-    /// <param name="Prompt">The prompt's beginnings; null where no cache matters.</param>
-    /// <param name="Spending">What it spends of its tenant's budget; null without limits.</param>
-    private sealed record Asked(HttpContext Context, RequestBody Body, ModelName Name, RouteQuery Query, PromptPieces? Prompt, Spending? Spending);
 }

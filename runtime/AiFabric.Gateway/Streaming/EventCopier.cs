@@ -10,7 +10,7 @@ namespace AiFabric.Gateway.Streaming;
 /// <summary>How the copying of an event stream ended. A value, for all of them are expected.</summary>
 public enum StreamEnd
 {
-    /// <summary>The worker sent its final event.</summary>
+    /// <summary>The worker sent its final event; what it might send after it is not passed on.</summary>
     Done,
 
     /// <summary>The client left.</summary>
@@ -36,7 +36,7 @@ public static class EventCopier
 
     private static ReadOnlySpan<byte> FinalEvent => "data: [DONE]\n\n"u8;
 
-    /// <summary>Copies from <paramref name="worker"/> to <paramref name="client"/> until either ends.</summary>
+    /// <summary>Copies from <paramref name="worker"/> to <paramref name="client"/> until either ends. The last event may be left for the end of the answer to flush.</summary>
     /// <param name="worker">The worker's answer.</param>
     /// <param name="client">The client's connection.</param>
     /// <param name="spending">Counts events; null where nobody needs to know.</param>
@@ -50,7 +50,7 @@ public static class EventCopier
         using var deadline = new IdleDeadline(idle, cut, cancellationToken);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBytes);
         int held = 0; // Bytes of an event that has not ended.
-        bool done = false, begun = false;
+        bool begun = false;
         try
         {
             while (true)
@@ -59,14 +59,18 @@ public static class EventCopier
                     Grow(ref buffer);
                 (int read, Exception? cause) = await ReadAsync(worker, buffer.AsMemory(held), deadline, cancellationToken);
                 if (read == 0)
-                    return done ? (StreamEnd.Done, null) : await EndAsync(client, begun, cause, IsCut(cause), cancellationToken);
+                    return await EndAsync(client, begun, cause, IsCut(cause), cancellationToken);
 
                 int whole = WholeEvents(buffer.AsSpan(0, held + read), held);
                 if (whole > 0)
                 {
-                    done |= Write(buffer.AsSpan(0, whole), client, spending);
+                    if (Write(buffer.AsSpan(0, whole), client, spending))
+                    {
+                        await FinishAsync(worker, client, deadline, cancellationToken);
+                        return (StreamEnd.Done, null);
+                    }
                     begun = true;
-                    if ((await client.FlushAsync(cancellationToken)).IsCompleted && !done)
+                    if ((await client.FlushAsync(cancellationToken)).IsCompleted)
                         return (StreamEnd.ClientGone, null);
                 }
                 held += read - whole;
@@ -96,6 +100,19 @@ public static class EventCopier
         {
             return (0, e);
         }
+    }
+
+    /// <summary>
+    /// Reads the end of the worker's answer, so that its connection can be used again. Mostly it came along with the final event: then the server sends that event
+    /// and the end of its own answer at once.
+    /// </summary>
+    private static async Task FinishAsync(Stream worker, PipeWriter client, IdleDeadline deadline, CancellationToken cancellationToken)
+    {
+        // Of its own: the read may outlive the client, and with it the caller's buffer.
+        Task<(int, Exception?)> end = ReadAsync(worker, new byte[1], deadline, cancellationToken).AsTask();
+        if (!end.IsCompleted)
+            await client.FlushAsync(cancellationToken);
+        await end;
     }
 
     private static void Grow(ref byte[] buffer)

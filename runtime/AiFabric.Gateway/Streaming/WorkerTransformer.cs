@@ -13,11 +13,17 @@ public sealed class Attempt
 {
     private Func<long?> _used = () => null;
 
+    /// <summary>The request's JSON.</summary>
+    public required ReadOnlyMemory<byte> Body { get; init; }
+
     /// <summary>Names of the prompt's beginnings; null where no cache matters.</summary>
     public PromptPieces? Prompt { get; init; }
 
     /// <summary>What the answer spends of its tenant's tokens; null without a limit.</summary>
     public Spending? Spending { get; init; }
+
+    /// <summary>Who answers, as the client is told.</summary>
+    public required string ServedBy { get; init; }
 
     /// <summary>The worker asked to try elsewhere (503, 429) before it sent anything.</summary>
     public bool Refused { get; set; }
@@ -56,12 +62,14 @@ public sealed class WorkerTransformer(Attempt attempt, Func<bool> another, TimeS
         HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
     {
         await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
+        HeldBodyHandler.Set(proxyRequest, attempt.Body);
         proxyRequest.Headers.Host = null;
         proxyRequest.Headers.Remove(HeaderNames.Authorization); // the client's key is the gateway's business
         proxyRequest.Headers.Remove(WorkerHeaders.Tenant); // and so is who the client is
         proxyRequest.Headers.Remove(WorkerHeaders.Age); // a client would be first by saying that it came long ago
         if (httpContext.Features.Get<Tenant>() is { } tenant)
             proxyRequest.Headers.Add(WorkerHeaders.Tenant, tenant.Id);
+        proxyRequest.Headers.Remove(WorkerHeaders.Mirrored); // and nobody but a copy is one
         proxyRequest.Headers.Remove(WorkerHeaders.Prompt);
         if (attempt.Prompt is { Digests.Count: > 0 } prompt)
             proxyRequest.Headers.TryAddWithoutValidation(WorkerHeaders.Prompt, prompt.ToHeader());
@@ -80,6 +88,7 @@ public sealed class WorkerTransformer(Attempt attempt, Func<bool> another, TimeS
         }
 
         await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
+        httpContext.Response.Headers[WorkerHeaders.ServedBy] = attempt.ServedBy;
         if (proxyResponse.Content.Headers.ContentType?.MediaType != "text/event-stream")
         {
             attempt.Watch(httpContext.Response);

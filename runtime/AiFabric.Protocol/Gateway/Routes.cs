@@ -7,6 +7,33 @@ public sealed record RouteReport
 
     /// <summary>Pipelines that it serves.</summary>
     public IReadOnlyList<PipelineEntry> Pipelines { get; set; } = [];
+
+    /// <summary>Canaries and mirrors by which it routes; null for none.</summary>
+    public IReadOnlyList<TrafficEntry>? Traffic { get; init; }
+}
+
+/// <summary>A part of a model's requests that goes, or is copied, to another model or to an adapter.</summary>
+public sealed record TrafficEntry
+{
+    public required string Namespace { get; init; }
+
+    /// <summary>Name of the CoServedModel whose requests they are.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>Whether they are copied; else they are sent there.</summary>
+    public required bool IsMirror { get; init; }
+
+    /// <summary>Name of the CoServedModel that gets them.</summary>
+    public required string Target { get; init; }
+
+    /// <summary>Its adapter that gets them; null for the model itself.</summary>
+    public string? Adapter { get; init; }
+
+    /// <summary>Requests of a hundred.</summary>
+    public required int Percent { get; init; }
+
+    /// <summary>Whether it has a worker to send them to. While it has none nothing is sent there.</summary>
+    public required bool IsReady { get; init; }
 }
 
 /// <summary>One worker pod in the routing table.</summary>

@@ -128,6 +128,7 @@ internal sealed class EngineBackend : IModelBackend
         PromptLookupMin = options.PromptLookupMin,
         PromptLookupMax = options.PromptLookupMax,
         Threads = options.Threads ?? Environment.ProcessorCount,
+        KvCacheType = options.KvCacheType,
         KvBlocks = options.KvBlocks,
         MaxBatchTokens = options.MaxBatchTokens,
         MaxRunningRequests = Math.Min(options.MaxRunningRequests, options.MaxBatchTokens),

@@ -60,6 +60,9 @@ internal sealed record ServeOptions
 
     public int PromptLookupMax { get; init; } = 4;
 
+    /// <summary>How keys and values are kept.</summary>
+    public KvCacheType KvCacheType { get; init; }
+
     public int KvBlocks { get; init; } = 2048;
 
     public int MaxBatchTokens { get; init; } = 512;

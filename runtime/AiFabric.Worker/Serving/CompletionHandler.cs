@@ -71,17 +71,18 @@ internal sealed class CompletionHandler(WorkerState state, WorkerMetrics metrics
         var opened = new bool[plan.Choices];
         try
         {
-            await foreach (var (choice, piece) in pieces)
+            await foreach (var (choice, piece) in events.SendWhileWaitingAsync(pieces, cancellationToken))
             {
                 account.Take(choice, piece);
                 if (!opened[choice] && format.Opening(choice) is { } opening)
-                    await events.SendAsync(opening, cancellationToken);
+                    events.Add(opening);
                 opened[choice] = true;
-                await events.SendAsync(format.Chunk(choice, piece), cancellationToken);
+                events.Add(format.Chunk(choice, piece));
             }
             if (plan.IncludeUsage)
-                await events.SendAsync(format.UsageChunk(account.Usage()), cancellationToken);
-            await events.SendDoneAsync(cancellationToken);
+                events.Add(format.UsageChunk(account.Usage()));
+            events.AddDone();
+            await events.FlushAsync(cancellationToken);
         }
 #pragma warning disable CA1031 // Once the stream has begun no status can tell the client: an error event must, whatever went wrong.
         catch (Exception e) when (events.Started && !context.RequestAborted.IsCancellationRequested)
@@ -91,7 +92,8 @@ internal sealed class CompletionHandler(WorkerState state, WorkerMetrics metrics
             if (!state.Aborted.IsCancellationRequested)
                 Log.StreamFailed(log, e, format.Id);
             var error = state.Aborted.IsCancellationRequested ? ApiException.ShuttingDown() : ErrorMiddleware.Translate(e);
-            await events.SendAsync(JsonSerializer.SerializeToUtf8Bytes<ErrorResponse>(error.ToResponse(), OpenAIJson.Default.ErrorResponse), context.RequestAborted);
+            events.Add(JsonSerializer.SerializeToUtf8Bytes<ErrorResponse>(error.ToResponse(), OpenAIJson.Default.ErrorResponse));
+            await events.FlushAsync(context.RequestAborted);
         }
     }
 

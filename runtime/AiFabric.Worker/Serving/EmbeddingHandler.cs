@@ -20,7 +20,7 @@ internal sealed class EmbeddingHandler(WorkerState state, TimeProvider time, ILo
         var model = state.Model;
         long start = time.GetTimestamp();
         var json = await JsonBody.ReadObjectAsync(context.Request, context.RequestAborted);
-        var plan = EmbeddingPlan.Read(model, json, TenantReader.Read(context.Request), AgeReader.Read(context.Request));
+        var plan = EmbeddingPlan.Read(model, json, TenantReader.Read(context.Request), AgeReader.Read(context.Request), MirroredReader.Read(context.Request));
         activity?.SetTag("gen_ai.request.model", plan.Model);
         var answer = await ComputeAsync(context, model, plan);
         Log.EmbeddingsDone(log, plan.Model, plan.Requests.Count, plan.PromptTokens, time.GetElapsedTime(start).TotalMilliseconds);

@@ -28,7 +28,7 @@ internal sealed record EmbeddingPlan
 
     /// <summary>Checks a request body and makes it a plan. Pure but for the tokenizer.</summary>
     /// <exception cref="ApiException">4xx naming the field at fault.</exception>
-    public static EmbeddingPlan Read(ServedModel model, JsonElement json, string? tenant, TimeSpan age)
+    public static EmbeddingPlan Read(ServedModel model, JsonElement json, string? tenant, TimeSpan age, bool isCopy)
     {
         RequestFields.Embeddings.Check(json);
         var body = JsonBody.Convert(json, OpenAIJson.Default.EmbeddingRequestBody);
@@ -47,6 +47,7 @@ internal sealed record EmbeddingPlan
                 Tenant = tenant,
                 Priority = body.Priority ?? 0,
                 Age = age,
+                IsCopy = isCopy,
             })],
             Normalize = body.Normalize ?? true,
             Base64 = body.EncodingFormat == "base64",

@@ -27,13 +27,14 @@ internal sealed record GenerationPlan
     public ToolRequest? Tools { get; init; }
 
     /// <summary>The plan with what the gateway says of the request.</summary>
-    /// <exception cref="Errors.ApiException">400: the tenant is none, or the age.</exception>
+    /// <exception cref="Errors.ApiException">400: the tenant is none, or the age, or the mark of a copy.</exception>
     public GenerationPlan For(HttpRequest request) => this with
     {
         Request = Request with
         {
             Tenant = TenantReader.Read(request),
             Age = AgeReader.Read(request),
+            IsCopy = MirroredReader.Read(request),
             PrefixNames = PrefixNameReader.Read(request, Request.PromptTokens.Count),
         },
     };

@@ -27,7 +27,8 @@ internal sealed class RequestAccount(WorkerMetrics metrics, GenerationPlan plan,
         if (first is null)
         {
             first = time.GetElapsedTime(start);
-            metrics.FirstToken(first.Value);
+            if (!plan.Request.IsCopy)
+                metrics.FirstToken(first.Value);
         }
         completionTokens[choice] = piece.CompletionTokens;
         CachedTokens = Math.Max(CachedTokens, piece.CachedTokens);
@@ -49,7 +50,7 @@ internal sealed class RequestAccount(WorkerMetrics metrics, GenerationPlan plan,
     public void Close()
     {
         var whole = time.GetElapsedTime(start);
-        if (first is { } begun && CompletionTokens > plan.Choices)
+        if (!plan.Request.IsCopy && first is { } begun && CompletionTokens > plan.Choices)
             metrics.TimePerToken((whole - begun) / (((double)CompletionTokens / plan.Choices) - 1));
     }
 }

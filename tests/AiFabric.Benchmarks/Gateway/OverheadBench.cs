@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using AiFabric.Benchmarks.Machine;
 
@@ -12,11 +13,14 @@ internal static class OverheadBench
     private const int PaceMilliseconds = 50;
     private const int Idle = 5_000;
 
+    // Machines change within seconds: sides are asked in turn for so long.
+    private const int TurnSeconds = 1;
+    private const int TurnsPerRound = 4;
+
     public static async Task<IReadOnlyList<GatewayRow>> RunAsync(string repository, int rounds, Action<string> tell, CancellationToken cancellationToken)
     {
-        int port = GatewayFabric.FreePort();
-        string self = Environment.ProcessPath ?? throw new BenchException("the benchmark's own executable cannot be found");
-        using System.Diagnostics.Process fake = Shell.Start(self, new Dictionary<string, string>(), "/dev/null", "gateway-fake", port.ToString(CultureInfo.InvariantCulture));
+        int port = GatewayFabric.FreePort(), bare = GatewayFabric.FreePort();
+        using Process fake = Self("gateway-fake", port), proxy = Self("gateway-bare", bare, port);
         try
         {
             await using NginxProcess nginx = NginxProcess.Start(port);
@@ -24,7 +28,8 @@ internal static class OverheadBench
             tell(await NginxProcess.VersionAsync(cancellationToken));
             Side[] sides =
             [
-                new("direct", new Uri($"http://127.0.0.1:{port}"), () => []), new("nginx", nginx.Url, nginx.ProcessIds), new("gateway", gateway.Url, () => [gateway.ProcessId]),
+                new("direct", new Uri($"http://127.0.0.1:{port}"), () => []), new("nginx", nginx.Url, nginx.ProcessIds),
+                new("YARP alone", new Uri($"http://127.0.0.1:{bare}"), () => [proxy.Id]), new("gateway", gateway.Url, () => [gateway.ProcessId]),
             ];
             return [.. await LatencyAsync(sides, rounds, tell, cancellationToken), .. await ThroughputAsync(sides, rounds, tell, cancellationToken), .. await CpuAsync(sides, rounds, tell, cancellationToken),
                 .. await MemoryAsync(sides, tell, cancellationToken)];
@@ -32,20 +37,25 @@ internal static class OverheadBench
         finally
         {
             fake.Kill();
+            proxy.Kill();
         }
     }
+
+    private static Process Self(string verb, params int[] ports) => Shell.Start(
+        Environment.ProcessPath ?? throw new BenchException("the benchmark's own executable cannot be found"), new Dictionary<string, string>(), "/dev/null",
+        [verb, .. ports.Select(port => port.ToString(CultureInfo.InvariantCulture))]);
 
     private static async Task<GatewayRow[]> LatencyAsync(Side[] sides, int rounds, Action<string> tell, CancellationToken cancellationToken)
     {
         var times = sides.ToDictionary(side => side.Name, _ => new List<double>());
-        for (int round = -1; round < rounds; round++)
+        for (int turn = -TurnsPerRound; turn < rounds * TurnsPerRound; turn++)
         {
             foreach (Side side in sides)
             {
                 using var load = new StreamLoad(side.Url);
-                StreamTimes[] answers = await load.AtRateAsync(Rate, 4, cancellationToken);
-                if (round >= 0) // The first warms up.
-                    times[side.Name].AddRange(answers.Select(answer => answer.Last * 1_000));
+                StreamTimes[] answers = await load.AtRateAsync(Rate, TurnSeconds, cancellationToken);
+                if (turn >= 0) // The first warm up.
+                    times[side.Name].AddRange(answers.Skip(1).Select(answer => answer.Last * 1_000)); // And the first of a turn connects.
             }
         }
         foreach (Side side in sides)
@@ -54,6 +64,7 @@ internal static class OverheadBench
         return
         [
             GatewayRow.Of("added latency p50 at 300 req/s, ms, beside nginx", Added("gateway", 0.5), Added("nginx", 0.5)),
+            GatewayRow.Of("added latency p50 at 300 req/s, ms, beside YARP alone", Added("gateway", 0.5), Added("YARP alone", 0.5)),
             GatewayRow.Of("latency p99 at 300 req/s, ms, beside nginx", Quantiles.At(times["gateway"], 0.99), Quantiles.At(times["nginx"], 0.99)),
         ];
     }

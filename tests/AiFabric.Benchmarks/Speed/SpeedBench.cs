@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using AiFabric.Benchmarks.Machine;
 using AiFabric.Benchmarks.Speed.Serving;
 using AiFabric.Engine.Tests.LlamaCpp.Interop;
@@ -79,12 +80,17 @@ internal static class SpeedBench
             string cell = $"{model.Name} {format.Name} {work}";
             using var memory = readsMemory ? new ReadBandwidth(options.Threads) : null;
             double[] mine = new double[options.Rounds], theirs = new double[options.Rounds], reading = new double[options.Rounds], shares = new double[options.Rounds];
-            for (int round = -1; round < options.Rounds; round++)
+            long start = Stopwatch.GetTimestamp();
+            for (int warmUp = 1; warmUp == 1 || Stopwatch.GetElapsedTime(start) < options.WarmUp; warmUp++)
+            {
+                await own(options.Rounds + warmUp);
+                other(options.Rounds + warmUp);
+            }
+            for (int round = 0; round < options.Rounds; round++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                double a = await own(round + 2), read = memory?.Measure() ?? 0, b = other(round + 2);
-                if (round >= 0) // The first one warms all up.
-                    (mine[round], theirs[round], reading[round], shares[round]) = (a, b, read, a * StepBytes(config, format, options) / read);
+                double a = await own(round + 1), read = memory?.Measure() ?? 0, b = other(round + 1);
+                (mine[round], theirs[round], reading[round], shares[round]) = (a, b, read, a * StepBytes(config, format, options) / read);
             }
             findings.Add([SpeedRow.Rate(cell, Rates.Median(mine), Rates.Median(theirs))]);
             if (readsMemory)
@@ -92,13 +98,13 @@ internal static class SpeedBench
         }
     }
 
-    /// <summary>What a step of one sequence reads: every matrix once, the tied head among them, and the keys and values of what the sequence holds at first, in Float32.</summary>
+    /// <summary>What a step of one sequence reads: every matrix once, the tied head among them, and the keys and values of what the sequence holds at first.</summary>
     private static double StepBytes(DecoderConfig config, SpeedFormat format, SpeedOptions options)
     {
         long keys = (long)config.KeyValueHeads * config.HeadSize, queries = (long)config.Heads * config.HeadSize;
         long layer = config.HiddenSize * ((2 * queries) + (2 * keys) + (3L * config.IntermediateSize));
         double weights = ((layer * config.Layers) + ((long)config.VocabularySize * config.HiddenSize)) * format.BytesPerWeight;
-        return weights + (2.0 * keys * config.Layers * options.ContextTokens * sizeof(float));
+        return weights + (2.0 * keys * config.Layers * options.ContextTokens * format.BytesPerKey);
     }
 
     /// <summary>Where measurements go as they come.</summary>

@@ -15,6 +15,9 @@ internal sealed record SpeedOptions
     /// <summary>Measurements of each cell on each side; medians are reported.</summary>
     public required int Rounds { get; init; }
 
+    /// <summary>How long a cell runs on both sides before it is measured, at least: the runtime compiles hot methods anew after a second or so.</summary>
+    public TimeSpan WarmUp { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>Where our side computes.</summary>
     public string Device { get; init; } = "cpu";
 
@@ -62,12 +65,13 @@ internal static class SpeedParts
 /// <param name="Quantization">Our quantization.</param>
 /// <param name="Gguf">llama.cpp's type of matrices.</param>
 /// <param name="BytesPerWeight">Of ours; 8 bits come with 2 bytes of scale for 32 of them.</param>
-internal sealed record SpeedFormat(string Name, torch.ScalarType Type, Quantization Quantization, GgufType Gguf, double BytesPerWeight)
+/// <param name="BytesPerKey">Of a number in our cache.</param>
+internal sealed record SpeedFormat(string Name, torch.ScalarType Type, Quantization Quantization, GgufType Gguf, double BytesPerWeight, int BytesPerKey)
 {
     public static IReadOnlyList<SpeedFormat> All { get; } =
     [
-        new("fp32", torch.ScalarType.Float32, Quantization.None, GgufType.Float32, 4),
-        new("bf16", torch.ScalarType.BFloat16, Quantization.None, GgufType.BFloat16, 2),
-        new("q8", torch.ScalarType.Float32, Quantization.Q8, GgufType.Q8, 34.0 / 32),
+        new("fp32", torch.ScalarType.Float32, Quantization.None, GgufType.Float32, 4, 4),
+        new("bf16", torch.ScalarType.BFloat16, Quantization.None, GgufType.BFloat16, 2, 2),
+        new("q8", torch.ScalarType.Float32, Quantization.Q8, GgufType.Q8, 34.0 / 32, 2),
     ];
 }

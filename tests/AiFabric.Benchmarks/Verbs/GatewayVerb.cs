@@ -50,4 +50,19 @@ internal static class GatewayVerb
         });
         return command;
     }
+
+    /// <summary>YARP alone, which the bench starts itself.</summary>
+    public static Command CreateBare()
+    {
+        var port = new Argument<int>("port");
+        var upstream = new Argument<int>("upstream");
+        var command = new Command("gateway-bare", "A reverse proxy that does nothing else.") { port, upstream };
+        command.Hidden = true;
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            await BareProxy.RunAsync(parsed.GetRequiredValue(port), parsed.GetRequiredValue(upstream), cancellationToken);
+            return 0;
+        });
+        return command;
+    }
 }

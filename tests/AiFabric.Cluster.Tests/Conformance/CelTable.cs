@@ -33,6 +33,15 @@ internal static partial class CelTable
             """{"model":{"uri":"file:///m"},"scaling":{"minReplicas":2,"maxReplicas":2}}""",
             ["""{"model":{"uri":"file:///m"},"scaling":{"minReplicas":3,"maxReplicas":2}}"""]),
         new(
+            "CoServedModel", "spec.routing",
+            "!has(self.canary) || !has(self.mirror) || self.canary.modelRef.name != self.mirror.modelRef.name || has(self.canary.modelRef.adapter) != has(self.mirror.modelRef.adapter) || (has(self.canary.modelRef.adapter) && self.canary.modelRef.adapter != self.mirror.modelRef.adapter)",
+            "canary and mirror must not be the same",
+            """{"model":{"uri":"file:///m"},"routing":{"canary":{"modelRef":{"name":"m","adapter":"a"},"percent":10},"mirror":{"modelRef":{"name":"m","adapter":"b"},"percent":10}}}""",
+            [
+                """{"model":{"uri":"file:///m"},"routing":{"canary":{"modelRef":{"name":"m"},"percent":10},"mirror":{"modelRef":{"name":"m"},"percent":5}}}""",
+                """{"model":{"uri":"file:///m"},"routing":{"canary":{"modelRef":{"name":"m","adapter":"a"},"percent":1},"mirror":{"modelRef":{"name":"m","adapter":"a"},"percent":1}}}""",
+            ]),
+        new(
             "CoServedModel", "spec.speculative", "self.promptLookupMin <= self.promptLookupMax", "promptLookupMin must not exceed promptLookupMax",
             """{"model":{"uri":"file:///m"},"speculative":{"method":"PromptLookup","promptLookupMin":3,"promptLookupMax":3}}""",
             [

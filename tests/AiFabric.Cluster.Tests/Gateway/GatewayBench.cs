@@ -85,10 +85,10 @@ public sealed class GatewayBench : IAsyncLifetime
         return gateway;
     }
 
-    public Task DeclareModelAsync(string name, string space = Space, string? servedName = null) => Client.CreateAsync(new CoServedModel
+    public Task DeclareModelAsync(string name, string space = Space, string? servedName = null, RoutingSpec? routing = null) => Client.CreateAsync(new CoServedModel
     {
         Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = space },
-        Spec = new CoServedModelSpec { Model = new ModelSource { Uri = "file:///models/demo", Name = servedName } },
+        Spec = new CoServedModelSpec { Model = new ModelSource { Uri = "file:///models/demo", Name = servedName }, Routing = routing },
     });
 
     /// <summary>Declares a pipeline, and waits until the gateway serves it.</summary>
@@ -154,9 +154,12 @@ public sealed class GatewayBench : IAsyncLifetime
     }
 
     /// <summary>Declares a model with one ready pod before each worker, and waits until the gateway routes to all.</summary>
-    public async Task ServeAsync(string model, params FakeWorker[] workers)
+    public Task ServeAsync(string model, params FakeWorker[] workers) => ServeAsync(model, null, workers);
+
+    /// <summary>The same of a model with a routing of its own.</summary>
+    public async Task ServeAsync(string model, RoutingSpec? routing, params FakeWorker[] workers)
     {
-        await DeclareModelAsync(model);
+        await DeclareModelAsync(model, routing: routing);
         for (int i = 0; i < workers.Length; i++)
             await DeclarePodAsync($"{model}-{i}", model, workers[i].Port);
         await WaitAsync(

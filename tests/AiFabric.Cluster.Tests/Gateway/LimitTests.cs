@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using AiFabric.Cluster.Tests.Gateway.Pipelines;
+using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.Pipelines;
 using AiFabric.Gateway.Limits;
 using k8s.Models;
@@ -86,6 +87,31 @@ public sealed class LimitTests(GatewayBench bench) : IAsyncLifetime
         await GatewayBench.WaitAsync(
             async () => (refused = await AskAsync($"sk-{model}", model, stream)).StatusCode == HttpStatusCode.TooManyRequests, () => "the budget to be spent");
         Assert.Contains("500 tokens per minute", await Asking.RefusedAsync(refused!, HttpStatusCode.TooManyRequests, "rate_limit_exceeded"), StringComparison.Ordinal); // Set above.
+    }
+
+    [Fact]
+    public async Task A_request_counts_once_whoever_answers_it_and_its_copy_costs_nothing()
+    {
+        const string Answer = "{\"id\":\"c-1\",\"usage\":{\"prompt_tokens\":20,\"completion_tokens\":80,\"total_tokens\":100}}";
+        RequestDelegate script = context => context.Response.WriteAsync(Answer);
+        await using FakeWorker stable = await FakeWorker.StartAsync("once", script), next = await FakeWorker.StartAsync("once-next", script), mirror = await FakeWorker.StartAsync("once-mirror", script);
+        await bench.ServeAsync("once-next", next);
+        await bench.ServeAsync("once-mirror", mirror);
+        await bench.ServeAsync("once", new RoutingSpec { Canary = TrafficBench.To("once-next", 100), Mirror = TrafficBench.To("once-mirror", 100) }, stable);
+        await gateway!.AppliesAsync("once", isReady: true, count: 2); // Set on start.
+        await SecretAsync("once", "sk-once", requests: "4", tokens: "1000");
+        await GatewayBench.WaitAsync(async () => (await Http.SendAsync(Request(HttpMethod.Get, "/v1/models", "sk-once"))).IsSuccessStatusCode, () => "the key to be known");
+
+        using HttpResponseMessage first = await AskAsync("sk-once", "once");
+        await bench.EndedAsync("once", "Answered", 1);
+        using HttpResponseMessage second = await AskAsync("sk-once", "once");
+
+        Assert.Equal(("1", "0"), (Header(first, "x-ratelimit-remaining-requests"), Header(second, "x-ratelimit-remaining-requests")));
+        // 500 less 100 and the second prompt's estimate, and what has refilled.
+        Assert.InRange(int.Parse(Header(second, "x-ratelimit-remaining-tokens"), System.Globalization.CultureInfo.InvariantCulture), 350, 500);
+        Assert.Empty(stable.Received);
+        Assert.Equal(next.Received[0].Headers["aifabric-tenant"], mirror.Received[0].Headers["aifabric-tenant"]);
+        await bench.Client.DeleteAsync<V1Secret>("once", GatewayBench.Space);
     }
 
     [Fact]

@@ -28,7 +28,8 @@ public sealed class QuantizationTests(ITestOutputHelper output)
         using var dense = HostWeights.Load(folder, WeightFormat.Float32);
         using var quantized = HostWeights.Load(folder, WeightFormat.Q8);
 
-        double full = Perplexity(dense.Kernels, texts), eight = Perplexity(quantized.Kernels, texts);
+        // As they are served: with 8-bit weights keys and values are narrow too.
+        double full = Perplexity(dense.Kernels, CacheFormat.Float32, texts), eight = Perplexity(quantized.Kernels, CacheFormat.BFloat16, texts);
 
         output.WriteLine($"{texts.Sum(text => text.Length)} tokens: perplexity {full:F4} in float32, {eight:F4} in 8 bits, {100 * ((eight / full) - 1):F3} % more");
         Assert.InRange(eight / full, 0.995, 1.005);
@@ -50,6 +51,30 @@ public sealed class QuantizationTests(ITestOutputHelper output)
     }
 
     [Theory]
+    [InlineData(ScalarType.Float32, Quantization.None, CacheFormat.Float32)]
+    [InlineData(ScalarType.BFloat16, Quantization.None, CacheFormat.BFloat16)]
+    [InlineData(ScalarType.Float32, Quantization.Q8, CacheFormat.BFloat16)]
+    public void The_cache_is_as_narrow_as_the_weights_unless_it_is_told_otherwise(ScalarType type, Quantization quantization, object expected)
+    {
+        var options = new EngineOptions { ModelFolder = "/", Type = type, Quantization = quantization };
+
+        Assert.Equal(expected, ForwardPasses.CacheOf(options));
+        Assert.Equal(CacheFormat.Float32, ForwardPasses.CacheOf(options with { KvCacheType = KvCacheType.Float32 }));
+        Assert.Equal(CacheFormat.BFloat16, ForwardPasses.CacheOf(options with { KvCacheType = KvCacheType.BFloat16 }));
+    }
+
+    [Fact]
+    public void A_cache_of_another_type_than_a_tensor_pass_keeps_is_refused()
+    {
+        using var model = new RandomModel();
+        var options = new EngineOptions { ModelFolder = model.Path, Type = ScalarType.Float64, KvCacheType = KvCacheType.BFloat16 };
+
+        var refused = Assert.Throws<ValidationException>(() => LlmEngine.Load(options, TimeProvider.System, NullLoggerFactory.Instance));
+
+        Assert.Contains("KvCacheType is BFloat16", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(ScalarType.BFloat16, "cpu")]
     [InlineData(ScalarType.Float32, "cuda")]
     public void Quantization_elsewhere_than_in_float32_on_the_cpu_is_refused(ScalarType type, string device)
@@ -63,11 +88,11 @@ public sealed class QuantizationTests(ITestOutputHelper output)
     }
 
     // Each text alone, token by token.
-    private static double Perplexity(KernelWeights weights, int[][] texts)
+    private static double Perplexity(KernelWeights weights, CacheFormat cached, int[][] texts)
     {
         const int BlockSize = 16;
         int blocks = weights.Config.MaximumPositions / BlockSize;
-        using var pass = new KernelPass(weights, KernelSet.Best, 1, blocks, BlockSize, _ => throw new InvalidOperationException("No adapter takes part."));
+        using var pass = new KernelPass(weights, KernelSet.Best, 1, blocks, BlockSize, _ => throw new InvalidOperationException("No adapter takes part."), cached);
         double sum = 0;
         long count = 0;
         var batch = new Batch();

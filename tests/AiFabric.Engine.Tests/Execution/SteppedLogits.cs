@@ -38,6 +38,16 @@ internal static class SteppedLogits
         }
     }
 
+    /// <summary>The logits behind a text that is one piece of a prompt.</summary>
+    public static float[] AtOnce(IForwardPass pass, int[] text)
+    {
+        var sequence = new Sequence(new SequenceId(1), new GenerationRequest { PromptTokens = text, MaxTokens = 1 }, 1, seed: 0, adapterLoad: 0, BlockSize);
+        Assert.True(sequence.Blocks.TryGrow(new BlockPool(Blocks), text.Length));
+        var batch = new Batch();
+        batch.PromptChunks.Add(new BatchRows(sequence, 0, text.Length, Samples: true));
+        return pass.Run(batch, null).ToArray();
+    }
+
     /// <summary>The largest difference to logits of the whole text.</summary>
     /// <param name="stepped">From <see cref="Of"/>.</param>
     /// <param name="whole">[n · vocab].</param>

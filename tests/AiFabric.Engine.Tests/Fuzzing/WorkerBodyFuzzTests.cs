@@ -115,7 +115,7 @@ public sealed class WorkerBodyFuzzTests
 
     private void ReadEmbedding(byte[] body) => Refused(body, json =>
     {
-        var plan = EmbeddingPlan.Read(model, json, null, TimeSpan.Zero);
+        var plan = EmbeddingPlan.Read(model, json, null, TimeSpan.Zero, isCopy: false);
         Assert.InRange(plan.Requests.Count, 1, EmbeddingPlan.MaxInputs);
         Assert.All(plan.Requests, request =>
         {

@@ -20,9 +20,11 @@ public sealed unsafe class AttentionTests
         Gen.Select(places, shapes).Sample((place, shape) =>
         {
             using var pool = new KernelPool(2);
-            var test = new Case(shape, count: place.Item1, position: place.Item2, blockSize: place.Item3, headsApart: place.Item4);
-            float[] result = test.Run(KernelSet.Supported.Single(set => set.Bits == bits), pool);
-            test.Expect(result);
+            foreach (var format in Enum.GetValues<CacheFormat>())
+            {
+                var test = new Case(shape, count: place.Item1, position: place.Item2, blockSize: place.Item3, headsApart: place.Item4, format);
+                test.Expect(test.Run(KernelSet.Supported.Single(set => set.Bits == bits), pool));
+            }
         }, iter: 150, threads: 1);
     }
 
@@ -32,11 +34,15 @@ public sealed unsafe class AttentionTests
     {
         using var pool = new KernelPool(1);
         var kernels = KernelSet.Supported.Single(set => set.Bits == bits);
-        var test = new Case(new AttentionShape(4, 2, 40, 0.3f, SoftCap: 3, Window: 9), count: 16, position: 21, blockSize: 4, headsApart: true);
+        foreach (var format in Enum.GetValues<CacheFormat>())
+        {
+            // Together they are enough queries for narrow keys to be restored first; alone they are not.
+            var test = new Case(new AttentionShape(4, 2, 40, 0.3f, SoftCap: 3, Window: 9), count: 16, position: 21, blockSize: 4, headsApart: true, format);
 
-        float[] together = test.Run(kernels, pool), alone = test.Run(kernels, pool, rowsPerEntry: 1);
+            float[] together = test.Run(kernels, pool), alone = test.Run(kernels, pool, rowsPerEntry: 1);
 
-        Assert.Equal(together, alone);
+            Assert.Equal(together, alone);
+        }
     }
 
     [Theory]
@@ -96,6 +102,55 @@ public sealed unsafe class AttentionTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Widths))]
+    public void A_narrow_cache_rounds_to_the_nearest_and_ties_to_even(int bits)
+    {
+        // 1 + 2⁻⁸ lies between 1 and 1 + 2⁻⁷, and 1 + 3·2⁻⁸ between that and 1 + 2⁻⁶; the largest number has none above it but infinity.
+        float[] given = [1, 1.00390625f, 1.01171875f, -1.00390625f, 1.0039064f, 0, -0f, float.MaxValue, float.PositiveInfinity, float.NaN, -float.NaN, float.Epsilon, 3.14159274f];
+        float[] expected = [1, 1, 1.015625f, -1, 1.0078125f, 0, -0f, float.PositiveInfinity, float.PositiveInfinity, float.NaN, float.NaN, 0, 3.140625f];
+        uint[] quietest = [0x7F80_0001, 0x7FFF_FFFF, 0xFFFF_FFFF]; // Rounding these as if they were numbers gives infinity and zero.
+        given = [.. given, .. quietest.Select(BitConverter.UInt32BitsToSingle)];
+        expected = [.. expected, float.NaN, float.NaN, float.NaN];
+        Assert.Equal(expected, Kept(bits, given));
+        Assert.Equal([.. expected, .. expected[1..3]], Kept(bits, [.. given, .. given[1..3]])); // The last two fill no vector.
+    }
+
+    // What a cache of one slot and one head gives back.
+    private static float[] Kept(int bits, float[] numbers)
+    {
+        using var pool = new KernelPool(1);
+        float[] q = new float[numbers.Length], one = [.. Enumerable.Repeat(1f, numbers.Length)], zero = new float[numbers.Length];
+        ushort[] keys = new ushort[numbers.Length], values = new ushort[numbers.Length];
+        int position = 0, slot = 0;
+        fixed (float* pq = q, pv = numbers, pc = one, ps = zero)
+        fixed (ushort* ck = keys, cv = values)
+        {
+            KernelSet.Supported.Single(set => set.Bits == bits).Rotate(
+                pool,
+                new RotateArguments
+                {
+                    Queries = pq,
+                    Keys = pq,
+                    Values = pv,
+                    Cos = pc,
+                    Sin = ps,
+                    Positions = &position,
+                    Slots = &slot,
+                    CachedKeys = ck,
+                    CachedValues = cv,
+                    Cached = CacheFormat.BFloat16,
+                    StoredRows = 1,
+                    BlockSize = 1,
+                    Heads = 1,
+                    KeyHeads = 1,
+                    HeadSize = numbers.Length,
+                },
+                rows: 1);
+        }
+        return [.. values.Select(Q8.Scale)];
+    }
+
     private static Gen<int> OneOf(params int[] values) => Gen.Int[0, values.Length - 1].Select(i => values[i]);
 
     /// <summary>One sequence in a cache whose unused slots hold what no number equals.</summary>
@@ -106,6 +161,7 @@ public sealed unsafe class AttentionTests
         private readonly int position;
         private readonly int blockSize;
         private readonly bool headsApart;
+        private readonly CacheFormat format;
         private readonly int[] blocks;
         private readonly float[] queries;
         private readonly float[] keys;
@@ -116,9 +172,10 @@ public sealed unsafe class AttentionTests
         /// <param name="position">Of the first row.</param>
         /// <param name="blockSize">Positions of a block.</param>
         /// <param name="headsApart">Whether a block holds all positions of a head before the next head's, as the cache does; otherwise all heads of a position.</param>
-        public Case(AttentionShape shape, int count, int position, int blockSize, bool headsApart)
+        /// <param name="format">Of keys and values, which are numbers that it holds.</param>
+        public Case(AttentionShape shape, int count, int position, int blockSize, bool headsApart, CacheFormat format)
         {
-            (this.shape, this.count, this.position, this.blockSize, this.headsApart) = (shape, count, position, blockSize, headsApart);
+            (this.shape, this.count, this.position, this.blockSize, this.headsApart, this.format) = (shape, count, position, blockSize, headsApart, format);
             int used = (position + count + blockSize - 1) / blockSize, slot = shape.KeyHeads * shape.HeadSize;
             using var random = new TestMatrices(count + position);
             blocks = [.. Enumerable.Range(0, used).Select(i => 2 * (used - i))]; // Backwards, with gaps.
@@ -130,8 +187,8 @@ public sealed unsafe class AttentionTests
             {
                 for (int head = 0; head < shape.KeyHeads; head++)
                 {
-                    random.Random(shape.HeadSize).CopyTo(keys, Place(p, head));
-                    random.Random(shape.HeadSize).CopyTo(values, Place(p, head));
+                    Held(random.Random(shape.HeadSize)).CopyTo(keys, Place(p, head));
+                    Held(random.Random(shape.HeadSize)).CopyTo(values, Place(p, head));
                 }
             }
         }
@@ -139,7 +196,9 @@ public sealed unsafe class AttentionTests
         public float[] Run(KernelSet kernels, KernelPool pool, int rowsPerEntry = KernelSet.AttentionRowsPerEntry)
         {
             float[] result = new float[queries.Length];
+            ushort[] narrowKeys = Narrow(keys), narrowValues = Narrow(values);
             fixed (float* q = queries, k = keys, v = values, y = result)
+            fixed (ushort* nk = narrowKeys, nv = narrowValues)
             fixed (int* table = blocks)
             {
                 for (int first = 0; first < count; first += rowsPerEntry)
@@ -153,14 +212,19 @@ public sealed unsafe class AttentionTests
                         BlockSize = blockSize,
                         Pitch = headsApart ? shape.HeadSize : shape.KeyHeads * shape.HeadSize,
                         HeadPitch = headsApart ? blockSize * shape.HeadSize : shape.HeadSize,
-                        Keys = k,
-                        Values = v,
+                        Keys = format == CacheFormat.BFloat16 ? nk : k,
+                        Values = format == CacheFormat.BFloat16 ? nv : v,
+                        Format = format,
                     };
                     kernels.Attend(pool, [entry], q, y, shape);
                 }
             }
             return result;
         }
+
+        private float[] Held(float[] numbers) => format == CacheFormat.BFloat16 ? [.. Narrow(numbers).Select(Q8.Scale)] : numbers;
+
+        private static ushort[] Narrow(float[] numbers) => [.. numbers.Select(number => (ushort)(BitConverter.SingleToUInt32Bits(number) >> 16))];
 
         public void Expect(float[] result)
         {

@@ -32,6 +32,18 @@ public sealed class SenderTests
         Assert.Equal(status == HttpStatusCode.OK ? [1_500.0, 1_500.0] : [], requests.Select(r => r.Age.TotalMilliseconds));
     }
 
+    [Theory]
+    [InlineData("true", HttpStatusCode.OK)]
+    [InlineData("false", HttpStatusCode.BadRequest)]
+    [InlineData("1", HttpStatusCode.BadRequest)]
+    public async Task A_request_is_a_copy_when_the_gateway_says_so(string mirrored, HttpStatusCode status)
+    {
+        (HttpStatusCode answered, var requests) = await AskAsync(WorkerHeaders.Mirrored, mirrored);
+
+        Assert.Equal(status, answered);
+        Assert.Equal(status == HttpStatusCode.OK ? [true, true] : [], requests.Select(r => r.IsCopy));
+    }
+
     private static async Task<(HttpStatusCode Status, IReadOnlyList<AiFabric.Engine.Requests.GenerationRequest> Requests)> AskAsync(string header, string value)
     {
         var backend = new ScriptedBackend();

@@ -12,6 +12,7 @@ public sealed class EventCopierTests
         using var sent = new MemoryStream();
         PipeWriter client = PipeWriter.Create(sent, new StreamPipeWriterOptions(leaveOpen: true));
         (StreamEnd end, _) = await EventCopier.CopyAsync(worker, client, null, TimeSpan.FromMinutes(1), cut, TestContext.Current.CancellationToken);
+        await client.FlushAsync(TestContext.Current.CancellationToken); // As the server does at the end of an answer.
         return (end, Encoding.UTF8.GetString(sent.ToArray()));
     }
 
@@ -58,6 +59,67 @@ public sealed class EventCopierTests
         Assert.Equal(StreamEnd.CutOff, end);
         Assert.StartsWith("data: {\"a\":1}\n\ndata: {\"error\":{", sent, StringComparison.Ordinal);
         Assert.Contains("shutting_down", sent, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_end_that_is_there_with_the_final_event_goes_out_with_it()
+    {
+        var (end, sent, flushes) = await CountAsync(new ChunkedStream("data: {\"a\":1}\n\ndata: [DONE]\n\n", 100, null));
+        Assert.Equal((StreamEnd.Done, "data: {\"a\":1}\n\ndata: [DONE]\n\n", 0), (end, sent, flushes));
+    }
+
+    [Fact]
+    public async Task A_final_event_does_not_wait_for_the_end()
+    {
+        var worker = new Pipe();
+        Task<(StreamEnd End, string Sent, int Flushes)> copying = CountAsync(worker.Reader.AsStream());
+        await worker.Writer.WriteAsync("data: [DONE]\n\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        await _flushed.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+        Assert.False(copying.IsCompleted);
+        await worker.Writer.CompleteAsync();
+        Assert.Equal((StreamEnd.Done, "data: [DONE]\n\n", 1), await copying);
+    }
+
+    [Fact]
+    public async Task What_follows_the_final_event_is_not_passed_on()
+    {
+        var (end, sent) = await CopyAsync(new ChunkedStream("data: [DONE]\n\ndata: {}\n\n", "data: [DONE]\n\n".Length, null));
+        Assert.Equal((StreamEnd.Done, "data: [DONE]\n\n"), (end, sent));
+    }
+
+    private readonly TaskCompletionSource _flushed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private async Task<(StreamEnd End, string Sent, int Flushes)> CountAsync(Stream worker)
+    {
+        var pipe = new Pipe();
+        var client = new CountingWriter(pipe.Writer, _flushed);
+        (StreamEnd end, _) = await EventCopier.CopyAsync(worker, client, null, TimeSpan.FromMinutes(1), CancellationToken.None, TestContext.Current.CancellationToken);
+        await pipe.Writer.CompleteAsync();
+        using var sent = new MemoryStream();
+        await pipe.Reader.CopyToAsync(sent, TestContext.Current.CancellationToken);
+        return (end, Encoding.UTF8.GetString(sent.ToArray()), client.Flushes);
+    }
+
+    private sealed class CountingWriter(PipeWriter inner, TaskCompletionSource flushed) : PipeWriter
+    {
+        public int Flushes { get; private set; }
+
+        public override void Advance(int bytes) => inner.Advance(bytes);
+
+        public override void CancelPendingFlush() => inner.CancelPendingFlush();
+
+        public override void Complete(Exception? exception = null) => inner.Complete(exception);
+
+        public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
+        {
+            Flushes++;
+            flushed.TrySetResult();
+            return inner.FlushAsync(cancellationToken);
+        }
+
+        public override Memory<byte> GetMemory(int sizeHint = 0) => inner.GetMemory(sizeHint);
+
+        public override Span<byte> GetSpan(int sizeHint = 0) => inner.GetSpan(sizeHint);
     }
 
     /// <summary>Gives its text in small pieces, then ends or fails.</summary>

@@ -62,6 +62,17 @@ public sealed partial class LayeringTests
         Assert.DoesNotContain(Repository.Files(folder, "*.cs"), f => Repository.Read(f).Contains("TorchSharp", StringComparison.Ordinal));
 
     [Fact]
+    public void Each_event_of_a_projects_log_has_an_id_of_its_own()
+    {
+        ILookup<string, string> ids = Repository.Files("operator", "*.cs").Concat(Repository.Files("runtime", "*.cs"))
+            .SelectMany(file => EventId().Matches(Repository.Read(file)).Select(match => (Project: string.Join('/', file.Split('/')[..2]), Id: match.Groups[1].Value)))
+            .ToLookup(found => found.Project, found => found.Id);
+        Assert.InRange(ids.Count, 6, int.MaxValue);
+        foreach (IGrouping<string, string> project in ids)
+            Assert.Empty(project.GroupBy(id => id).Where(same => same.Count() > 1).Select(same => $"{project.Key}: {same.Key}"));
+    }
+
+    [Fact]
     public void Native_calls_stay_in_Interop() =>
         Assert.DoesNotContain(
             new[] { "operator", "runtime" }.SelectMany(folder => Repository.Files(folder, "*.cs")),
@@ -82,6 +93,9 @@ public sealed partial class LayeringTests
 
     private static IEnumerable<string> References(string project, string element) =>
         XDocument.Parse(Repository.Read(project)).Descendants(element).Select(e => e.Attribute("Include")?.Value ?? "");
+
+    [GeneratedRegex(@"LoggerMessage\((?:EventId\s*=\s*)?(\d+)")]
+    private static partial Regex EventId();
 
     [GeneratedRegex(@"(kubernetes|client|api)\w*\.(Create|Update|Apply|Patch|Delete)(Status)?Async|\.(Create|Patch|Replace|Delete)(Namespaced|Cluster)", RegexOptions.IgnoreCase)]
     private static partial Regex KubernetesWrite();

@@ -24,6 +24,17 @@ public sealed class RouteChangesTests
     }
 
     [Fact]
+    public void A_canary_names_its_model_when_it_comes_changes_or_goes()
+    {
+        var entry = new TrafficEntry { Namespace = "ns", Model = "a", IsMirror = false, Target = "b", Percent = 10, IsReady = true };
+        GatewayReplica With(params TrafficEntry[] traffic) => new("g0", Whole.Report! with { Traffic = traffic }); // It has one.
+        Assert.Equal(["a"], Changed([Whole], [With(entry)]));
+        Assert.Equal(["a"], Changed([With(entry)], [With(entry with { IsReady = false })]));
+        Assert.Equal(["a"], Changed([With(entry)], [Whole]));
+        Assert.Empty(Changed([With(entry)], [With(entry with { })]));
+    }
+
+    [Fact]
     public void A_gateway_that_falls_silent_goes_or_comes_names_all_it_routes()
     {
         Assert.Equal(["a", "b"], Changed([Whole], [new("g0", null, "no answer")]));

@@ -24,6 +24,9 @@ public sealed class ValidationTests
         ("spec.model.credentialsSecretRef.name", model => model.Spec.Model.CredentialsSecretRef = new LocalReference { Name = "Not A Name" }),
         ("spec.scaling", model => model.Spec.Scaling = new ScalingSpec { MinReplicas = 3, MaxReplicas = 2 }),
         ("spec.speculative", model => model.Spec.Speculative = new SpeculativeSpec { Method = SpeculativeMethod.PromptLookup, PromptLookupMin = 5 }),
+        ("spec.routing", model => model.Spec.Routing = new RoutingSpec { Canary = Traffic("next", "french"), Mirror = Traffic("next", "french") }),
+        ("spec.routing.canary.modelRef", model => model.Spec.Routing = new RoutingSpec { Canary = Traffic(model.Metadata.Name) }),
+        ("spec.routing.mirror.modelRef", model => model.Spec.Routing = new RoutingSpec { Mirror = Traffic(model.Metadata.Name) }),
         ("spec.template.metadata.labels", model => Template(model).Metadata.Labels = new Dictionary<string, string> { ["aifabric.io/model"] = "other" }),
         ("spec.template.metadata.annotations", model =>
             Template(model).Metadata.Annotations = new Dictionary<string, string> { ["aifabric.io/served-name"] = "other" }),
@@ -175,6 +178,8 @@ public sealed class ValidationTests
         (job.Spec.Suspend, job.Spec.BackoffLimit, job.Spec.Checkpoint) = (true, 1, new() { IntervalSteps = 3 });
         Assert.Empty(AcceptedSpec.Changes(FinetuneRules.All, job));
     }
+
+    private static TrafficSpec Traffic(string model, string? adapter = null) => new() { ModelRef = new TrafficTarget { Name = model, Adapter = adapter }, Percent = 10 };
 
     private static void Add(Pipeline pipeline, StageSpec stage) => pipeline.Spec.Stages.Add(stage);
 

@@ -39,15 +39,30 @@ internal sealed class Simulation
     /// <summary>The token at a place of the output.</summary>
     public Func<int, int> Draw { get; set; } = _ => SampledToken;
 
+    /// <summary>Whether tokens wait for readers, who take them by <see cref="Read"/>; else nobody is ever behind.</summary>
+    public bool HasReaders { get; set; }
+
+    /// <summary>Has a reader take tokens.</summary>
+    /// <returns>Whether one of them told that the sequence may go on.</returns>
+    public static bool Read(Sequence sequence, int tokens)
+    {
+        bool told = false;
+        for (int i = 0; i < tokens; i++)
+            told |= sequence.Taken();
+        return told;
+    }
+
     /// <summary>Duration of the next iterations.</summary>
     public Func<Batch, double> Milliseconds { get; set; } = _ => 1;
 
     public Sequence Add(
-        int prompt, int output, int firstToken = 100, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0, TimeSpan age = default) =>
-        Add([.. Enumerable.Range(firstToken, prompt)], output, adapter, salt, stops, tenant, priority, age);
+        int prompt, int output, int firstToken = 100, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0, TimeSpan age = default,
+        bool isCopy = false) =>
+        Add([.. Enumerable.Range(firstToken, prompt)], output, adapter, salt, stops, tenant, priority, age, isCopy);
 
     public Sequence Add(
-        int[] prompt, int output, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0, TimeSpan age = default)
+        int[] prompt, int output, long adapter = 0, string? salt = null, int[]? stops = null, string? tenant = null, int priority = 0, TimeSpan age = default,
+        bool isCopy = false)
     {
         var request = new GenerationRequest
         {
@@ -57,6 +72,7 @@ internal sealed class Simulation
             Tenant = tenant,
             Priority = priority,
             Age = age,
+            IsCopy = isCopy,
             StopTokens = stops ?? [],
         };
         var sequence = new Sequence(new SequenceId(++lastId), request, output, seed: 0, adapter, BlockSize) { Arrived = Now };
@@ -107,6 +123,8 @@ internal sealed class Simulation
                 int token = Draw(row.Sequence.OutputCount + i);
                 bool accepted = i < row.Drafts && token == row.Sequence.TokensAndDrafts[row.Sequence.Tokens.Length + i];
                 outcome.Sampled.Add(new SampledToken(token, null, null, accepted));
+                if (HasReaders)
+                    row.Sequence.Written();
                 if (!accepted)
                     break;
             }

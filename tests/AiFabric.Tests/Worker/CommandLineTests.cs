@@ -24,6 +24,7 @@ public sealed class CommandLineTests
     [InlineData("serve --model file:///m --served-name a:b", "--served-name is 'a:b'")]
     [InlineData("serve --model file:///m --served-name m --dtype int4", "float32, bfloat16")]
     [InlineData("serve --model file:///m --served-name m --quantization q3", "None, Q8")]
+    [InlineData("serve --model file:///m --served-name m --kv-cache-dtype fp8", "--kv-cache-dtype is 'fp8'; it must be one of: auto, float32, bfloat16")]
     [InlineData("serve --model file:///m --served-name m --policy Best", "InferenceFirst, WeightedFair")]
     [InlineData("serve --model file:///m --served-name m --speculative-method Medusa", "None, PromptLookup")]
     [InlineData("serve --model file:///m --served-name m --speculative-method PromptLookup --speculative-tokens 0", "--speculative-tokens is '0'; it must be an integer from 1 to 32")]

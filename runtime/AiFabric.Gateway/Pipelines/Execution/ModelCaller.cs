@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
@@ -8,6 +9,7 @@ using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Holding;
 using AiFabric.Gateway.Http;
 using AiFabric.Gateway.Routing;
+using AiFabric.Gateway.Traffic;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Gateway;
 using AiFabric.Protocol.OpenAI;
@@ -17,46 +19,75 @@ using Microsoft.Extensions.Options;
 namespace AiFabric.Gateway.Pipelines.Execution;
 
 /// <summary>Asks a model for a stage, and reads its tokens as they come: no faster than its caller takes them.</summary>
-public sealed class ModelCaller(HttpClient http, RouteKeeper routes, WaitingRoom waiting, DemandBook demand, IOptions<GatewayOptions> options)
+public sealed class ModelCaller(
+    HttpClient http, RouteKeeper routes, WaitingRoom waiting, DemandBook demand, Canaries canaries, Mirrors mirrors, IOptions<GatewayOptions> options)
 {
+    private const string Path = "/v1/chat/completions";
+
     private uint _turn;
 
-    /// <summary>The answer's pieces, from one worker. A caller that asks again after a failure names those that failed.</summary>
+    /// <summary>The answer's pieces, from one worker.</summary>
     /// <param name="space">The pipeline's namespace.</param>
     /// <param name="stage">A stage with <c>modelRef</c>.</param>
     /// <param name="inputs">Its inputs' texts.</param>
     /// <param name="context">Whose run it is.</param>
-    /// <param name="tried">Uids of the workers that failed; the one that is asked now is added.</param>
+    /// <param name="tries">The same for all attempts at the call; told of this one.</param>
     /// <param name="cancellationToken">Ends the request, which frees its slot in the worker.</param>
     /// <exception cref="CallException">No worker, or it refused or was lost.</exception>
     public async IAsyncEnumerable<string> AskAsync(
-        string space, StageSpec stage, IReadOnlyList<string> inputs, RunContext context, HashSet<string> tried, [EnumeratorCancellation] CancellationToken cancellationToken)
+        string space, StageSpec stage, IReadOnlyList<string> inputs, RunContext context, CallTries tries, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         ModelStageSpec model = stage.ModelRef!; // As the caller promises.
-        var key = new ModelKey(space, model.Name);
+        RequestBody body = RequestBody.Parse(StageBody.Write(stage, model.Name, inputs)).Body!; // It was just written.
+        (ModelKey key, string? adapter) = Choose(new ModelKey(space, model.Name), model.Adapter, body, context, tries);
         using IDisposable counted = demand.Count(key);
-        IReadOnlyList<WorkerEndpoint> workers = await WorkersAsync(key, model.Adapter, cancellationToken);
-        string served = workers[0].Pod.ServedName;
-        byte[] body = Body(stage, model.Adapter is null ? served : $"{served}:{model.Adapter}", inputs);
+        IReadOnlyList<WorkerEndpoint> workers = await WorkersAsync(key, adapter, cancellationToken);
         // A stage's calls begin alike, so that the worker that has the beginning in its cache is worth finding.
-        var ask = RouteAsk.Of(routes.Table, key, model.Adapter, RequestBody.Parse(body).Body, context.Tenant, "", Interlocked.Increment(ref _turn));
-        WorkerEndpoint worker = RoutingTable.Pick(workers, tried, ask.Query, ask.Prompt)
+        var ask = RouteAsk.Of(routes.Table, key, adapter, body, context.Tenant, null, Interlocked.Increment(ref _turn));
+        WorkerEndpoint worker = RoutingTable.Pick(workers, tries.Failed, ask.Query, ask.Prompt)
             ?? throw new CallException($"every replica of the model '{key.Name}' failed", mayRetry: false);
-        tried.Add(worker.Pod.Uid);
+        tries.Failed.Add(worker.Pod.Uid);
+        string served = adapter is null ? worker.Pod.ServedName : $"{worker.Pod.ServedName}:{adapter}", code = "502";
+        Activity.Current?.SetTag("aifabric.served_by", $"{served}@{worker.Pod.Revision}");
         worker.InFlight.Begin();
         worker.View.Expect(ask.Prompt);
         try
         {
-            using HttpResponseMessage answer = await SendAsync(worker, body, ask.Prompt, context, cancellationToken);
+            using HttpResponseMessage answer = await SendAsync(worker, body.WithModel(served), ask.Prompt, context, cancellationToken);
             await using Stream stream = await answer.Content.ReadAsStreamAsync(cancellationToken);
             await foreach (string piece in ReadAsync(stream, context, cancellationToken))
+            {
+                tries.HasSpoken = true;
                 yield return piece;
+            }
+            code = "200";
         }
         finally
         {
             worker.View.Ended(ask.Prompt);
             worker.InFlight.End();
+            if (tries.Canary is not null && !cancellationToken.IsCancellationRequested)
+                GatewayMetrics.CanaryRequests.WithLabels(routes.Table.NameOf(new ModelKey(space, model.Name)), TrafficShare.NameOf(key, adapter), code).Inc();
         }
+    }
+
+    /// <summary>Who is asked: the model, or its canary. Drawn once for a call; a canary that failed before it said anything leaves the call to the model.</summary>
+    private (ModelKey Model, string? Adapter) Choose(ModelKey model, string? adapter, RequestBody body, RunContext context, CallTries tries)
+    {
+        if (adapter is not null)
+            return (model, adapter);
+        if (!tries.HasDrawn)
+        {
+            (tries.Canary, IReadOnlyList<WorkerEndpoint>? workers) = canaries.Choose(routes.Table, model, context.Session);
+            (tries.HasDrawn, tries.AsksCanary) = (true, workers is not null);
+            mirrors.Offer(new MirrorAsk(model, Path, body, context.Tenant, context.Session));
+        }
+        else if (tries is { AsksCanary: true, HasSpoken: false } && routes.Table.Of(model, null) is RouteChoice.To)
+        {
+            tries.AsksCanary = false;
+            Canaries.StaysBehind(routes.Table.NameOf(model), tries.Canary!, CanaryFallback.Failed); // Who asked a canary has one.
+        }
+        return tries is { AsksCanary: true, Canary: { } canary } ? (canary.Model, canary.Adapter) : (model, null);
     }
 
     private async Task<IReadOnlyList<WorkerEndpoint>> WorkersAsync(ModelKey key, string? adapter, CancellationToken cancellationToken)
@@ -74,11 +105,11 @@ public sealed class ModelCaller(HttpClient http, RouteKeeper routes, WaitingRoom
         };
     }
 
-    private async Task<HttpResponseMessage> SendAsync(WorkerEndpoint worker, byte[] body, PromptPieces? prompt, RunContext context, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> SendAsync(WorkerEndpoint worker, ReadOnlyMemory<byte> body, PromptPieces? prompt, RunContext context, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(worker.Pod.Address, "/v1/chat/completions"))
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(worker.Pod.Address, Path))
         {
-            Content = new ByteArrayContent(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
+            Content = new ReadOnlyMemoryContent(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
         };
         if (context.Tenant is { } tenant)
             request.Headers.Add(WorkerHeaders.Tenant, tenant);
@@ -162,32 +193,4 @@ public sealed class ModelCaller(HttpClient http, RouteKeeper routes, WaitingRoom
             return json.Length > 200 ? json[..200] : json;
         }
     }
-
-    private static byte[] Body(StageSpec stage, string served, IReadOnlyList<string> inputs)
-    {
-        IReadOnlyList<InputSpec> names = PipelineShape.InputsOf(stage);
-        string prompt = stage.Prompt is null
-            ? inputs[0]
-            : PipelineShape.Placeholder().Replace(stage.Prompt, match => inputs[names.Index().First(name => name.Item.From == match.Groups[1].Value).Index]);
-        GenerationParameters? set = stage.Parameters;
-        ChatMessage[] messages = stage.System is { } system ? [Message("system", system), Message("user", prompt)] : [Message("user", prompt)];
-        return JsonSerializer.SerializeToUtf8Bytes(
-            new ChatCompletionRequest
-            {
-                Model = served,
-                Messages = messages,
-                Stream = true,
-                StreamOptions = new StreamOptions { IncludeUsage = true },
-                MaxTokens = set?.MaxTokens,
-                Temperature = Number(set?.Temperature),
-                TopP = Number(set?.TopP),
-                Seed = set?.Seed,
-                Stop = set?.Stop is { } stop ? JsonSerializer.SerializeToElement(stop) : null,
-            },
-            OpenAIJson.Default.ChatCompletionRequest);
-    }
-
-    private static ChatMessage Message(string role, string text) => new() { Role = role, Content = JsonSerializer.SerializeToElement(text) };
-
-    private static double? Number(string? text) => text is null ? null : double.Parse(text, CultureInfo.InvariantCulture);
 }

@@ -6,7 +6,8 @@ namespace AiFabric.Gateway.Pipelines.Execution;
 /// <param name="id">Names the run to functions and in traces.</param>
 /// <param name="tenant">Whose request it is; null without API keys.</param>
 /// <param name="time">Clock.</param>
-public sealed class RunContext(string id, string? tenant, TimeProvider time)
+/// <param name="session">Names the client's session; null without one.</param>
+public sealed class RunContext(string id, string? tenant, TimeProvider time, ulong? session = null)
 {
     private int _promptTokens;
     private int _completionTokens;
@@ -14,6 +15,9 @@ public sealed class RunContext(string id, string? tenant, TimeProvider time)
     public string Id { get; } = id;
 
     public string? Tenant { get; } = tenant;
+
+    /// <summary>Names the client's session: all its calls of a model stay on one side of the model's canary.</summary>
+    public ulong? Session { get; } = session;
 
     /// <summary>When the client's request came: a timestamp of this gateway's clock. Wherever calls wait, those of the oldest requests go first.</summary>
     public long Arrived { get; } = time.GetTimestamp();

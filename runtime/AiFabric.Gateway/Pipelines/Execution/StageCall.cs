@@ -25,12 +25,12 @@ internal sealed class StageCall(
     /// <summary>Asks for one item.</summary>
     public async Task AskAsync(IReadOnlyList<string> inputs, CancellationToken cancellationToken)
     {
-        var tried = new HashSet<string>(StringComparer.Ordinal);
+        var tries = new CallTries();
         for (int attempt = 1; ; attempt++)
         {
             try
             {
-                await AnswerAsync(PiecesAsync(inputs, tried, attempt, cancellationToken), cancellationToken);
+                await AnswerAsync(PiecesAsync(inputs, tries, attempt, cancellationToken), cancellationToken);
                 return;
             }
             catch (CallException e) when (e.MayRetry && attempt < outside.Attempts)
@@ -51,17 +51,17 @@ internal sealed class StageCall(
         _cancelled.Dispose();
     }
 
-    private IAsyncEnumerable<string> PiecesAsync(IReadOnlyList<string> inputs, HashSet<string> tried, int attempt, CancellationToken cancellationToken)
+    private IAsyncEnumerable<string> PiecesAsync(IReadOnlyList<string> inputs, CallTries tries, int attempt, CancellationToken cancellationToken)
     {
         if (stage.ModelRef is not null)
-            return outside.Models.AskAsync(pipeline.Key.Namespace, stage, inputs, context, tried, cancellationToken);
+            return outside.Models.AskAsync(pipeline.Key.Namespace, stage, inputs, context, tries, cancellationToken);
         if (stage.PipelineRef is { } other)
             return NestedAsync(other.Name, string.Join('\n', inputs), cancellationToken);
         IReadOnlyList<FunctionReplica> replicas = outside.ReplicasOf(pipeline.Key, stage.Name);
         FunctionSpec function = stage.FunctionRef!; // Nothing else is called.
-        FunctionReplica replica = outside.Functions.Choose(function, replicas, $"{context.Id}/{work.Path}", tried)
+        FunctionReplica replica = outside.Functions.Choose(function, replicas, $"{context.Id}/{work.Path}", tries.Failed)
             ?? throw new CallException("the function has no ready replica", mayRetry: false);
-        tried.Add(replica.Uid);
+        tries.Failed.Add(replica.Uid);
         return outside.Functions.PostAsync(
             replica,
             function,

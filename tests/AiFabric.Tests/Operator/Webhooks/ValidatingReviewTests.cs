@@ -91,6 +91,19 @@ public sealed class ValidatingReviewTests
     }
 
     [Fact]
+    public void Canaries_that_lead_in_a_circle_are_refused_and_one_that_is_not_there_yet_is_told()
+    {
+        CoServedModel Naming(string name, string target) => Make.Model(
+            spec => spec.Routing = new RoutingSpec { Canary = new TrafficSpec { ModelRef = new TrafficTarget { Name = target }, Percent = 10 } }, name);
+        Assert.Equal(
+            ["spec.routing: canaries and mirrors lead in a circle: demo → next → demo"],
+            Refusals(Reviews.Create(Naming("demo", "next"), Reviews.Around([Naming("next", "demo")]))));
+        Verdict early = Reviews.Create(Naming("demo", "next"), Reviews.Around([]));
+        Assert.Empty(early.Refusals);
+        Assert.Equal("spec.routing: CoServedModel next does not exist yet", Assert.Single(early.Warnings).ToString());
+    }
+
+    [Fact]
     public void An_immutable_field_is_held_to_its_old_value()
     {
         Assert.Equal(
