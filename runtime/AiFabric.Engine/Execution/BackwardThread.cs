@@ -9,7 +9,7 @@ namespace AiFabric.Engine.Execution;
 /// <summary>
 /// Runs a slice of backward while the engine's thread runs a forward pass, each on half of the threads: decoding waits for memory where backward computes, and
 /// threads of both on one core would wait for each other. Who ends first leaves its half to the other: the pass has it from its next kernel on, the slice from its
-/// next layer. The engine's thread waits for the slice before it does anything else with the session: its calls never overlap.
+/// next larger operation. The engine's thread waits for the slice before it does anything else with the session: its calls never overlap.
 /// </summary>
 internal sealed class BackwardThread : IDisposable
 {
@@ -18,19 +18,23 @@ internal sealed class BackwardThread : IDisposable
     private readonly SemaphoreSlim work = new(0);
     private readonly SemaphoreSlim done = new(0);
     private readonly Thread thread;
+    private readonly Action widen;
     private ITrainingExecutor? training;
     private BackwardSlice slice;
     private ExceptionDispatchInfo? failure;
     private int tokens;
     private SliceTimes beside;
     private SliceTimes alone;
+    private SliceTimes turned;
+    private bool isWide;
+    private long widenedAt;
     private volatile bool passEnded;
 
     /// <param name="pass">What runs meanwhile.</param>
     /// <param name="time">Clock.</param>
     public BackwardThread(IForwardPass pass, TimeProvider time)
     {
-        (this.pass, this.time) = (pass, time);
+        (this.pass, this.time, widen) = (pass, time, Widen);
         thread = new Thread(Main) { Name = "backward", IsBackground = true };
         thread.Start();
     }
@@ -57,6 +61,12 @@ internal sealed class BackwardThread : IDisposable
 
     /// <summary>What of it began later, on all threads.</summary>
     public SliceTimes Alone => alone;
+
+    /// <summary>The piece of it during which the pass ended.</summary>
+    public SliceTimes Turned => turned;
+
+    /// <summary>How long that had half of the threads.</summary>
+    public TimeSpan TurnedAfter { get; private set; }
 
     public void Dispose()
     {
@@ -93,14 +103,31 @@ internal sealed class BackwardThread : IDisposable
 
     private void Run(ITrainingExecutor executor)
     {
-        (beside, alone) = (default, default);
-        var pieces = new Slices(executor, slice, layers: 1, pass, time);
+        (beside, alone, turned, TurnedAfter, isWide) = (default, default, default, default, false);
+        set_num_threads(Half); // Of this thread's work.
+        var pieces = new Slices(executor, slice, steps: 1, pass, time, widen);
         while (!pieces.IsDone)
         {
-            bool isAlone = passEnded;
-            set_num_threads(isAlone ? pass.Threads : Half); // Of this thread's work.
-            pieces.Next(ref isAlone ? ref alone : ref beside);
+            Widen();
+            bool isAlone = isWide;
+            long start = time.GetTimestamp();
+            var piece = pieces.Next();
+            if (isAlone)
+                alone = alone.And(piece);
+            else if (!isWide)
+                beside = beside.And(piece);
+            else
+                (turned, TurnedAfter) = (piece, time.GetElapsedTime(start, widenedAt));
         }
         tokens = pieces.Tokens;
+    }
+
+    // On the thread of the slice: libtorch holds the number by thread.
+    private void Widen()
+    {
+        if (isWide || !passEnded)
+            return;
+        (isWide, widenedAt) = (true, time.GetTimestamp());
+        set_num_threads(pass.Threads);
     }
 }

@@ -69,10 +69,10 @@ internal sealed class ModelRunner : IDisposable
     {
         if (batch.HasInference)
             Forward(batch, training);
-        var pieces = new Slices(training, batch.Backward, batch.Backward.Layers, pass, time);
+        var pieces = new Slices(training, batch.Backward, batch.Backward.Steps, pass, time);
         var times = default(SliceTimes);
         while (!pieces.IsDone)
-            pieces.Next(ref times);
+            times = times.And(pieces.Next());
         (outcome.TrainingBackwardTokens, outcome.Alone) = (pieces.Tokens, times);
     }
 
@@ -92,7 +92,7 @@ internal sealed class ModelRunner : IDisposable
             (outcome.TrainingBackwardTokens, failure) = backward.Wait();
         }
         failure?.Throw();
-        (outcome.Beside, outcome.Alone, outcome.IsTogether) = (backward.Beside, backward.Alone, true);
+        (outcome.Beside, outcome.Alone, outcome.Turned, outcome.TurnedAfter, outcome.IsTogether) = (backward.Beside, backward.Alone, backward.Turned, backward.TurnedAfter, true);
     }
 
     private void Compute(Batch batch, TrainingWindow? window)

@@ -37,9 +37,26 @@ internal readonly struct DecoderBlock(DecoderConfig config, DecoderLayer weights
     public Tensor Finish(Tensor x, Tensor mixed)
     {
         using var scope = NewDisposeScope();
+        var (middle, normed) = Middle(x, mixed);
+        return Mlp(middle, normed).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>What attention adds up to: the first half of <see cref="Finish"/>.</summary>
+    /// <returns>[n, hidden], and its norm, which the MLP reads; owned by the caller's scope.</returns>
+    public (Tensor Middle, Tensor Normed) Middle(Tensor x, Tensor mixed)
+    {
+        using var scope = NewDisposeScope();
         // Every family norms what goes into the MLP.
-        var (middle, h) = math.AddAndNorm(x, Norm(linear(LoraTarget.Output, mixed), LayerVector.AttentionOutputNorm), weights[LayerVector.MlpNorm]!, config.NormEpsilon);
-        var gated = math.Gated(config.Activation, linear(LoraTarget.Gate, h), linear(LoraTarget.Up, h));
+        var (middle, normed) = math.AddAndNorm(x, Norm(linear(LoraTarget.Output, mixed), LayerVector.AttentionOutputNorm), weights[LayerVector.MlpNorm]!, config.NormEpsilon);
+        return (middle.MoveToOuterDisposeScope(), normed.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>What the MLP adds to that: the second half of <see cref="Finish"/>.</summary>
+    /// <returns>[n, hidden], owned by the caller's scope.</returns>
+    public Tensor Mlp(Tensor middle, Tensor normed)
+    {
+        using var scope = NewDisposeScope();
+        var gated = math.Gated(config.Activation, linear(LoraTarget.Gate, normed), linear(LoraTarget.Up, normed));
         return (middle + Norm(linear(LoraTarget.Down, gated), LayerVector.MlpOutputNorm)).MoveToOuterDisposeScope();
     }
 

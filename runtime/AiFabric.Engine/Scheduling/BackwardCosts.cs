@@ -3,8 +3,8 @@ using AiFabric.Engine.Training;
 namespace AiFabric.Engine.Scheduling;
 
 /// <summary>
-/// Milliseconds of backward, learned online: of a loss a + b · tokens, of a layer c + d · tokens + e · pairs of a query and a key. The weights' memory
-/// traffic is in a and c, so that a wide window costs less than narrow ones. Losses and layers are timed apart: from their sum nobody could tell what is whose.
+/// Milliseconds of backward, learned online: of a loss a + b · tokens, of a step c + d · tokens + e · pairs of a query and a key. The weights' memory
+/// traffic is in a and c, so that a wide window costs less than narrow ones. Losses and steps are timed apart: from their sum nobody could tell what is whose.
 /// </summary>
 internal sealed class BackwardCosts
 {
@@ -12,14 +12,11 @@ internal sealed class BackwardCosts
     private const int Cold = 2;
     private const int MostWorthwhile = 64;
 
-    private readonly LinearFit losses = new(1, 64);
-    private readonly LinearFit layers = new LinearFit(4, 1_024, 262_144).WithFirmLast();
+    private readonly LinearFit losses = new LinearFit(1, 64).WithFirstLast();
+    private readonly LinearFit steps = new LinearFit(4, 1_024, 262_144).WithFirmLast();
 
     private int coldLosses;
-    private int coldLayers;
-
-    /// <summary>Whether anything was seen.</summary>
-    public bool IsKnown => losses.Count + layers.Count > 0;
+    private int coldSteps;
 
     /// <summary>The loss of so many tokens and its gradient.</summary>
     public double Loss(int tokens) => tokens == 0 ? 0 : losses[0] + (losses[1] * tokens);
@@ -30,16 +27,16 @@ internal sealed class BackwardCosts
     /// <summary>The most tokens whose loss fits.</summary>
     public int LossTokens(double milliseconds) => LatencyModel.Fit(milliseconds - losses[0], losses[1], 0, 0);
 
-    /// <summary>One layer over a window.</summary>
+    /// <summary>One step over a window.</summary>
     /// <param name="tokens">Of the window.</param>
     /// <param name="end">Position behind its last token.</param>
-    public double Layer(int tokens, int end) => layers[0] + (layers[1] * tokens) + (layers[2] * LatencyModel.Pairs(end - tokens, tokens));
+    public double Step(int tokens, int end) => steps[0] + (steps[1] * tokens) + (steps[2] * LatencyModel.Pairs(end - tokens, tokens));
 
-    /// <summary>The most tokens of a window whose backward of one layer fits.</summary>
-    public int TokensOfLayer(double milliseconds, int end) => LatencyModel.Fit(milliseconds - layers[0], layers[1] + (layers[2] * end), 0, 0);
+    /// <summary>The most tokens of a window whose backward of one step fits.</summary>
+    public int TokensOfStep(double milliseconds, int end) => LatencyModel.Fit(milliseconds - steps[0], steps[1] + (steps[2] * end), 0, 0);
 
     /// <summary>A slice.</summary>
-    public double Of(BackwardSlice slice, int end) => Loss(slice.LossTokens) + (slice.Layers * Layer(slice.Tokens, end));
+    public double Of(BackwardSlice slice, int end) => Loss(slice.LossTokens) + (slice.Steps * Step(slice.Tokens, end));
 
     /// <summary>Learns from a slice.</summary>
     /// <param name="tokens">Of its window.</param>
@@ -49,25 +46,27 @@ internal sealed class BackwardCosts
     {
         if (times.LossTokens > 0 && ++coldLosses > Cold)
             losses.Observe([1, times.LossTokens], times.Losses.TotalMilliseconds);
-        if (times.Layers > 0 && ++coldLayers > Cold)
-            layers.Observe([times.Layers, (double)times.Layers * tokens, times.Layers * LatencyModel.Pairs(end - tokens, tokens)], times.OfLayers.TotalMilliseconds);
+        if (times.Steps > 0 && ++coldSteps > Cold)
+            steps.Observe([times.Steps, (double)times.Steps * tokens, times.Steps * LatencyModel.Pairs(end - tokens, tokens)], times.OfSteps.TotalMilliseconds);
     }
 
-    /// <summary>Goes by another's costs until something of its own is observed.</summary>
+    /// <summary>Goes by another's costs where nothing of its own was observed.</summary>
     public void Follow(BackwardCosts other, double factor)
     {
-        losses.Follow(other.losses, factor);
-        layers.Follow(other.layers, factor);
+        if (losses.Count == 0)
+            losses.Follow(other.losses, factor);
+        if (steps.Count == 0)
+            steps.Follow(other.steps, factor);
     }
 
     /// <summary>The weights, to be kept and given to <see cref="Restore"/>.</summary>
-    public double[] Snapshot() => [.. losses.Snapshot(), .. layers.Snapshot()];
+    public double[] Snapshot() => [.. losses.Snapshot(), .. steps.Snapshot()];
 
     /// <exception cref="ArgumentException">They are not as many as the terms, or not finite.</exception>
     public void Restore(IReadOnlyList<double> kept)
     {
-        (coldLosses, coldLayers) = (0, 0);
+        (coldLosses, coldSteps) = (0, 0);
         losses.Restore([.. kept.Take(2)]);
-        layers.Restore([.. kept.Skip(2)]);
+        steps.Restore([.. kept.Skip(2)]);
     }
 }

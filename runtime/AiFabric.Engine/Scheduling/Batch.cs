@@ -102,17 +102,20 @@ public readonly record struct SampledToken(int Token, double? Logprob, IReadOnly
 /// <summary>How long parts of a slice of backward took.</summary>
 /// <param name="LossTokens">Tokens whose loss was computed.</param>
 /// <param name="Losses">Duration of that.</param>
-/// <param name="Layers">Layers that were done.</param>
-/// <param name="OfLayers">Duration of those.</param>
-public readonly record struct SliceTimes(int LossTokens, TimeSpan Losses, int Layers, TimeSpan OfLayers)
+/// <param name="Steps">Steps that were done.</param>
+/// <param name="OfSteps">Duration of those.</param>
+public readonly record struct SliceTimes(int LossTokens, TimeSpan Losses, int Steps, TimeSpan OfSteps)
 {
     /// <summary>Duration of all.</summary>
-    public TimeSpan All => Losses + OfLayers;
+    public TimeSpan All => Losses + OfSteps;
 
-    /// <summary>With a piece more: of losses, or of layers.</summary>
-    public SliceTimes And(BackwardSlice piece, TimeSpan took) => piece.Layers == 0
+    /// <summary>With a piece more: of losses, or of steps.</summary>
+    public SliceTimes And(BackwardSlice piece, TimeSpan took) => piece.Steps == 0
         ? this with { LossTokens = LossTokens + piece.LossTokens, Losses = Losses + took }
-        : this with { Layers = Layers + piece.Layers, OfLayers = OfLayers + took };
+        : this with { Steps = Steps + piece.Steps, OfSteps = OfSteps + took };
+
+    /// <summary>Both together.</summary>
+    public SliceTimes And(SliceTimes other) => new(LossTokens + other.LossTokens, Losses + other.Losses, Steps + other.Steps, OfSteps + other.OfSteps);
 }
 
 /// <summary>What an iteration computed. One instance is filled again and again.</summary>
@@ -127,7 +130,7 @@ public sealed class BatchOutcome
     /// <summary>Finetuning tokens that did ride in the forward pass.</summary>
     public int TrainingForwardTokens { get; set; }
 
-    /// <summary>Finetuning tokens whose backward ended; 0 for a slice that leaves layers of its window.</summary>
+    /// <summary>Finetuning tokens whose backward ended; 0 for a slice that leaves steps of its window.</summary>
     public int TrainingBackwardTokens { get; set; }
 
     /// <summary>Duration of the forward pass, sampling included.</summary>
@@ -139,8 +142,14 @@ public sealed class BatchOutcome
     /// <summary>What of it ran on half of them, beside the pass.</summary>
     public SliceTimes Beside { get; set; }
 
+    /// <summary>The piece of it, losses or one step, that began on half of the threads and ended on all, since the pass had ended.</summary>
+    public SliceTimes Turned { get; set; }
+
+    /// <summary>How long <see cref="Turned"/> had half of the threads.</summary>
+    public TimeSpan TurnedAfter { get; set; }
+
     /// <summary>Duration of the slice of backward; zero without one.</summary>
-    public TimeSpan BackwardTime => Alone.All + Beside.All;
+    public TimeSpan BackwardTime => Alone.All + Beside.All + Turned.All;
 
     /// <summary>Whether pass and slice ran at the same time.</summary>
     public bool IsTogether { get; set; }
@@ -158,6 +167,6 @@ public sealed class BatchOutcome
     {
         Sampled.Clear();
         TrainingForwardTokens = TrainingBackwardTokens = 0;
-        (ForwardTime, Alone, Beside, IsTogether) = (TimeSpan.Zero, default, default, false);
+        (ForwardTime, Alone, Beside, Turned, TurnedAfter, IsTogether) = (TimeSpan.Zero, default, default, default, default, false);
     }
 }

@@ -2,7 +2,7 @@ using AiFabric.Engine.Training;
 
 namespace AiFabric.Engine.Scheduling;
 
-/// <summary>Milliseconds of a slice that begins with a pass: its losses and layers take longer as long as the pass has the other half of the threads.</summary>
+/// <summary>Milliseconds of a slice that begins with a pass: it takes longer as long as the pass has the other half of the threads.</summary>
 internal readonly struct BesideCosts
 {
     private readonly BackwardCosts beside;
@@ -19,23 +19,34 @@ internal readonly struct BesideCosts
     }
 
     /// <summary>A slice.</summary>
-    public double Of(BackwardSlice slice)
+    public double Of(BackwardSlice slice) =>
+        After(After(0, beside.Loss(slice.LossTokens), alone.Loss(slice.LossTokens)), slice.Steps * beside.Step(slice.Tokens, end), slice.Steps * alone.Step(slice.Tokens, end));
+
+    /// <summary>The most tokens whose loss fits.</summary>
+    public int LossTokens(double milliseconds)
     {
-        double losses = beside.Loss(slice.LossTokens), layer = beside.Layer(slice.Tokens, end);
-        int first = Math.Min(slice.Layers, LayersBeside(losses, layer));
-        return losses + (first * layer) + ((slice.Layers - first) * alone.Layer(slice.Tokens, end));
+        int fits = beside.LossTokens(milliseconds);
+        if (milliseconds <= pass || fits <= 0)
+            return fits;
+        // What is left when the pass ends takes less from then on.
+        double faster = Math.Min(1, alone.Loss(fits) / beside.Loss(fits));
+        return beside.LossTokens(pass + ((milliseconds - pass) / Math.Max(faster, 0.1)));
     }
 
-    /// <summary>The most layers that fit.</summary>
-    /// <param name="milliseconds">For losses and layers.</param>
+    /// <summary>The most steps that fit.</summary>
+    /// <param name="milliseconds">For losses and steps.</param>
     /// <param name="slice">Their window and losses.</param>
-    public double Layers(double milliseconds, BackwardSlice slice)
+    public double Steps(double milliseconds, BackwardSlice slice)
     {
-        double losses = beside.Loss(slice.LossTokens), layer = beside.Layer(slice.Tokens, end), left = milliseconds - losses;
-        int first = LayersBeside(losses, layer);
-        return left <= first * layer ? left / layer : first + ((left - (first * layer)) / Math.Max(alone.Layer(slice.Tokens, end), 1e-9));
+        double from = After(0, beside.Loss(slice.LossTokens), alone.Loss(slice.LossTokens)), together = Math.Max(0, Math.Min(pass, milliseconds) - from);
+        return (together / Math.Max(beside.Step(slice.Tokens, end), 1e-9))
+            + (Math.Max(0, milliseconds - Math.Max(from, pass)) / Math.Max(alone.Step(slice.Tokens, end), 1e-9));
     }
 
-    // Those that begin before the pass ends.
-    private int LayersBeside(double losses, double layer) => losses >= pass || layer <= 0 ? 0 : (int)Math.Ceiling((pass - losses) / layer);
+    // When work ends that began at a time and takes so long on half of the threads, or on all.
+    private double After(double from, double half, double all)
+    {
+        double together = Math.Max(0, pass - from);
+        return half <= together ? from + half : from + together + ((1 - (together / half)) * all);
+    }
 }

@@ -20,7 +20,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     private const double LateShare = 0.5;
 
     // The rest is for the last token of a short answer, which nothing after it makes up for, and for the way to the client.
-    private const double Kept = 0.95;
+    private const double Kept = 0.97;
 
     // A single token may take so many times the objective when its request is that much ahead of it.
     private const double Longest = 3;
@@ -122,9 +122,9 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
         longer = batch.HasTraining && batch.DecodeRows.Count > 0 && batch.ExpectedMilliseconds > About * PerToken ? longer + 1 : 0;
     }
 
-    /// <summary>Milliseconds that backward of one layer may take, so that a window begun in an idle hour still ends in a busy one.</summary>
+    /// <summary>Milliseconds that one step of backward may take on all threads, so that a window begun in an idle hour still ends in a busy one.</summary>
     /// <param name="milliseconds">For finetuning in this iteration.</param>
-    public double LayerOfWindow(double milliseconds) => Math.Min(PerToken, Math.Max(milliseconds, PerToken / 2));
+    public double StepOfWindow(double milliseconds) => Math.Min(PerToken, Math.Max(milliseconds, PerToken / 2));
 
     // On half of the threads the pass must keep the objective with the prompts that it has to take along.
     private bool FitsBeside(Batch batch, long promptTokens, TimeSpan waited)

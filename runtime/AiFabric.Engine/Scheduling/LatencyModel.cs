@@ -7,7 +7,7 @@ namespace AiFabric.Engine.Scheduling;
 /// <param name="ForwardBeside">The same of a pass beside a slice.</param>
 /// <param name="BackwardBeside">The same of a slice beside a pass.</param>
 /// <param name="LargestWindow">Tokens of the largest window seen.</param>
-/// <param name="LargestSlice">Tokens times layers of the largest slice seen.</param>
+/// <param name="LargestSlice">Tokens times steps of the largest slice seen.</param>
 /// <param name="Margin">The error of its predictions.</param>
 /// <param name="MarginOfWindows">The error with a window in the pass.</param>
 /// <param name="MarginBeside">The error where a slice of backward runs beside the pass.</param>
@@ -38,7 +38,7 @@ public sealed class LatencyModel
     private readonly UpperQuantile windowError = Error();
     private readonly UpperQuantile besideError = Error();
     private readonly LinearFit forward = ForwardFit();
-    private readonly LinearFit forwardWindow = ForwardFit();
+    private readonly LinearFit forwardWindow = ForwardFit().WithFirstLast();
     private readonly BackwardCosts backward = new();
     private readonly LinearFit forwardBeside = ForwardFit();
     private readonly BackwardCosts backwardBeside = new();
@@ -64,7 +64,7 @@ public sealed class LatencyModel
     /// <summary>The largest window whose time can be told.</summary>
     public int MostWindow => windows >= ObservationsToTrust ? Math.Max(FirstWindow, Reach * largestWindow) : FirstWindow;
 
-    /// <summary>The most tokens times layers of backward whose time can be told.</summary>
+    /// <summary>The most tokens times steps of backward whose time can be told.</summary>
     public long MostSlice => slices >= ObservationsToTrust ? Math.Max(FirstWindow, Reach * largestSlice) : FirstWindow;
 
     /// <summary>Milliseconds that one more prompt token adds, before what it attends to.</summary>
@@ -77,8 +77,7 @@ public sealed class LatencyModel
     public double PerPair(bool beside = false) => Pass(beside)[4];
 
     /// <summary>What backward costs on all threads, or beside a pass on half of them.</summary>
-    // An engine that was never without requests has seen slices only beside passes: alone they take no longer.
-    internal BackwardCosts Backward(bool beside = false) => beside || !backward.IsKnown ? backwardBeside : backward;
+    internal BackwardCosts Backward(bool beside = false) => beside ? backwardBeside : backward;
 
     /// <summary>Milliseconds of a forward pass without finetuning.</summary>
     public double Inference(int decodeRows, int promptTokens, double pairs, bool beside = false) => Pass(beside).Predict([1, decodeRows, promptTokens, 0, pairs]);
@@ -143,10 +142,11 @@ public sealed class LatencyModel
         if (windows == 0)
             forwardWindow.Follow(forward, 1);
         ranBeside |= batch.IsBeside;
-        if (ranBeside)
-            return;
-        forwardBeside.Follow(forward, SlowerBeside);
+        if (!ranBeside)
+            forwardBeside.Follow(forward, SlowerBeside);
         backwardBeside.Follow(backward, SlowerBeside);
+        // An engine that was never without requests has seen slices only beside passes: alone they take no longer.
+        backward.Follow(backwardBeside, 1);
     }
 
     private void ObserveBackward(Batch batch, BatchOutcome outcome)
@@ -154,7 +154,19 @@ public sealed class LatencyModel
         var slice = batch.Backward;
         backwardBeside.Observe(slice.Tokens, batch.TrainingPosition, outcome.Beside);
         backward.Observe(slice.Tokens, batch.TrainingPosition, outcome.Alone);
-        (slices, largestSlice) = (slices + 1, Math.Max(largestSlice, (long)slice.Layers * slice.Tokens));
+        ObserveTurned(batch, outcome);
+        (slices, largestSlice) = (slices + 1, Math.Max(largestSlice, (long)slice.Steps * slice.Tokens));
+    }
+
+    // What of the piece was left when it got all threads is known from its time on them; the rest had half of them, and would have taken so long for all of it.
+    private void ObserveTurned(Batch batch, BatchOutcome outcome)
+    {
+        var piece = batch.Backward with { LossTokens = outcome.Turned.LossTokens, Steps = outcome.Turned.Steps };
+        double alone = Backward().Of(piece, batch.TrainingPosition), half = Backward(beside: true).Of(piece, batch.TrainingPosition);
+        if (alone <= 0 || half <= 0)
+            return;
+        var whole = outcome.TurnedAfter + ((outcome.Turned.All - outcome.TurnedAfter) * (half / alone));
+        backwardBeside.Observe(piece.Tokens, batch.TrainingPosition, default(SliceTimes).And(piece, whole));
     }
 
     /// <summary>What is known; null before there is enough.</summary>

@@ -22,6 +22,7 @@ internal sealed class LinearFit
     private readonly double[] products;
     private readonly double[] weights;
     private readonly double[] before;
+    private int first;
 
     /// <param name="units">A usual value of each term, so that one ridge fits all.</param>
     public LinearFit(params double[] units)
@@ -36,6 +37,16 @@ internal sealed class LinearFit
     public LinearFit WithFirmLast()
     {
         ridges[^1] = FirmRidge;
+        return this;
+    }
+
+    /// <summary>
+    /// Leaves to the first term, what everything costs besides, only what the others do not explain: where all observations are equally large the cost is taken to be theirs by size.
+    /// Otherwise nothing smaller would ever seem to fit, and be tried.
+    /// </summary>
+    public LinearFit WithFirstLast()
+    {
+        first = 1;
         return this;
     }
 
@@ -98,8 +109,9 @@ internal sealed class LinearFit
         weights.CopyTo(before, 0);
         for (int sweep = 0; sweep < Sweeps; sweep++)
         {
-            for (int row = 0; row < units.Length; row++)
+            for (int i = 0; i < units.Length; i++)
             {
+                int row = (i + first) % units.Length;
                 double right = products[row] + (ridges[row] * before[row]);
                 for (int column = 0; column < units.Length; column++)
                     right -= column == row ? 0 : squares[(row * units.Length) + column] * weights[column];

@@ -60,15 +60,15 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
         int tokens = begins ? WindowOf(batch, demand, milliseconds) : demand.OpenTokens;
         if (begins && !IsUseful(tokens, Math.Min(demand.TokensLeft, options.MaxFinetuneTokens)))
             return;
-        var whole = new BackwardSlice(tokens, begins ? tokens : demand.LossLeft, begins ? demand.Layers : demand.LayersLeft);
+        var whole = new BackwardSlice(tokens, begins ? tokens : demand.LossLeft, begins ? demand.Steps : demand.StepsLeft);
         var slice = double.IsFinite(milliseconds) || batch.HasInference ? Part(whole, batch, demand, milliseconds) : whole;
         if (slice.Tokens == 0)
             return;
         batch.Backward = slice;
-        batch.TrainingWork = BackwardWork * slice.Tokens * slice.Layers / demand.Layers;
+        batch.TrainingWork = BackwardWork * slice.Tokens * slice.Steps / demand.Steps;
     }
 
-    // Wide enough to be worth a layer's fixed cost, and not so wide that one layer would not fit beside the inference of a busier hour.
+    // Wide enough to be worth a step's fixed cost, and not so wide that one step would not fit beside the inference of a busier hour.
     private int WindowOf(Batch batch, TrainingDemand demand, double milliseconds)
     {
         int most = Math.Min(demand.TokensLeft, options.MaxBatchTokens);
@@ -77,39 +77,39 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
         if (!double.IsFinite(milliseconds))
             return most;
         most = (int)Math.Min(most, latency.MostSlice);
-        int fits = latency.Backward(options.BackwardBeside).TokensOfLayer(time.LayerOfWindow(milliseconds), demand.Position);
+        int fits = latency.Backward().TokensOfStep(time.StepOfWindow(milliseconds), demand.Position);
         return Math.Min(most, batch.HasInference && !isDue ? fits : Math.Max(fits, SmallestUseful));
     }
 
     private BackwardSlice Part(BackwardSlice whole, Batch batch, TrainingDemand demand, double milliseconds)
     {
         var costs = latency.Backward(batch.IsBeside);
-        int loss = Math.Min(whole.LossTokens, costs.LossTokens(milliseconds));
+        int loss = Math.Min(whole.LossTokens, batch.IsBeside ? new BesideCosts(latency, batch).LossTokens(milliseconds) : costs.LossTokens(milliseconds));
         if (!batch.HasInference || isDue)
             loss = Math.Max(loss, Math.Min(SmallestUseful, whole.LossTokens));
         if (!IsUseful(loss, whole.LossTokens) || (batch.HasInference && !isDue && loss < Math.Min(whole.LossTokens, costs.WorthwhileLoss)))
             loss = 0;
-        int layers = loss < whole.LossTokens ? 0 : Layers(whole with { LossTokens = loss }, batch, demand, milliseconds);
-        return loss == 0 && layers == 0 ? default : new BackwardSlice(whole.Tokens, loss, layers);
+        int steps = loss < whole.LossTokens ? 0 : Steps(whole with { LossTokens = loss }, batch, demand, milliseconds);
+        return loss == 0 && steps == 0 ? default : new BackwardSlice(whole.Tokens, loss, steps);
     }
 
-    private int Layers(BackwardSlice whole, Batch batch, TrainingDemand demand, double milliseconds)
+    private int Steps(BackwardSlice whole, Batch batch, TrainingDemand demand, double milliseconds)
     {
-        double most = batch.IsBeside ? new BesideCosts(latency, batch).Layers(milliseconds, whole) : LayersAlone(whole, demand.Position, milliseconds);
+        double most = batch.IsBeside ? new BesideCosts(latency, batch).Steps(milliseconds, whole) : StepsAlone(whole, demand.Position, milliseconds);
         most = Math.Max(0, most);
         if (double.IsFinite(milliseconds))
             most = Math.Min(most, Math.Max(1, latency.MostSlice / whole.Tokens));
         if (batch.HasInference)
-            most = Math.Min(most, Math.Max(1, (long)options.MaxFinetuneTokens * demand.Layers / whole.Tokens));
+            most = Math.Min(most, Math.Max(1, (long)options.MaxFinetuneTokens * demand.Steps / whole.Tokens));
         if (whole.LossTokens == 0 && (!batch.HasInference || isDue))
             most = Math.Max(most, 1);
-        return (int)Math.Min(whole.Layers, most);
+        return (int)Math.Min(whole.Steps, most);
     }
 
-    private double LayersAlone(BackwardSlice whole, int end, double milliseconds)
+    private double StepsAlone(BackwardSlice whole, int end, double milliseconds)
     {
         var costs = latency.Backward();
-        double each = costs.Layer(whole.Tokens, end);
+        double each = costs.Step(whole.Tokens, end);
         return each > 0 ? (milliseconds - costs.Loss(whole.LossTokens)) / each : double.PositiveInfinity;
     }
 

@@ -23,8 +23,8 @@ public readonly record struct TrainingDemand(TrainingPhase Phase, int TokensLeft
     /// <summary>Tokens of the sequence before the next window; in backward those before its end.</summary>
     public int Position { get; init; }
 
-    /// <summary>Layers that backward of a window passes.</summary>
-    public int Layers { get; init; } = 1;
+    /// <summary>Steps of a window's backward, which take about equally long: of each layer its recomputation and its gradients.</summary>
+    public int Steps { get; init; } = 1;
 
     /// <summary>Tokens of the window whose backward is under way, with which the next slice goes on; 0 when the next slice begins one.</summary>
     public int OpenTokens { get; init; }
@@ -32,15 +32,15 @@ public readonly record struct TrainingDemand(TrainingPhase Phase, int TokensLeft
     /// <summary>Tokens of the window under way whose loss is still due.</summary>
     public int LossLeft { get; init; }
 
-    /// <summary>Layers that the window under way still needs.</summary>
-    public int LayersLeft { get; init; }
+    /// <summary>Steps that the window under way still needs.</summary>
+    public int StepsLeft { get; init; }
 }
 
-/// <summary>A part of backward of one window: first the loss of its tokens, then layers from the last one down.</summary>
+/// <summary>A part of backward of one window: first the loss of its tokens, then steps, from the last layer's down.</summary>
 /// <param name="Tokens">Tokens of the window; 0 for nothing.</param>
 /// <param name="LossTokens">Tokens at most whose loss, and its gradient, is computed.</param>
-/// <param name="Layers">Layers at most. None before the loss of all tokens is computed.</param>
-public readonly record struct BackwardSlice(int Tokens, int LossTokens, int Layers);
+/// <param name="Steps">Steps at most. None before the loss of all tokens is computed.</param>
+public readonly record struct BackwardSlice(int Tokens, int LossTokens, int Steps);
 
 /// <summary>
 /// Token-level finetuning inside the serving loop (FlexLLM, arXiv 2402.18789): forward windows ride in the inference batch,
@@ -74,9 +74,11 @@ public interface ITrainingExecutor : IDisposable
     /// One slice of backward: goes on with the window under way, or begins the next one, last window first. After a batch's last slice also the
     /// optimizer step.
     /// </summary>
+    /// <param name="slice">What to do at most.</param>
+    /// <param name="between">Called on the same thread between any two of its larger operations: there the number of threads may change.</param>
     /// <returns>Tokens whose backward is complete with this slice: the window's, or 0 while something of it is left.</returns>
     /// <exception cref="InvalidOperationException">The phase is not <see cref="TrainingPhase.Backward"/>.</exception>
-    int RunBackward(BackwardSlice slice);
+    int RunBackward(BackwardSlice slice, Action? between = null);
 }
 
 /// <summary>Consecutive tokens of one training or held-out sequence on their way through the shared forward pass.</summary>

@@ -140,30 +140,30 @@ internal sealed class TrainingRun : IDisposable
         ? new TrainingDemand(TrainingPhase.Backward, Cursor.TokensLeft)
         {
             Position = Cursor.TokensLeft,
-            Layers = weights.Config.Layers,
-            OpenTokens = backward.LayersLeft > 0 ? backward.Window.Count : 0,
+            Steps = BackwardPass.StepsOfLayer * weights.Config.Layers,
+            OpenTokens = backward.StepsLeft > 0 ? backward.Window.Count : 0,
             LossLeft = backward.LossLeft,
-            LayersLeft = backward.LayersLeft,
+            StepsLeft = backward.StepsLeft,
         }
         : new TrainingDemand(TrainingPhase.Forward, Cursor.TokensLeft) { Position = Cursor.Next(1).Start };
 
     /// <summary>One slice of backward; after the batch's last also the optimizer step.</summary>
     /// <returns>Tokens that went backward through all layers.</returns>
     /// <exception cref="TrainingException">LossNotFinite; the adapter keeps its values.</exception>
-    public int RunBackward(BackwardSlice slice)
+    public int RunBackward(BackwardSlice slice, Action? between)
     {
         if (Cursor.Activity != TrainingActivity.Backward)
             throw new InvalidOperationException($"No backward slice is due in {Cursor.Activity}.");
-        if (backward.LayersLeft == 0)
+        if (backward.StepsLeft == 0)
         {
             double scale = objective.Factor(Cursor.Pass) / losses.Weight(corpus.Train, Cursor.Batch);
             backward.Begin(Sample, Cursor.Next(slice.Tokens), scale, Dropout);
         }
 
-        double loss = backward.Continue(slice.LossTokens, slice.Layers);
+        double loss = backward.Continue(slice.LossTokens, slice.Steps, between);
         if (objective.HearsBackward)
             objective.Hear(Cursor.Pass, loss / backward.Scale);
-        if (backward.LayersLeft > 0)
+        if (backward.StepsLeft > 0)
             return 0;
         WindowSpan span = backward.Window;
         Tokens += span.Count;

@@ -110,14 +110,14 @@ public sealed class TrainingSession : ITrainingExecutor
     });
 
     /// <inheritdoc/>
-    public int RunBackward(BackwardSlice slice)
+    public int RunBackward(BackwardSlice slice, Action? between = null)
     {
         if (run is not { } active)
             return 0; // Cancelled since the iteration was planned.
         int done = 0;
         _ = Guard(() =>
         {
-            done = active.RunBackward(slice);
+            done = active.RunBackward(slice, between);
             rate.Add(done);
             Publish(snapshot.State);
             return default;

@@ -51,9 +51,9 @@ internal sealed class ScriptedTraining(DecoderConfig config, int[] text, PeftAda
         open = null;
     }
 
-    public int RunBackward(BackwardSlice slice)
+    public int RunBackward(BackwardSlice slice, Action? between = null)
     {
-        if (slice.Layers == 0)
+        if (slice.Steps == 0)
             return 0; // Only losses.
         int count = Math.Min(slice.Tokens, tokens.Length - backward);
         backward += count;

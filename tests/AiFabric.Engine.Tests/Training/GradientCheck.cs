@@ -86,8 +86,8 @@ internal sealed class GradientCheck(DecoderWeights weights, TrainingRecipe recip
             {
                 count = cut(true, end);
                 pass.Begin(sample, new WindowSpan(end - count, count), scale, Masks(i));
-                while (pass.LayersLeft > 0) // slices that end anywhere, even before the first layer
-                    loss += pass.Continue(1 + slices.NextInt(count), slices.NextInt(weights.Config.Layers + 1));
+                while (pass.StepsLeft > 0) // slices that end anywhere, even before the first layer
+                    loss += pass.Continue(1 + slices.NextInt(count), slices.NextInt((BackwardPass.StepsOfLayer * weights.Config.Layers) + 1));
             }
         }
 

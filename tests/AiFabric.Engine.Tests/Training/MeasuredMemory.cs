@@ -109,7 +109,7 @@ internal sealed class MeasuredMemory : IDisposable
         return NativeHeap.BytesInUse - before;
     }
 
-    private (Tensor Output, Tensor Keys, Tensor Values) Block(
+    private AdaptedLayerValues Block(
         int layer, int start, int count, Tensor x, Tensor? keysBefore, Tensor? valuesBefore, LayerAngles angles, LayerMasks masks)
     {
         var leaves = new List<Tensor>();
@@ -120,7 +120,8 @@ internal sealed class MeasuredMemory : IDisposable
         var result = block.Forward(x, keysBefore, valuesBefore, angles[layer], masks[layer]);
         if (keysBefore is not null)
             return result;
-        result.Keys.Dispose(); // The graph keeps what it needs of them.
+        result.Middle.Dispose(); // The graph keeps what it needs of them.
+        result.Keys.Dispose();
         result.Values.Dispose();
         return result;
     }

@@ -28,7 +28,7 @@ internal sealed class SessionHarness : IDisposable
     public TrainingProgress Progress => Session.Progress;
 
     /// <summary>Iterates until the condition holds or the session waits for somebody else.</summary>
-    public TrainingProgress RunUntil(Func<TrainingProgress, bool> done, int forwardTokens = 8, int backwardTokens = 16, int backwardLayers = int.MaxValue)
+    public TrainingProgress RunUntil(Func<TrainingProgress, bool> done, int forwardTokens = 8, int backwardTokens = 16, int backwardSteps = int.MaxValue)
     {
         long start = TimeProvider.System.GetTimestamp();
         while (true)
@@ -45,7 +45,7 @@ internal sealed class SessionHarness : IDisposable
                         Session.EndWindow(window, hidden);
                     break;
                 case TrainingPhase.Backward:
-                    Session.RunBackward(new BackwardSlice(backwardTokens, backwardTokens, backwardLayers));
+                    Session.RunBackward(new BackwardSlice(backwardTokens, backwardTokens, backwardSteps));
                     break;
                 default:
                     wake.Wait(TimeSpan.FromMilliseconds(100));

@@ -46,14 +46,14 @@ public sealed class LatencyModelTests
         var random = new Random(1);
         for (int i = 0; i < 200; i++)
         {
-            // As an idle hour has them: all losses of a window and as many layers as fill the rest.
+            // As an idle hour has them: all losses of a window and as many steps as fill the rest.
             int tokens = random.Next(80, 120);
             var slice = new BackwardSlice(tokens, tokens, random.Next(8, 12));
             Observe(model, Batch(0, 0, 0, slice), 0, 0, Machine.Backward(slice));
         }
 
         Assert.Equal(Machine.Backward(new(100, 100, 0)), model.Backward().Loss(100), 0.5);
-        Assert.Equal(Machine.Backward(new(100, 0, 1)), model.Backward().Layer(100, 100), 0.5);
+        Assert.Equal(Machine.Backward(new(100, 0, 1)), model.Backward().Step(100, 100), 0.5);
     }
 
     [Fact]
@@ -149,6 +149,18 @@ public sealed class LatencyModelTests
     }
 
     [Fact]
+    public void Windows_of_one_size_say_what_smaller_ones_cost_at_most()
+    {
+        var model = new LatencyModel();
+        for (int i = 0; i < 20; i++)
+            Observe(model, Batch(2, 0, 0), 0, Machine.Forward(Batch(2, 0, 0), 0), 0);
+        for (int i = 0; i < 50; i++) // As idle hours have them: whole sequences.
+            Observe(model, Batch(0, 0, 0), 512, Machine.Forward(Batch(0, 0, 0), 512), 0);
+
+        Assert.InRange(model.InferenceOfWindow(2, 0, 0) + model.Window(32, 0), Machine.Forward(Batch(2, 0, 0), 0), 2 * Machine.Forward(Batch(2, 0, 0), 32));
+    }
+
+    [Fact]
     public void Windows_and_slices_grow_no_further_than_twice_what_was_seen()
     {
         var model = new LatencyModel();
@@ -208,8 +220,8 @@ public sealed class LatencyModelTests
     private static void Observe(LatencyModel model, Batch batch, int window, double forward, double backward)
     {
         batch.TrainingForwardTokens = window;
-        double all = Machine.Backward(batch.Backward), loss = all > 0 ? backward * Machine.Backward(batch.Backward with { Layers = 0 }) / all : 0;
-        var times = new SliceTimes(batch.Backward.LossTokens, TimeSpan.FromMilliseconds(loss), batch.Backward.Layers, TimeSpan.FromMilliseconds(backward - loss));
+        double all = Machine.Backward(batch.Backward), loss = all > 0 ? backward * Machine.Backward(batch.Backward with { Steps = 0 }) / all : 0;
+        var times = new SliceTimes(batch.Backward.LossTokens, TimeSpan.FromMilliseconds(loss), batch.Backward.Steps, TimeSpan.FromMilliseconds(backward - loss));
         model.Observe(batch, new BatchOutcome
         {
             TrainingForwardTokens = window,
@@ -236,6 +248,6 @@ public sealed class LatencyModelTests
             4 + (0.5 * batch.DecodeTokens) + (0.05 * batch.PromptTokens) + (PerWindowToken * window)
             + (PerPair * (batch.Pairs + LatencyModel.Pairs(batch.TrainingPosition, window)));
 
-        public static double Backward(BackwardSlice slice) => (slice.LossTokens > 0 ? 5 : 0) + (PerLossToken * slice.LossTokens) + (slice.Layers * (2 + (0.1 * slice.Tokens)));
+        public static double Backward(BackwardSlice slice) => (slice.LossTokens > 0 ? 5 : 0) + (PerLossToken * slice.LossTokens) + (slice.Steps * (2 + (0.1 * slice.Tokens)));
     }
 }

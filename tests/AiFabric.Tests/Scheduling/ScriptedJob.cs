@@ -4,13 +4,13 @@ using AiFabric.Engine.Training;
 namespace AiFabric.Tests.Scheduling;
 
 /// <summary>A finetuning job without tensors: sequences of equal length go forward in windows and backward in slices, again and again.</summary>
-internal sealed class ScriptedJob(int sequence, int layers)
+internal sealed class ScriptedJob(int sequence, int steps)
 {
     private int position;
     private bool backward;
     private int open;
     private int lossLeft;
-    private int layersLeft;
+    private int stepsLeft;
 
     /// <summary>Tokens that went forward.</summary>
     public long Forward { get; private set; }
@@ -19,7 +19,7 @@ internal sealed class ScriptedJob(int sequence, int layers)
     public long Trained { get; private set; }
 
     public TrainingDemand Demand => backward
-        ? new TrainingDemand(TrainingPhase.Backward, position) { Position = position, Layers = layers, OpenTokens = open, LossLeft = lossLeft, LayersLeft = layersLeft }
+        ? new TrainingDemand(TrainingPhase.Backward, position) { Position = position, Steps = steps, OpenTokens = open, LossLeft = lossLeft, StepsLeft = stepsLeft }
         : new TrainingDemand(TrainingPhase.Forward, sequence - position) { Position = position };
 
     /// <summary>Carries out what a batch holds, with the checks of a real session.</summary>
@@ -44,11 +44,11 @@ internal sealed class ScriptedJob(int sequence, int layers)
         if (!backward || slice.Tokens > position || (open != 0 && slice.Tokens != open))
             throw new InvalidOperationException($"{slice} at {position} with {open} open.");
         if (open == 0)
-            (open, lossLeft, layersLeft) = (slice.Tokens, slice.Tokens, layers);
-        if (slice.LossTokens > lossLeft || slice.Layers > layersLeft || (slice.Layers > 0 && slice.LossTokens < lossLeft) || slice.LossTokens + slice.Layers == 0)
-            throw new InvalidOperationException($"{slice} with {lossLeft} losses and {layersLeft} layers left.");
-        (lossLeft, layersLeft) = (lossLeft - slice.LossTokens, layersLeft - slice.Layers);
-        if (layersLeft > 0)
+            (open, lossLeft, stepsLeft) = (slice.Tokens, slice.Tokens, steps);
+        if (slice.LossTokens > lossLeft || slice.Steps > stepsLeft || (slice.Steps > 0 && slice.LossTokens < lossLeft) || slice.LossTokens + slice.Steps == 0)
+            throw new InvalidOperationException($"{slice} with {lossLeft} losses and {stepsLeft} steps left.");
+        (lossLeft, stepsLeft) = (lossLeft - slice.LossTokens, stepsLeft - slice.Steps);
+        if (stepsLeft > 0)
             return 0;
         int done = open;
         (position, open, Trained) = (position - done, 0, Trained + done);

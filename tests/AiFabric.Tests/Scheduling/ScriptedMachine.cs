@@ -13,16 +13,15 @@ namespace AiFabric.Tests.Scheduling;
 internal sealed record Served(TimeSpan Arrived, TimeSpan Ttft, TimeSpan? Tpot, TimeSpan Ended);
 
 /// <summary>One iteration on the machine.</summary>
-internal sealed record Iteration(TimeSpan Start, TimeSpan Duration, int DecodeRows, int Waiting, double InferenceMilliseconds, double TrainingWork);
+internal sealed record Iteration(TimeSpan Start, TimeSpan Duration, int DecodeRows, int PromptTokens, int Waiting, double TrainingWork, bool IsBeside, int Window, BackwardSlice Slice, double Expected);
 
 /// <summary>
-/// A scheduler on a machine that exists only as costs and a clock: a pass reads weights once (12 ms), rows and pairs add to it, a layer of backward reads
-/// its weights too; every iteration is up to a tenth slower or faster than that. The same seed gives the same run.
+/// A scheduler on a machine that exists only as costs and a clock: every iteration is up to a tenth slower or faster than those. The same seed gives the same run.
 /// </summary>
-internal sealed class ScriptedMachine(SchedulerOptions options, ScriptedJob? job, int seed = 1)
+internal sealed class ScriptedMachine(SchedulerOptions options, ScriptedJob? job, MachineCosts costs, int seed = 1)
 {
     private readonly Random random = new(seed);
-    private readonly Scheduler scheduler = new(options, new BlockPool(4_096));
+    private readonly Scheduler scheduler = new(options with { BackwardBeside = costs.Half is not null }, new BlockPool(4_096));
     private readonly BatchOutcome outcome = new();
     private readonly Dictionary<SequenceId, (TimeSpan First, TimeSpan Last)> times = [];
 
@@ -52,19 +51,16 @@ internal sealed class ScriptedMachine(SchedulerOptions options, ScriptedJob? job
         foreach (var row in batch.DecodeRows.Concat(batch.PromptChunks).Where(row => row.Samples))
             outcome.Sampled.Add(new SampledToken(1, null, null));
         double noise = 0.9 + (0.2 * random.NextDouble());
-        double inference = 12 + (0.9 * batch.DecodeTokens) + (0.45 * batch.PromptTokens) + (0.0004 * batch.Pairs);
-        var slice = batch.Backward;
-        // Half of the threads take nearly twice as long for a pass, but not for a slice: its many small steps keep two threads waiting.
-        double pass = (inference + (0.45 * batch.TrainingForwardTokens)) * noise * (batch.IsBeside ? 1.8 : 1);
+        double pass = (batch.IsBeside ? Half : costs.All).PassOf(batch) * noise;
         outcome.ForwardTime = batch.HasInference || batch.TrainingForwardTokens > 0 ? TimeSpan.FromMilliseconds(pass) : TimeSpan.Zero;
-        (outcome.Alone, outcome.Beside, outcome.IsTogether) = (default, default, batch.IsBeside);
-        if (slice.LossTokens > 0)
-            Do(slice with { Layers = 0 }, 0.5 + (0.3 * slice.LossTokens));
-        for (int layer = 0; layer < slice.Layers; layer++)
-            Do(new BackwardSlice(slice.Tokens, 0, 1), 1.2 + (0.08 * slice.Tokens));
+        (outcome.Alone, outcome.Beside, outcome.Turned, outcome.TurnedAfter, outcome.IsTogether) = (default, default, default, default, batch.IsBeside);
+        if (batch.Backward.LossTokens > 0)
+            Do(batch.Backward with { Steps = 0 }, noise);
+        for (int step = 0; step < batch.Backward.Steps; step++)
+            Do(new BackwardSlice(batch.Backward.Tokens, 0, 1), noise);
         (outcome.TrainingForwardTokens, outcome.TrainingBackwardTokens) = (batch.TrainingForwardTokens, job?.Run(batch) ?? 0);
         var end = start + outcome.Duration;
-        Iterations.Add(new Iteration(start, end - start, batch.DecodeRows.Count, scheduler.WaitingCount, inference, batch.TrainingWork));
+        Iterations.Add(new Iteration(start, end - start, batch.DecodeRows.Count, batch.PromptTokens, scheduler.WaitingCount, batch.TrainingWork, batch.IsBeside, batch.TrainingForwardTokens, batch.Backward, batch.ExpectedMilliseconds));
         foreach (var row in batch.DecodeRows.Concat(batch.PromptChunks).Where(row => row.Samples))
             times[row.Sequence.Id] = times.TryGetValue(row.Sequence.Id, out var seen) ? (seen.First, end) : (end, end);
         scheduler.Commit(batch, outcome);
@@ -75,14 +71,22 @@ internal sealed class ScriptedMachine(SchedulerOptions options, ScriptedJob? job
         }
         scheduler.Ended.Clear();
         return end;
+    }
 
-        void Do(BackwardSlice piece, double milliseconds)
-        {
-            if (batch.IsBeside && outcome.BackwardTime < outcome.ForwardTime)
-                outcome.Beside = outcome.Beside.And(piece, TimeSpan.FromMilliseconds(1.4 * milliseconds * noise));
-            else
-                outcome.Alone = outcome.Alone.And(piece, TimeSpan.FromMilliseconds(milliseconds * noise));
-        }
+    private ThreadCosts Half => costs.Half ?? costs.All;
+
+    // Beside the pass on half of the threads, and on all when it has ended.
+    private void Do(BackwardSlice piece, double noise)
+    {
+        var all = TimeSpan.FromMilliseconds(costs.All.Of(piece) * noise);
+        var half = TimeSpan.FromMilliseconds(Half.Of(piece) * noise);
+        var left = outcome.IsTogether ? outcome.ForwardTime - outcome.BackwardTime : TimeSpan.Zero;
+        if (left <= TimeSpan.Zero)
+            outcome.Alone = outcome.Alone.And(piece, all);
+        else if (half <= left)
+            outcome.Beside = outcome.Beside.And(piece, half);
+        else
+            (outcome.Turned, outcome.TurnedAfter) = (default(SliceTimes).And(piece, left + ((1 - (left / half)) * all)), left);
     }
 
     private static Sequence Request(int number, (TimeSpan At, int Prompt, int Answer) arrival) => new(

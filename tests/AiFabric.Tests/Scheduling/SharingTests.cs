@@ -43,7 +43,7 @@ public sealed class SharingTests
     [Fact]
     public void Turns_take_whole_sequences_of_finetuning_after_so_many_iterations_of_inference()
     {
-        var job = new ScriptedJob(sequence: 100, layers: 4);
+        var job = new ScriptedJob(sequence: 100, steps: 4);
         var simulation = new Simulation(blocks: 1024, batchTokens: 64, change: o => o with { Temporal = new TemporalSharing(8), TpotMilliseconds = 5 });
         simulation.Add(4, 60);
         var kinds = new List<char>();
@@ -64,11 +64,11 @@ public sealed class SharingTests
     [Fact]
     public void Dynamic_turns_are_as_rare_as_the_mean_time_of_a_token_asks_for()
     {
-        var job = new ScriptedJob(sequence: 64, layers: 4);
+        var job = new ScriptedJob(sequence: 64, steps: 4);
         var simulation = new Simulation(blocks: 1024, batchTokens: 64, change: o => o with { Temporal = new TemporalSharing(1, IsDynamic: true), TpotMilliseconds = 20 })
         {
             Milliseconds = batch => batch.HasInference ? 10 : 100,
-            BackwardMilliseconds = slice => slice.Layers * 100,
+            BackwardMilliseconds = slice => slice.Steps * 100,
         };
         simulation.Add(4, 1000);
         var start = simulation.Now;
@@ -88,7 +88,7 @@ public sealed class SharingTests
     [Fact]
     public void Without_inference_finetuning_goes_on_from_turn_to_turn()
     {
-        var job = new ScriptedJob(sequence: 64, layers: 4);
+        var job = new ScriptedJob(sequence: 64, steps: 4);
         var simulation = new Simulation(batchTokens: 64, change: o => o with { Temporal = new TemporalSharing(512) });
         for (int i = 0; i < 40; i++)
         {

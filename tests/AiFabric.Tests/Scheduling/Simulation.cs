@@ -34,7 +34,7 @@ internal sealed class Simulation
     public TimeSpan Now { get; set; }
 
     /// <summary>Duration of backward.</summary>
-    public Func<BackwardSlice, double> BackwardMilliseconds { get; set; } = slice => slice.Tokens * slice.Layers;
+    public Func<BackwardSlice, double> BackwardMilliseconds { get; set; } = slice => slice.Tokens * slice.Steps;
 
     /// <summary>The token at a place of the output.</summary>
     public Func<int, int> Draw { get; set; } = _ => SampledToken;
@@ -140,8 +140,8 @@ internal sealed class Simulation
 
     private SliceTimes Times(BackwardSlice slice)
     {
-        double losses = slice.LossTokens == 0 ? 0 : BackwardMilliseconds(slice with { Layers = 0 }), all = slice.Tokens == 0 ? 0 : BackwardMilliseconds(slice);
-        return new SliceTimes(slice.LossTokens, TimeSpan.FromMilliseconds(losses), slice.Layers, TimeSpan.FromMilliseconds(all - losses));
+        double losses = slice.LossTokens == 0 ? 0 : BackwardMilliseconds(slice with { Steps = 0 }), all = slice.Tokens == 0 ? 0 : BackwardMilliseconds(slice);
+        return new SliceTimes(slice.LossTokens, TimeSpan.FromMilliseconds(losses), slice.Steps, TimeSpan.FromMilliseconds(all - losses));
     }
 
     /// <summary>Steps until nothing is left.</summary>

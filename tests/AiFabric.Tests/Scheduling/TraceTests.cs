@@ -66,7 +66,7 @@ public sealed class TraceTests(ITestOutputHelper output)
     {
         // Arrivals, admissions, cached prompts, preemptions, cancellations and ends; sequences are made before, as requests come with their own memory.
         var (scheduler, model) = Start(guessed);
-        var job = new ScriptedJob(sequence: 300, layers: 6);
+        var job = new ScriptedJob(sequence: 300, steps: 6);
         var now = TimeSpan.Zero;
         var requests = Sequences();
         foreach (var sequence in requests)
@@ -99,7 +99,7 @@ public sealed class TraceTests(ITestOutputHelper output)
                 model.Run(batch, outcome);
                 (outcome.TrainingForwardTokens, outcome.TrainingBackwardTokens) = (batch.TrainingForwardTokens, job.Run(batch));
                 outcome.ForwardTime = TimeSpan.FromMilliseconds(1 + (0.01 * (batch.InferenceTokens + batch.TrainingForwardTokens)));
-                outcome.Alone = new SliceTimes(batch.Backward.LossTokens, TimeSpan.Zero, batch.Backward.Layers, TimeSpan.FromMilliseconds(0.001 * batch.Backward.Tokens * batch.Backward.Layers));
+                outcome.Alone = new SliceTimes(batch.Backward.LossTokens, TimeSpan.Zero, batch.Backward.Steps, TimeSpan.FromMilliseconds(0.001 * batch.Backward.Tokens * batch.Backward.Steps));
                 now += outcome.ForwardTime + outcome.BackwardTime;
                 preempted += batch.Preempted;
                 scheduler.Commit(batch, outcome);

@@ -7,7 +7,7 @@ namespace AiFabric.Tests.Scheduling;
 public sealed partial class TrainingBudgetTests
 {
     private static TrainingDemand Demand(TrainingPhase phase, int left) =>
-        new(phase, left) { Position = phase == TrainingPhase.Backward ? left : 0, Layers = Layers };
+        new(phase, left) { Position = phase == TrainingPhase.Backward ? left : 0, Steps = Steps };
 
     // One sequence that decodes; an iteration takes 10 ms and 0.1 ms per finetuning token.
     private static Simulation Loaded(double objective, Func<SchedulerOptions, SchedulerOptions>? change = null)
@@ -27,7 +27,7 @@ public sealed partial class TrainingBudgetTests
         return simulation;
     }
 
-    private static double BackwardTime(BackwardSlice slice) => (0.05 * slice.LossTokens) + (slice.Layers * (1 + (0.02 * slice.Tokens)));
+    private static double BackwardTime(BackwardSlice slice) => (0.05 * slice.LossTokens) + (slice.Steps * (1 + (0.02 * slice.Tokens)));
 
     // Iterations with windows of several sizes, as a demand that shrinks makes them.
     private static void Teach(Simulation simulation)
@@ -43,7 +43,7 @@ public sealed partial class TrainingBudgetTests
         for (int i = 0; i < 600; i++)
         {
             int tokens = random.Next(16, 256);
-            var slice = i % 2 == 0 ? new BackwardSlice(tokens, random.Next(1, tokens), 0) : new BackwardSlice(tokens, 0, random.Next(1, Layers + 1));
+            var slice = i % 2 == 0 ? new BackwardSlice(tokens, random.Next(1, tokens), 0) : new BackwardSlice(tokens, 0, random.Next(1, Steps + 1));
             simulation.Force(batch => (batch.Backward, batch.TrainingPosition) = (slice, tokens));
         }
         Renew(simulation);

@@ -62,6 +62,10 @@ internal sealed class TrainableAdapter : IDisposable
             Patch(); // Other methods' patches are views of the values.
     }
 
+    /// <summary>Of the leaves of <see cref="Differentiable"/> so many, the first ones, belong to attention's matrices; the others to the MLP's.</summary>
+    public int LeavesOfAttention(int layer) =>
+        Adapter.Method.EffectiveTargets.Where(target => target <= LoraTarget.Output).Sum(target => masters[layer, target].Length);
+
     /// <summary>The patches of one layer, with a graph that leads to new leaves in the caller's scope.</summary>
     /// <param name="layer">Which layer.</param>
     /// <param name="leaves">Receives the leaves, in the order of the layer's gradients.</param>

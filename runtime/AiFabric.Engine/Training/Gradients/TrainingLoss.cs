@@ -12,8 +12,9 @@ internal static class TrainingLoss
     /// <param name="hidden">[n, hidden]: the last layer's output, before the final norm.</param>
     /// <param name="sample">Gives targets and mask.</param>
     /// <param name="start">Position of the window's first token.</param>
+    /// <param name="between">Called behind the head's product.</param>
     /// <returns>Scalar in Float32, or Float64 for a Float64 model, in nats; null when no position of the window is learned.</returns>
-    public static Tensor? Sum(BaseWeights weights, Tensor hidden, TrainingSample sample, int start)
+    public static Tensor? Sum(BaseWeights weights, Tensor hidden, TrainingSample sample, int start, Action? between = null)
     {
         var rows = new List<long>();
         var targets = new List<long>();
@@ -31,6 +32,7 @@ internal static class TrainingLoss
         // Rows that do not count skip the head, the largest product of a small model.
         Tensor learned = rows.Count == hidden.shape[0] ? hidden : hidden.index_select(0, tensor(rows.ToArray(), device: hidden.device));
         Tensor logits = nn.functional.linear(DecoderMath.RmsNorm(learned, weights.FinalNorm, weights.Config.NormEpsilon), weights.TrainingHead());
+        between?.Invoke();
         logits = DecoderMath.SoftCap(logits, weights.Config.LogitSoftCap);
         if (logits.dtype != ScalarType.Float64)
             logits = logits.to(ScalarType.Float32);
