@@ -26,11 +26,12 @@ internal readonly struct BesideCosts
     public int LossTokens(double milliseconds)
     {
         int fits = beside.LossTokens(milliseconds);
-        if (milliseconds <= pass || fits <= 0)
+        double half = beside.Loss(fits);
+        if (milliseconds <= pass || half <= 0 || double.IsPositiveInfinity(milliseconds))
             return fits;
         // What is left when the pass ends takes less from then on.
-        double faster = Math.Min(1, alone.Loss(fits) / beside.Loss(fits));
-        return beside.LossTokens(pass + ((milliseconds - pass) / Math.Max(faster, 0.1)));
+        double faster = Math.Clamp(alone.Loss(fits) / half, 0.1, 1);
+        return beside.LossTokens(pass + ((milliseconds - pass) / faster));
     }
 
     /// <summary>The most steps that fit.</summary>
