@@ -1,4 +1,5 @@
 using AiFabric.Engine.Scheduling;
+using AiFabric.Engine.Training;
 using Xunit;
 
 namespace AiFabric.Tests.Scheduling;
@@ -46,6 +47,17 @@ public sealed class CoServingTests(ITestOutputHelper output)
             .Iterations.Where(iteration => iteration.DecodeRows > 0).ToList();
 
         Assert.True(decoding.Where(iteration => iteration.IsBeside).Sum(iteration => iteration.Duration.TotalSeconds) > 0.5 * decoding.Sum(iteration => iteration.Duration.TotalSeconds));
+    }
+
+    [Fact]
+    public void Without_objective_and_before_anything_is_known_a_whole_window_goes_backward_beside_a_pass()
+    {
+        var simulation = new Simulation(batchTokens: 32, change: o => o with { BackwardBeside = true, MaxFinetuneTokens = 32 });
+        simulation.Add(4, 10);
+        simulation.Step();
+        simulation.Demand = new TrainingDemand(TrainingPhase.Backward, 20) { Position = 20, Steps = Steps };
+
+        Assert.Equal((new BackwardSlice(20, 20, Steps), true), (simulation.Plan().Backward, simulation.Plan().IsBeside));
     }
 
     private void AssertBest(SchedulerOptions options, MachineCosts costs, double load)
