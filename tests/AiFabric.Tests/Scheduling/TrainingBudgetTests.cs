@@ -204,17 +204,6 @@ public sealed partial class TrainingBudgetTests
     }
 
     [Fact]
-    public void Without_objective_and_before_anything_is_known_a_whole_window_goes_backward_beside_a_pass()
-    {
-        var simulation = new Simulation(batchTokens: 32, change: o => o with { BackwardBeside = true, MaxFinetuneTokens = 32 });
-        simulation.Add(4, 10);
-        simulation.Step();
-        simulation.Demand = Demand(TrainingPhase.Backward, 20);
-
-        Assert.Equal((new BackwardSlice(20, 20, Steps), true), (simulation.Plan().Backward, simulation.Plan().IsBeside));
-    }
-
-    [Fact]
     public void A_pass_that_would_miss_the_objective_on_half_of_the_threads_runs_on_all()
     {
         var simulation = Loaded(14, o => o with { BackwardBeside = true }); // The pass takes 10 ms, and is thought to take half as long again beside a slice.
