@@ -12,6 +12,9 @@ internal sealed class GarbageCollector(IClusterApi api, TimeProvider time, ILogg
     private readonly OwnerGraph _graph = new();
     private readonly WorkQueue<ItemRef> _queue = new(time);
 
+    // Both event groups show the same objects, and events are never owned.
+    private IEnumerable<ResourceType> CollectedTypes => api.Types.Where(t => t.Plural != "events").DistinctBy(t => (t.Group, t.Plural));
+
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
         Task.WhenAll(Task.Run(() => WatchTypesAsync(stoppingToken), stoppingToken), Task.Run(() => WorkAsync(stoppingToken), stoppingToken));
 
@@ -20,8 +23,7 @@ internal sealed class GarbageCollector(IClusterApi api, TimeProvider time, ILogg
         var watches = new Dictionary<ResourceType, (CancellationTokenSource Stop, Task Task)>();
         while (!cancellationToken.IsCancellationRequested)
         {
-            // Both event groups show the same objects, and events are never owned.
-            ResourceType[] types = [.. api.Types.Where(t => t.Plural != "events").DistinctBy(t => (t.Group, t.Plural))];
+            ResourceType[] types = [.. CollectedTypes];
             foreach (ResourceType gone in watches.Keys.Except(types).ToList())
             {
                 watches.Remove(gone, out (CancellationTokenSource Stop, Task Task) watch);
@@ -127,21 +129,14 @@ internal sealed class GarbageCollector(IClusterApi api, TimeProvider time, ILogg
 
     private void Finish(ItemRef item, V1ObjectMeta metadata)
     {
-        IReadOnlyList<ItemRef> dependents = _graph.DependentsOf(metadata.Uid);
         if (metadata.Finalizers?.Contains(GarbageRules.OrphanFinalizer) == true)
         {
-            foreach (ItemRef dependent in dependents)
-            {
-                if (api.Get(dependent.Type, dependent.NamespaceOrNull, dependent.Name) is { } live)
-                {
-                    KeepReferences(dependent, live, uid => uid != metadata.Uid);
-                }
-            }
-
+            ReleaseDependents(item, metadata.Uid);
             DropFinalizer(item, metadata.Uid, GarbageRules.OrphanFinalizer);
         }
         else if (metadata.Finalizers?.Contains(GarbageRules.ForegroundFinalizer) == true)
         {
+            IReadOnlyList<ItemRef> dependents = _graph.DependentsOf(metadata.Uid);
             foreach (ItemRef dependent in dependents)
             {
                 _queue.Add(dependent);
@@ -153,6 +148,22 @@ internal sealed class GarbageCollector(IClusterApi api, TimeProvider time, ILogg
             }
         }
     }
+
+    // Asks for them instead of the graph: their types' watches may be behind the owner's, and what is missed here is garbage when the owner is gone.
+    private void ReleaseDependents(ItemRef owner, string uid)
+    {
+        foreach (ResourceType type in CollectedTypes.Where(type => type.Namespaced || !owner.Type.Namespaced))
+        {
+            foreach (JsonObject dependent in api.List(type, owner.NamespaceOrNull).Items.Where(item => OwnersOf(item).Contains(uid)))
+            {
+                ObjectKey key = ObjectKey.Of(dependent);
+                KeepReferences(new ItemRef(type, key.Namespace, key.Name), dependent, other => other != uid);
+            }
+        }
+    }
+
+    private static IEnumerable<string?> OwnersOf(JsonObject item) =>
+        (item["metadata"]?["ownerReferences"] as JsonArray ?? []).Select(owner => owner?["uid"]?.GetValue<string>());
 
     private bool Blocks(ItemRef dependent, string ownerUid) =>
         api.Get(dependent.Type, dependent.NamespaceOrNull, dependent.Name)?["metadata"]?["ownerReferences"] is JsonArray owners
