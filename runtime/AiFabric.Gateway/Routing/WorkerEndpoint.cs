@@ -21,6 +21,9 @@ public sealed record WorkerPod
 
     /// <summary>Base address of the serving port.</summary>
     public required Uri Address { get; init; }
+
+    /// <summary>What the worker calls its model, or an adapter of it.</summary>
+    public string NameOf(string? adapter) => adapter is null ? ServedName : $"{ServedName}:{adapter}";
 }
 
 /// <summary>Requests that this gateway has sent to one worker and that have not ended. Outlives changes of its adapters.</summary>
@@ -43,4 +46,22 @@ public sealed record WorkerEndpoint(WorkerPod Pod, IReadOnlyList<string> Adapter
 
     /// <summary>The worker as a choice for a prompt, or for any request.</summary>
     public Candidate For(PromptPieces? prompt) => View.For(InFlight.Count, prompt);
+
+    /// <summary>Counts a request to it, until the answer is disposed, and expects its prompt in the cache.</summary>
+    public Request Begin(PromptPieces? prompt)
+    {
+        InFlight.Begin();
+        View.Expect(prompt);
+        return new Request(this, prompt);
+    }
+
+    /// <summary>A request to a worker that has not ended.</summary>
+    public readonly struct Request(WorkerEndpoint worker, PromptPieces? prompt) : IDisposable
+    {
+        public void Dispose()
+        {
+            worker.View.Ended(prompt);
+            worker.InFlight.End();
+        }
+    }
 }

@@ -183,7 +183,7 @@ public sealed class CompletionForwarder(
     private async Task<bool> TryAsync(Asked asked, Side side, WorkerEndpoint worker, int number, Func<bool> another)
     {
         HttpContext context = asked.Context;
-        string served = side.Adapter is { } adapter ? $"{worker.Pod.ServedName}:{adapter}" : worker.Pod.ServedName;
+        string served = worker.Pod.NameOf(side.Adapter);
         ReadOnlyMemory<byte> json = asked.Body.WithModel(served);
         context.Request.ContentLength = json.Length;
         if (number > 1)
@@ -191,21 +191,12 @@ public sealed class CompletionForwarder(
 
         var attempt = new Attempt { Body = json, Prompt = side.Prompt, Spending = asked.Spending, ServedBy = $"{served}@{worker.Pod.Revision}" };
         asked.Visit.Target = TrafficShare.NameOf(side.Model, side.Adapter);
-        worker.InFlight.Begin();
-        worker.View.Expect(side.Prompt);
-        try
-        {
-            ForwarderError error = await forwarder.SendAsync(
-                context, worker.Pod.Address.ToString(), _http, new ForwarderRequestConfig { ActivityTimeout = Idle },
-                new WorkerTransformer(attempt, another, Idle, drain.Cut), drain.Cut);
-            attempt.Settle();
-            return Judge(context, worker, attempt, error, number);
-        }
-        finally
-        {
-            worker.View.Ended(side.Prompt);
-            worker.InFlight.End();
-        }
+        using var counted = worker.Begin(side.Prompt);
+        ForwarderError error = await forwarder.SendAsync(
+            context, worker.Pod.Address.ToString(), _http, new ForwarderRequestConfig { ActivityTimeout = Idle },
+            new WorkerTransformer(attempt, another, Idle, drain.Cut), drain.Cut);
+        attempt.Settle();
+        return Judge(context, worker, attempt, error, number);
     }
 
     private bool Judge(HttpContext context, WorkerEndpoint worker, Attempt attempt, ForwarderError error, int number)

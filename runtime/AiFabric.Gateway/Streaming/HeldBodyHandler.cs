@@ -17,7 +17,7 @@ internal sealed class HeldBodyHandler(HttpMessageHandler inner) : DelegatingHand
         if (request.Options.TryGetValue(Key, out ReadOnlyMemory<byte> body))
         {
             var held = new ReadOnlyMemoryContent(body);
-            foreach (KeyValuePair<string, System.Net.Http.Headers.HeaderStringValues> header in request.Content!.Headers.NonValidated) // The forwarder makes one for each request with a length.
+            foreach (var header in request.Content!.Headers.NonValidated) // The forwarder makes one for each request with a length.
                 held.Headers.TryAddWithoutValidation(header.Key, header.Value);
             request.Content = held;
         }

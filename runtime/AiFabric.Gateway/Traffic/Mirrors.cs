@@ -1,10 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Net.Http.Headers;
 using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Limits;
 using AiFabric.Gateway.Routing;
 using AiFabric.Protocol;
-using AiFabric.Protocol.Gateway;
 using Microsoft.Extensions.Options;
 
 namespace AiFabric.Gateway.Traffic;
@@ -142,40 +140,17 @@ public sealed class Mirrors : IHostedService, IDisposable
         bool generates = ask.Path.EndsWith("/completions", StringComparison.OrdinalIgnoreCase);
         var route = RouteAsk.Of(_routes.Table, mirror.Model, mirror.Adapter, generates ? ask.Body : null, ask.Tenant, ask.Session, Interlocked.Increment(ref _turn));
         WorkerEndpoint worker = RoutingTable.Pick(workers, [], route.Query, route.Prompt)!; // There is one, and none was tried.
-        using HttpRequestMessage request = Request(ask, mirror, worker, route.Prompt);
-        worker.InFlight.Begin();
-        worker.View.Expect(route.Prompt);
-        try
-        {
-            using HttpResponseMessage answer = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
-            GatewayMetrics.MirrorFirstByte.WithLabels(copy.Model, mirror.Target).Observe(_time.GetElapsedTime(began).TotalSeconds);
-            await using var rest = new TailStream(Stream.Null);
-            await answer.Content.CopyToAsync(rest, cancellationToken);
-            if (!answer.IsSuccessStatusCode)
-                return MirrorEnd.Refused;
-            bool isStream = answer.Content.Headers.ContentType?.MediaType == "text/event-stream";
-            return isStream && !rest.Tail.EndsWith("data: [DONE]\n\n"u8) ? MirrorEnd.Lost : MirrorEnd.Answered;
-        }
-        finally
-        {
-            worker.View.Ended(route.Prompt);
-            worker.InFlight.End();
-        }
-    }
-
-    private static HttpRequestMessage Request(MirrorAsk ask, TrafficShare mirror, WorkerEndpoint worker, PromptPieces? prompt)
-    {
-        ReadOnlyMemory<byte> json = ask.Body.WithModel(mirror.Adapter is null ? worker.Pod.ServedName : $"{worker.Pod.ServedName}:{mirror.Adapter}");
-        var request = new HttpRequestMessage(HttpMethod.Post, new Uri(worker.Pod.Address, ask.Path))
-        {
-            Content = new ReadOnlyMemoryContent(json) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
-        };
+        using HttpRequestMessage request = WorkerRequest.Post(worker, ask.Path, ask.Body.WithModel(worker.Pod.NameOf(mirror.Adapter)), ask.Tenant, route.Prompt);
         request.Headers.Add(WorkerHeaders.Mirrored, "true");
-        if (ask.Tenant is { } tenant)
-            request.Headers.Add(WorkerHeaders.Tenant, tenant);
-        if (prompt is { Digests.Count: > 0 })
-            request.Headers.Add(WorkerHeaders.Prompt, prompt.ToHeader());
-        return request;
+        using var counted = worker.Begin(route.Prompt);
+        using HttpResponseMessage answer = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        GatewayMetrics.MirrorFirstByte.WithLabels(copy.Model, mirror.Target).Observe(_time.GetElapsedTime(began).TotalSeconds);
+        await using var rest = new TailStream(Stream.Null);
+        await answer.Content.CopyToAsync(rest, cancellationToken);
+        if (!answer.IsSuccessStatusCode)
+            return MirrorEnd.Refused;
+        bool isStream = answer.Content.Headers.ContentType?.MediaType == "text/event-stream";
+        return isStream && !rest.Tail.EndsWith("data: [DONE]\n\n"u8) ? MirrorEnd.Lost : MirrorEnd.Answered;
     }
 
     /// <summary>A copy that was drawn.</summary>

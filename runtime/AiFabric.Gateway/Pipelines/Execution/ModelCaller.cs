@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
-using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using AiFabric.Crds.Pipelines;
@@ -47,10 +46,9 @@ public sealed class ModelCaller(
         WorkerEndpoint worker = RoutingTable.Pick(workers, tries.Failed, ask.Query, ask.Prompt)
             ?? throw new CallException($"every replica of the model '{key.Name}' failed", mayRetry: false);
         tries.Failed.Add(worker.Pod.Uid);
-        string served = adapter is null ? worker.Pod.ServedName : $"{worker.Pod.ServedName}:{adapter}", code = "502";
+        string served = worker.Pod.NameOf(adapter), code = "502";
         Activity.Current?.SetTag("aifabric.served_by", $"{served}@{worker.Pod.Revision}");
-        worker.InFlight.Begin();
-        worker.View.Expect(ask.Prompt);
+        using var sent = worker.Begin(ask.Prompt);
         try
         {
             using HttpResponseMessage answer = await SendAsync(worker, body.WithModel(served), ask.Prompt, context, cancellationToken);
@@ -64,8 +62,6 @@ public sealed class ModelCaller(
         }
         finally
         {
-            worker.View.Ended(ask.Prompt);
-            worker.InFlight.End();
             if (tries.Canary is not null && !cancellationToken.IsCancellationRequested)
                 GatewayMetrics.CanaryRequests.WithLabels(routes.Table.NameOf(new ModelKey(space, model.Name)), TrafficShare.NameOf(key, adapter), code).Inc();
         }
@@ -107,14 +103,7 @@ public sealed class ModelCaller(
 
     private async Task<HttpResponseMessage> SendAsync(WorkerEndpoint worker, ReadOnlyMemory<byte> body, PromptPieces? prompt, RunContext context, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(worker.Pod.Address, Path))
-        {
-            Content = new ReadOnlyMemoryContent(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
-        };
-        if (context.Tenant is { } tenant)
-            request.Headers.Add(WorkerHeaders.Tenant, tenant);
-        if (prompt is { Digests.Count: > 0 })
-            request.Headers.Add(WorkerHeaders.Prompt, prompt.ToHeader());
+        using HttpRequestMessage request = WorkerRequest.Post(worker, Path, body, context.Tenant, prompt);
         request.Headers.Add(WorkerHeaders.Age, ((long)context.Age.TotalMilliseconds).ToString(CultureInfo.InvariantCulture));
         HttpResponseMessage answer;
         try
