@@ -10,7 +10,9 @@ namespace AiFabric.Engine.Training.Gradients;
 /// <param name="Middle">[n, hidden]: what the MLP reads and adds to.</param>
 /// <param name="Keys">[n, kvHeads, headDim].</param>
 /// <param name="Values">As the keys.</param>
-internal readonly record struct AdaptedLayerValues(Tensor Output, Tensor Middle, Tensor Keys, Tensor Values);
+/// <param name="Gate">[n, intermediate]: the MLP's gate, before its activation.</param>
+/// <param name="Up">[n, intermediate]: what the gate lets through.</param>
+internal readonly record struct AdaptedLayerValues(Tensor Output, Tensor Middle, Tensor Keys, Tensor Values, Tensor Gate, Tensor Up);
 
 /// <summary>One decoder block with an adapter over one window of one sequence, as autograd sees it.</summary>
 /// <param name="config">The model's shape.</param>
@@ -31,14 +33,30 @@ internal readonly struct AdaptedLayer(DecoderConfig config, DecoderLayer weights
         Tensor x, Tensor? keysBefore, Tensor? valuesBefore, (Tensor Cos, Tensor Sin) angles, Tensor? mask)
     {
         using var scope = NewDisposeScope();
-        var block = new DecoderBlock(config, weights, Linear, BlockMath.Differentiable);
+        (Tensor? gate, Tensor? up) = (null, null);
+        var layer = this;
+        var block = new DecoderBlock(config, weights, Product, BlockMath.Differentiable);
         (Tensor queries, Tensor keys, Tensor values) = block.Project(x, angles);
         Tensor allKeys = keysBefore is null ? keys : cat([keysBefore, keys], 0);
         Tensor allValues = valuesBefore is null ? values : cat([valuesBefore, values], 0);
         (Tensor middle, Tensor normed) = block.Middle(x, DecoderMath.Attention(queries, allKeys, allValues, mask, config));
         Tensor output = block.Mlp(middle, normed);
         return new AdaptedLayerValues(
-            output.MoveToOuterDisposeScope(), middle.MoveToOuterDisposeScope(), keys.MoveToOuterDisposeScope(), values.MoveToOuterDisposeScope());
+            output.MoveToOuterDisposeScope(), middle.MoveToOuterDisposeScope(), keys.MoveToOuterDisposeScope(), values.MoveToOuterDisposeScope(),
+            gate!.MoveToOuterDisposeScope(), up!.MoveToOuterDisposeScope());
+
+        // Of the MLP's products the block gets another view: it disposes what it is given.
+        Tensor Product(LoraTarget target, Tensor x)
+        {
+            Tensor product = layer.Linear(target, x);
+            if (target is not (LoraTarget.Gate or LoraTarget.Up))
+                return product;
+            if (target == LoraTarget.Gate)
+                gate = product.MoveToOtherDisposeScope(scope);
+            else
+                up = product.MoveToOtherDisposeScope(scope);
+            return product.alias();
+        }
     }
 
     private Tensor Linear(LoraTarget target, Tensor x)

@@ -83,13 +83,11 @@ internal sealed class BackwardPass(BaseWeights weights, RotaryTable rotary, Sequ
         int first = Window.Count - LossLeft;
         LossLeft -= tokens;
         Tensor hidden = memory.Input(weights.Config.Layers, Window.Start + first, tokens).detach().requires_grad_();
-        if (TrainingLoss.Sum(weights, hidden, sample, Window.Start + first, between) is not { } sum)
+        if (TrainingLoss.Differentiate(weights, hidden, sample, Window.Start + first, between) is not var (sum, ofHidden))
             return 0;
-        Tensor loss = sum * Scale;
-        between?.Invoke();
         using (no_grad())
-            Gradient.narrow(0, first, tokens).copy_(autograd.grad([loss], [hidden])[0]);
-        return loss.detach().to(ScalarType.Float64).item<double>();
+            Gradient.narrow(0, first, tokens).copy_(ofHidden * Scale);
+        return sum * Scale;
     }
 
     private void Descend(int steps)

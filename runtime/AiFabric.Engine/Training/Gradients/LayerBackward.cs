@@ -62,24 +62,18 @@ internal sealed class LayerBackward : IDisposable
     public Tensor Differentiate(Tensor gradient)
     {
         using var scope = NewDisposeScope();
-        // 1. The MLP by what lies above.
-        int ofAttention = adapter.LeavesOfAttention(layer);
-        bool goesOn = result.Middle.requires_grad;
-        List<Tensor> leavesOfMlp = [.. leaves[ofAttention..], .. goesOn ? [result.Middle] : Array.Empty<Tensor>()];
-        List<Tensor> ofMlp = leavesOfMlp.Count == 0 ? [] : [.. autograd.grad([result.Output], leavesOfMlp, [gradient])];
-        between?.Invoke();
+        var sums = new Tensor?[leaves.Count];
+        (Tensor? middle, Tensor?[] below) = (OfMlp(gradient, sums), []);
+        if (middle is not null)
+            below = OfAttention(middle, sums);
 
-        // 2. Attention by that, and by what later windows made of these keys and values.
-        List<Tensor> below = goesOn ? BelowMlp(ofMlp[^1], leaves[..ofAttention]) : [];
-
-        // 3. Add up.
         using var _ = no_grad();
         int first = layer * leaves.Count; // Every layer has the same targets.
         for (int i = 0; i < leaves.Count; i++)
-            adapter.Gradients[first + i].add_(i < ofAttention ? below[i] : ofMlp[i - ofAttention]);
+            adapter.Gradients[first + i].add_(sums[i] ?? throw new InvalidOperationException($"Value {i} of layer {layer} has no part in its output."));
         if (keysBefore is not null)
-            memory.AddGradients(layer, below[ofAttention], below[ofAttention + 1]);
-        return layer > 0 ? below[^1].detach().MoveToOuterDisposeScope() : zeros(0).MoveToOuterDisposeScope();
+            memory.AddGradients(layer, below[0]!, below[1]!);
+        return layer > 0 ? below[^1]!.detach().MoveToOuterDisposeScope() : zeros(0).MoveToOuterDisposeScope();
     }
 
     public void Dispose()
@@ -89,26 +83,44 @@ internal sealed class LayerBackward : IDisposable
     }
 
     private IEnumerable<Tensor> Held =>
-        [x, .. leaves, .. new[] { keysBefore, valuesBefore }.OfType<Tensor>(), result.Output, result.Middle, result.Keys, result.Values];
+        [x, .. leaves, .. new[] { keysBefore, valuesBefore }.OfType<Tensor>(), result.Output, result.Middle, result.Keys, result.Values, result.Gate, result.Up];
 
-    private List<Tensor> BelowMlp(Tensor gradient, List<Tensor> inputs)
+    // One matrix after the other, so that there may be something in between. The cuts are tensors that the graph keeps anyway.
+    private Tensor? OfMlp(Tensor gradient, Tensor?[] sums)
     {
-        if (keysBefore is not null && valuesBefore is not null)
-            inputs.AddRange([keysBefore, valuesBefore]);
-        if (layer > 0)
-            inputs.Add(x);
-        (Tensor keys, Tensor values) = memory.Gradients(layer, window.Start, window.Count);
-        var outputs = new List<Tensor> { result.Middle };
-        var seeds = new List<Tensor> { gradient };
-        // In the first layer keys and values may depend on no leaf: its input is none.
-        foreach ((Tensor output, Tensor seed) in new[] { (result.Keys, keys), (result.Values, values) })
-        {
-            if (!output.requires_grad)
-                continue;
-            outputs.Add(output);
-            seeds.Add(seed.to(output.dtype));
-        }
+        Tensor?[] products = Grad([result.Output], [gradient], [result.Gate, result.Up], LoraTarget.Down, sums);
+        // Both matrices read the same norm: the first leaves it to the second.
+        Tensor? ofUp = Grad([result.Up], [products[1]], [result.Middle], LoraTarget.Up, sums, keeps: true)[0];
+        Tensor? ofGate = Grad([result.Gate], [products[0]], [result.Middle], LoraTarget.Gate, sums)[0];
+        // The layer's output is what the MLP reads, and what it makes of that.
+        return ofUp is null || ofGate is null ? null : gradient + ofUp + ofGate;
+    }
 
-        return [.. autograd.grad(outputs, inputs, seeds)];
+    // Attention by that, and by what later windows made of these keys and values.
+    private Tensor?[] OfAttention(Tensor middle, Tensor?[] sums)
+    {
+        (Tensor keys, Tensor values) = memory.Gradients(layer, window.Start, window.Count);
+        List<Tensor> inputs = keysBefore is null || valuesBefore is null ? [] : [keysBefore, valuesBefore];
+        // In the first layer keys and values may depend on no leaf: its input is none.
+        return Grad([result.Middle, result.Keys, result.Values], [middle, keys, values], [.. inputs, x], LoraTarget.Query, sums, LoraTarget.Output);
+    }
+
+    // By the inputs; null for what needs none. The gradients of the adapter's values at matrices from the first to the last go to the sums.
+    private Tensor?[] Grad(Tensor[] outputs, Tensor?[] seeds, Tensor[] inputs, LoraTarget first, Tensor?[] sums, LoraTarget? last = null, bool keeps = false)
+    {
+        var of = Enumerable.Range(0, outputs.Length).Where(i => outputs[i].requires_grad && seeds[i] is not null).ToArray();
+        int begin = adapter.LeavesBefore(layer, first), end = adapter.LeavesBefore(layer, (last ?? first) + 1);
+        List<Tensor> wanted = [.. inputs.Where(input => input.requires_grad), .. leaves[begin..end]];
+        var found = new Tensor?[inputs.Length];
+        if (of.Length == 0 || wanted.Count == 0)
+            return found;
+        var gradients = new Queue<Tensor>(autograd.grad(
+            [.. of.Select(i => outputs[i])], wanted, [.. of.Select(i => seeds[i]!.to(outputs[i].dtype))], retain_graph: keeps));
+        for (int i = 0; i < inputs.Length; i++)
+            found[i] = inputs[i].requires_grad ? gradients.Dequeue() : null;
+        for (int i = begin; i < end; i++)
+            sums[i] = gradients.Dequeue();
+        between?.Invoke();
+        return found;
     }
 }

@@ -62,9 +62,9 @@ internal sealed class TrainableAdapter : IDisposable
             Patch(); // Other methods' patches are views of the values.
     }
 
-    /// <summary>Of the leaves of <see cref="Differentiable"/> so many, the first ones, belong to attention's matrices; the others to the MLP's.</summary>
-    public int LeavesOfAttention(int layer) =>
-        Adapter.Method.EffectiveTargets.Where(target => target <= LoraTarget.Output).Sum(target => masters[layer, target].Length);
+    /// <summary>Of the leaves of <see cref="Differentiable"/> so many, the first ones, belong to the matrices before this one.</summary>
+    public int LeavesBefore(int layer, LoraTarget matrix) =>
+        Adapter.Method.EffectiveTargets.Where(target => target < matrix).Sum(target => masters[layer, target].Length);
 
     /// <summary>The patches of one layer, with a graph that leads to new leaves in the caller's scope.</summary>
     /// <param name="layer">Which layer.</param>
