@@ -112,8 +112,8 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
             : left;
     }
 
-    /// <summary>Whether those that decode are so far ahead of the objective that an iteration may be as long as any.</summary>
-    public bool IsAhead => allowance >= Longest * PerToken && double.IsFinite(allowance);
+    /// <summary>Whether those that decode are so far ahead of the objective that an iteration may be as long as any, and no prompt is in it or late.</summary>
+    public bool IsAhead(Batch batch) => allowance >= Longest * PerToken && double.IsFinite(allowance) && batch is { DecodeRows.Count: > 0, PromptChunks.Count: 0 } && !late;
 
     /// <summary>Ends an iteration's plan: says what it is to take.</summary>
     public void Close(Batch batch)

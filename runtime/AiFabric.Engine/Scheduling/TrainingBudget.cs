@@ -33,8 +33,8 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
         batch.TrainingPosition = demand.Position;
         // Turns are whole sequences of finetuning.
         double milliseconds = options.Temporal is null ? time.Training(batch, demand.Phase == TrainingPhase.Forward) : double.PositiveInfinity;
-        // Nothing may fit although requests are as far ahead as counts: the smallest piece is due, and teaches what it costs. The next iterations pay for it.
-        isDue = batch.HasInference && milliseconds > 0 && time.IsAhead;
+        // Nothing may fit although requests are as far ahead as counts: the smallest piece is due, whatever its cost is taken to be, and teaches what it is. The next iterations pay for it.
+        isDue = time.IsAhead(batch);
         if (demand.Phase == TrainingPhase.Forward)
             FillForward(batch, demand, milliseconds);
         else

@@ -18,7 +18,7 @@ internal sealed record BurstFigures
 
     public required double BurstEnd { get; init; }
 
-    /// <summary>When the last request of the burst had its last token.</summary>
+    /// <summary>When, after the last arrival of the burst, no more requests run than the mean before it, rounded up: a long answer may outlast it by far.</summary>
     public required double Drained { get; init; }
 
     /// <summary>Share of requests that miss the TPOT objective.</summary>
@@ -47,8 +47,8 @@ internal sealed record BurstFigures
     public static BurstFigures Of(EnginePlan plan, EngineFigures figures, Capacity capacity, double ttftMilliseconds)
     {
         double begin = plan.Seconds / 3, end = 2 * plan.Seconds / 3;
-        // The queue of the burst may outlast it.
-        double drained = figures.Requests.Where(request => request.At >= begin && request.At <= end).Select(request => request.EndAt).DefaultIfEmpty(end).Max();
+        double usual = Math.Ceiling(figures.Samples.Where(sample => sample.At < begin).Average(sample => sample.Running));
+        double drained = figures.Samples.FirstOrDefault(sample => sample.At >= end && sample.Running <= usual)?.At ?? plan.Seconds;
         return new BurstFigures
         {
             BurstStart = begin,
@@ -56,24 +56,24 @@ internal sealed record BurstFigures
             Drained = drained,
             MissedTpot = 1 - CoServeRow.Within(figures.Requests, capacity.TpotObjectiveMs, double.PositiveInfinity),
             WithinObjective = CoServeRow.Within(figures.Requests, capacity.TpotObjectiveMs, ttftMilliseconds),
-            FinetuneBefore = Rate(figures.Samples, 0, begin),
-            FinetuneDuring = Rate(figures.Samples, begin + 1, end),
-            FinetuneAfter = Rate(figures.Samples, drained, drained + 1),
+            FinetuneBefore = Rate(figures.Iterations, 0, begin),
+            FinetuneDuring = Rate(figures.Iterations, begin + 1, end),
+            FinetuneAfter = Rate(figures.Iterations, drained, drained + 1),
             LongestOverrun = Overrun(figures.Iterations.Where(iteration => iteration.EndAt >= begin), 1.15 * capacity.TpotObjectiveMs),
-            TakenBackAfter = TakenBack(figures.Samples, begin, drained),
+            TakenBackAfter = TakenBack(figures, begin, drained, plan.Seconds),
             Moments = [.. Enumerable.Range(0, (int)(plan.Seconds / Bin)).Select(bin => Moment(figures, bin * Bin))],
         };
     }
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"burst of {BurstStart:0} to {BurstEnd:0} s: {MissedTpot:P1} of the requests miss the TPOT objective; finetuning {FinetuneBefore:0} tok/s before, {FinetuneDuring:0} in it, {FinetuneAfter:0} in the second after its last request ended ({Drained:0.0} s); {LongestOverrun} iterations in a row over the objective at most; taken back after {TakenBackAfter:0.0} s");
+        $"burst of {BurstStart:0} to {BurstEnd:0} s: {MissedTpot:P1} of the requests miss the TPOT objective; finetuning {FinetuneBefore:0} tok/s before, {FinetuneDuring:0} in it, {FinetuneAfter:0} in the second after its queue was gone ({Drained:0.0} s); {LongestOverrun} iterations in a row over the objective at most; {(TakenBackAfter is { } seconds ? $"taken back after {seconds:0.0} s" : "not taken back")}");
 
     private static BurstMoment Moment(EngineFigures figures, double from)
     {
         var running = figures.Samples.Where(sample => sample.At >= from && sample.At < from + Bin).Select(sample => sample.Running).DefaultIfEmpty(0);
         int arrivals = figures.Requests.Count(request => request.At >= from && request.At < from + Bin);
-        return new BurstMoment(from + (Bin / 2), running.Average(), Rate(figures.Samples, from, from + Bin), arrivals / Bin);
+        return new BurstMoment(from + (Bin / 2), running.Average(), Rate(figures.Iterations, from, from + Bin), arrivals / Bin);
     }
 
     private static int Overrun(IEnumerable<IterationFigures> iterations, double limit)
@@ -88,32 +88,16 @@ internal sealed record BurstFigures
     }
 
     // From when on half a second's mean reaches what it was before the burst.
-    private static double? TakenBack(IReadOnlyList<Sample> samples, double begin, double drained)
+    private static double? TakenBack(EngineFigures figures, double begin, double drained, double end)
     {
-        double before = Rate(samples, 0, begin);
-        foreach (var sample in samples.Where(sample => sample.At >= drained && sample.At + Bin <= samples[^1].At))
+        double before = Rate(figures.Iterations, 0, begin);
+        foreach (var sample in figures.Samples.Where(sample => sample.At >= drained && sample.At + Bin <= end))
         {
-            if (Rate(samples, sample.At, sample.At + Bin) >= before)
+            if (Rate(figures.Iterations, sample.At, sample.At + Bin) >= before)
                 return sample.At - drained;
         }
         return null;
     }
 
-    private static double Rate(IReadOnlyList<Sample> samples, double from, double to)
-    {
-        // Tokens are counted where their layers end: between two samples they are taken to come evenly.
-        double seconds = Math.Min(to, samples[^1].At) - from;
-        return seconds <= 0 ? 0 : (At(samples, to) - At(samples, from)) / seconds;
-    }
-
-    private static double At(IReadOnlyList<Sample> samples, double at)
-    {
-        for (int i = 1; i < samples.Count; i++)
-        {
-            var (left, right) = (samples[i - 1], samples[i]);
-            if (right.At >= at)
-                return left.FinetuneTokens + ((right.FinetuneTokens - left.FinetuneTokens) * Math.Clamp((at - left.At) / (right.At - left.At), 0, 1));
-        }
-        return samples[^1].FinetuneTokens;
-    }
+    private static double Rate(IReadOnlyList<IterationFigures> iterations, double from, double to) => IterationFigures.TrainedBetween(iterations, from, to) / (to - from);
 }

@@ -62,8 +62,7 @@ internal sealed record RequestFigures(double At, double TtftMs, double? TpotMs, 
 /// <summary>The engine at a moment.</summary>
 /// <param name="At">Seconds since the start.</param>
 /// <param name="Running">Requests that run.</param>
-/// <param name="FinetuneTokens">Tokens trained since the start.</param>
-internal sealed record Sample(double At, int Running, double FinetuneTokens);
+internal sealed record Sample(double At, int Running);
 
 /// <summary>What an engine did.</summary>
 internal sealed record EngineFigures

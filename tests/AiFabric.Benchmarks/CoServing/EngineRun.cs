@@ -73,15 +73,15 @@ internal sealed class EngineRun : IAsyncDisposable
         await Task.Delay(WarmUp);
         var span = TimeSpan.FromSeconds(plan.Seconds);
         long start = Stopwatch.GetTimestamp();
-        (double before, long shared, long count) = (finetuning?.Tokens ?? 0, engine.Metrics.CoServedIterations.Value, engine.Metrics.Iterations.Value);
+        (long shared, long count) = (engine.Metrics.CoServedIterations.Value, engine.Metrics.Iterations.Value);
         var replay = ReplayAsync(plan.Infers ? Arrivals(plan.Rate, plan.LoadAt, span, plan.Seed) : []);
-        var samples = await SampleAsync(finetuning, before, start, span);
-        double trained = (finetuning?.Tokens ?? 0) - before;
+        var samples = await SampleAsync(start, span);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         count = engine.Metrics.Iterations.Value - count;
         shared = engine.Metrics.CoServedIterations.Value - shared;
         var requests = await replay;
         await warming;
+        var done = Since(start);
         finetuning?.Check();
         if (finetuning is not null)
             await finetuning.StopAsync(engine);
@@ -89,9 +89,9 @@ internal sealed class EngineRun : IAsyncDisposable
         {
             Requests = requests,
             Samples = samples,
-            FinetuneTokensPerSecond = trained / seconds,
+            FinetuneTokensPerSecond = IterationFigures.TrainedBetween(done, 0, seconds) / seconds,
             SharedIterations = count == 0 ? 0 : (double)shared / count,
-            Iterations = Since(start),
+            Iterations = done,
         };
     }
 
@@ -156,12 +156,12 @@ internal sealed class EngineRun : IAsyncDisposable
             return [.. iterations.Where(entry => entry.At >= start).Select(entry => entry.Figures with { EndAt = Stopwatch.GetElapsedTime(start, entry.At).TotalSeconds })];
     }
 
-    private async Task<List<Sample>> SampleAsync(FinetuneLoad? finetuning, double before, long start, TimeSpan span)
+    private async Task<List<Sample>> SampleAsync(long start, TimeSpan span)
     {
         var samples = new List<Sample>();
         while (Stopwatch.GetElapsedTime(start) is var now && now < span)
         {
-            samples.Add(new Sample(now.TotalSeconds, engine.CurrentLoad.Running, (finetuning?.Tokens ?? 0) - before));
+            samples.Add(new Sample(now.TotalSeconds, engine.CurrentLoad.Running));
             var wait = ((samples.Count * SampleInterval) is var due && due < span ? due : span) - Stopwatch.GetElapsedTime(start);
             if (wait > TimeSpan.Zero)
                 await Task.Delay(wait);

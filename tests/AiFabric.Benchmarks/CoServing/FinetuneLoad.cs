@@ -19,11 +19,9 @@ internal sealed class FinetuneLoad : IDisposable
 
     private readonly string folder = Directory.CreateTempSubdirectory("aifabric-coserve").FullName;
     private readonly TrainingSession session;
-    private readonly EngineMetrics metrics;
 
     public FinetuneLoad(LlmEngine engine)
     {
-        metrics = engine.Metrics;
         string data = Path.Combine(folder, "data.jsonl");
         File.WriteAllLines(data, Enumerable.Range(0, Samples).Select(i => JsonSerializer.Serialize(new { text = i.ToString(CultureInfo.InvariantCulture) })));
         var encoder = new SampleEncoder(
@@ -46,9 +44,6 @@ internal sealed class FinetuneLoad : IDisposable
         session = TrainingSession.Start(recipe, engine.Weights, encoder, TimeProvider.System, NullLogger.Instance);
         engine.AttachTraining(session);
     }
-
-    /// <summary>Tokens trained so far: forward is a third of a token's work, backward two thirds.</summary>
-    public double Tokens => (metrics.TrainingForwardTokens.Value + (2.0 * metrics.TrainingBackwardTokens.Value)) / 3;
 
     /// <exception cref="BenchException">The job failed.</exception>
     public void Check()
