@@ -35,7 +35,7 @@ internal sealed record BurstFigures
 
     /// <summary>
     /// Iterations in a row that carried finetuning and took longer than the TPOT objective, by more than 15 %, while somebody decoded: so many until finetuning
-    /// had yielded, at most, from the burst's start on.
+    /// had yielded, at most, as long as the burst's requests came.
     /// </summary>
     public required int LongestOverrun { get; init; }
 
@@ -59,7 +59,7 @@ internal sealed record BurstFigures
             FinetuneBefore = Rate(figures.Iterations, 0, begin),
             FinetuneDuring = Rate(figures.Iterations, begin + 1, end),
             FinetuneAfter = Rate(figures.Iterations, drained, drained + 1),
-            LongestOverrun = Overrun(figures.Iterations.Where(iteration => iteration.EndAt >= begin), 1.15 * capacity.TpotObjectiveMs),
+            LongestOverrun = Overrun(figures.Iterations.Where(iteration => iteration.EndAt >= begin && iteration.EndAt <= end), 1.15 * capacity.TpotObjectiveMs),
             TakenBackAfter = TakenBack(figures, begin, drained, plan.Seconds),
             Moments = [.. Enumerable.Range(0, (int)(plan.Seconds / Bin)).Select(bin => Moment(figures, bin * Bin))],
         };
