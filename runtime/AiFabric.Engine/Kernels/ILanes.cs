@@ -46,6 +46,9 @@ internal unsafe interface ILanes<TVector>
     /// <summary>Asks for a cache line that will be read soon. Any address will do.</summary>
     static abstract void Prefetch(void* address);
 
+    /// <summary>The same for later: into the second-level cache, since the first has no room for all that is read before.</summary>
+    static abstract void PrefetchFar(void* address);
+
     static abstract void Store(TVector value, float* to);
 
     /// <summary>Narrowed to BFloat16: to nearest, ties to even; what is no number stays none.</summary>

@@ -36,91 +36,58 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
     /// <param name="sumsPitch">From one vector's sums to the next's.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Tile<TStored>(void* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
+        where TStored : struct, IStored => Tile<TStored, InCache>(w, pitch, x, xPitch, columns, sums, sumsPitch, Inputs);
+
+    /// <summary>The same of fewer vectors than a tile takes, and of rows that are, or are not, in a cache.</summary>
+    /// <param name="w">First of four rows.</param>
+    /// <param name="pitch">From one row to the next.</param>
+    /// <param name="x">First vector.</param>
+    /// <param name="xPitch">From one vector to the next.</param>
+    /// <param name="columns">Length of all.</param>
+    /// <param name="sums">[<see cref="Inputs"/>, 4 rows]: those of vectors that there are not mean nothing.</param>
+    /// <param name="sumsPitch">From one vector's sums to the next's.</param>
+    /// <param name="count">Vectors.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Tile<TStored, TSource>(void* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch, int count)
         where TStored : struct, IStored
+        where TSource : struct, IRowSource
     {
         if (TLanes.Registers >= 32)
-            Four<TStored>(w, pitch, x, xPitch, columns, sums, sumsPitch);
+            Four<TStored, TSource>(w, pitch, x, xPitch, columns, sums, sumsPitch, count);
         else
-            Three<TStored>(w, pitch, x, xPitch, columns, sums, sumsPitch);
+            Three<TStored, TSource>(w, pitch, x, xPitch, columns, sums, sumsPitch, count);
         int whole = columns - (columns % TLanes.Count);
         if (whole == columns)
             return;
-        for (int i = 0; i < Rows * Inputs; i++)
+        for (int i = 0; i < Rows * count; i++)
         {
             float* sum = sums + (i / Rows * sumsPitch) + (i % Rows);
             *sum = Rest<TStored>(RowIn<TStored>(w, i % Rows * pitch), x + (i / Rows * xPitch), whole, columns, *sum);
         }
     }
 
-    /// <summary>One vector, with rows that are in a cache already.</summary>
-    /// <param name="w">First of four rows.</param>
-    /// <param name="pitch">From one row to the next.</param>
-    /// <param name="x">The vector.</param>
-    /// <param name="columns">Length of all.</param>
-    /// <param name="sums">[4].</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Column<TStored>(void* w, long pitch, float* x, int columns, float* sums)
-        where TStored : struct, IStored
-    {
-        TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0;
-        void* wb = RowIn<TStored>(w, pitch), wc = RowIn<TStored>(w, 2 * pitch), wd = RowIn<TStored>(w, 3 * pitch);
-        int whole = columns - (columns % TLanes.Count);
-        for (int k = 0; k < whole; k += TLanes.Count)
-        {
-            var v = TLanes.Load(x + k);
-            a0 = TLanes.MultiplyAdd(TStored.Load<TLanes, TVector>(w, k), v, a0);
-            a1 = TLanes.MultiplyAdd(TStored.Load<TLanes, TVector>(wb, k), v, a1);
-            a2 = TLanes.MultiplyAdd(TStored.Load<TLanes, TVector>(wc, k), v, a2);
-            a3 = TLanes.MultiplyAdd(TStored.Load<TLanes, TVector>(wd, k), v, a3);
-        }
-        TLanes.Sums(a0, a1, a2, a3).Store(sums);
-        for (int i = 0; i < Rows && whole < columns; i++)
-            sums[i] = Rest<TStored>(RowIn<TStored>(w, i * pitch), x, whole, columns, sums[i]);
-    }
-
     /// <summary>
-    /// One row with up to three vectors: memory's speed, which one stream in order uses best (measured: 98 % of what plain reading gets, rows
-    /// side by side 70 to 90 %).
+    /// One row with one vector: memory's speed, which one stream in order uses best (measured: 98 % of what plain reading gets).
     /// </summary>
     /// <param name="w">The row.</param>
-    /// <param name="x">First vector.</param>
-    /// <param name="xPitch">From one vector to the next.</param>
-    /// <param name="inputs">1, 2 or 3.</param>
-    /// <param name="columns">Length of all.</param>
-    /// <param name="sums">[4], of which the first mean something.</param>
+    /// <param name="x">The vector.</param>
+    /// <param name="columns">Length of both.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Row<TStored>(void* w, float* x, long xPitch, int inputs, int columns, float* sums)
+    public static float Row<TStored>(void* w, float* x, int columns)
         where TStored : struct, IStored
     {
-        TVector a = TLanes.Zero, b = a, c = a;
-        float* xb = inputs > 1 ? x + xPitch : x, xc = inputs > 2 ? xb + xPitch : x;
+        var sum = TLanes.Zero;
         int step = 2 * TLanes.Count, k = 0;
         for (; k + step <= columns; k += step)
         {
             for (int line = 0; line < step * TStored.Bytes; line += Line)
                 TLanes.Prefetch((byte*)w + (k * TStored.Bytes) + Ahead + line);
-            var (first, second) = (TStored.Load<TLanes, TVector>(w, k), TStored.Load<TLanes, TVector>(w, k + TLanes.Count));
-            a = TLanes.MultiplyAdd(second, TLanes.Load(x + k + TLanes.Count), TLanes.MultiplyAdd(first, TLanes.Load(x + k), a));
-            if (inputs == 1)
-                continue;
-            b = TLanes.MultiplyAdd(second, TLanes.Load(xb + k + TLanes.Count), TLanes.MultiplyAdd(first, TLanes.Load(xb + k), b));
-            c = TLanes.MultiplyAdd(second, TLanes.Load(xc + k + TLanes.Count), TLanes.MultiplyAdd(first, TLanes.Load(xc + k), c));
+            sum = TLanes.MultiplyAdd(TStored.Load<TLanes, TVector>(w, k), TLanes.Load(x + k), sum);
+            sum = TLanes.MultiplyAdd(TStored.Load<TLanes, TVector>(w, k + TLanes.Count), TLanes.Load(x + k + TLanes.Count), sum);
         }
         for (; k + TLanes.Count <= columns; k += TLanes.Count)
-        {
-            var v = TStored.Load<TLanes, TVector>(w, k);
-            a = TLanes.MultiplyAdd(v, TLanes.Load(x + k), a);
-            b = TLanes.MultiplyAdd(v, TLanes.Load(xb + k), b);
-            c = TLanes.MultiplyAdd(v, TLanes.Load(xc + k), c);
-        }
-        TLanes.Sums(a, b, c, TLanes.Zero).Store(sums);
-        for (; k < columns; k++)
-        {
-            float v = TStored.At(w, k);
-            sums[0] += v * x[k];
-            sums[1] += v * xb[k];
-            sums[2] += v * xc[k];
-        }
+            sum = TLanes.MultiplyAdd(TStored.Load<TLanes, TVector>(w, k), TLanes.Load(x + k), sum);
+        return Rest<TStored>(w, x, k, columns, TLanes.Sums(sum, TLanes.Zero, TLanes.Zero, TLanes.Zero)[0]);
     }
 
     /// <summary>
@@ -184,16 +151,19 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Four<TStored>(void* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
+    private static void Four<TStored, TSource>(void* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch, int count)
         where TStored : struct, IStored
+        where TSource : struct, IRowSource
     {
         TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
         TVector c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
         void* wb = RowIn<TStored>(w, pitch), wc = RowIn<TStored>(w, 2 * pitch), wd = RowIn<TStored>(w, 3 * pitch);
-        float* xb = x + xPitch, xc = xb + xPitch, xd = xc + xPitch;
+        float* xb = count > 1 ? x + xPitch : x, xc = count > 2 ? xb + xPitch : xb, xd = count > 3 ? xc + xPitch : xc;
         int whole = columns - (columns % TLanes.Count);
         for (int k = 0; k < whole; k += TLanes.Count)
         {
+            if (TSource.IsMemory)
+                Ask<TStored>(w, Rows * (pitch + k));
             var w0 = TStored.Load<TLanes, TVector>(w, k);
             var w1 = TStored.Load<TLanes, TVector>(wb, k);
             var w2 = TStored.Load<TLanes, TVector>(wc, k);
@@ -211,15 +181,18 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Three<TStored>(void* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch)
+    private static void Three<TStored, TSource>(void* w, long pitch, float* x, long xPitch, int columns, float* sums, long sumsPitch, int count)
         where TStored : struct, IStored
+        where TSource : struct, IRowSource
     {
         TVector a0 = TLanes.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
         void* wb = RowIn<TStored>(w, pitch), wc = RowIn<TStored>(w, 2 * pitch), wd = RowIn<TStored>(w, 3 * pitch);
-        float* xb = x + xPitch, xc = xb + xPitch;
+        float* xb = count > 1 ? x + xPitch : x, xc = count > 2 ? xb + xPitch : xb;
         int whole = columns - (columns % TLanes.Count);
         for (int k = 0; k < whole; k += TLanes.Count)
         {
+            if (TSource.IsMemory)
+                Ask<TStored>(w, Rows * (pitch + k));
             var v0 = TLanes.Load(x + k);
             var v1 = TLanes.Load(xb + k);
             var v2 = TLanes.Load(xc + k);
@@ -235,6 +208,15 @@ internal static unsafe class MatrixTiles<TLanes, TVector>
         TLanes.Sums(a0, a1, a2, a3).Store(sums);
         TLanes.Sums(b0, b1, b2, b3).Store(sums + sumsPitch);
         TLanes.Sums(c0, c1, c2, c3).Store(sums + (2 * sumsPitch));
+    }
+
+    // A vector's worth of each of the four rows behind these.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Ask<TStored>(void* w, long offset)
+        where TStored : struct, IStored
+    {
+        for (int line = 0; line < Rows * TLanes.Count * TStored.Bytes; line += Line)
+            TLanes.PrefetchFar((byte*)RowIn<TStored>(w, offset) + line);
     }
 
     private static float Rest<TStored>(void* w, float* x, int from, int columns, float sum)

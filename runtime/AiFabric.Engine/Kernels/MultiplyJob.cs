@@ -5,7 +5,7 @@ namespace AiFabric.Engine.Kernels;
 
 /// <summary>
 /// Products of all rows of an input with up to three matrices of Float32 or BFloat16. A piece is a stripe of rows of one matrix: the stripe
-/// stays in the core's cache while all rows of the input pass over it, restored to Float32 once where more than one tile of them does.
+/// stays in the core's cache while all rows of the input pass over it, restored to Float32 once where there are many.
 /// </summary>
 internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
     where TLanes : struct, ILanes<TVector>
@@ -19,8 +19,8 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
     /// <summary>Rows of a piece, whole tiles: half as many where there are too few inputs to make up for threads that wait at the end.</summary>
     private const int Stripe = 16 * TileRows;
 
-    /// <summary>Inputs up to which rows are read one after the other, a single stream of memory.</summary>
-    private const int Few = 3;
+    /// <summary>From so many inputs on rows of BFloat16 are restored once for all of them, and the reading of memory no longer counts.</summary>
+    private const int Many = 128;
 
     private readonly float* x;
     private readonly int rows;
@@ -37,9 +37,8 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
     {
         this.x = x;
         (this.rows, this.scale, this.adds) = (rows, scale, adds);
-        int stripe = rows < Stripe ? Stripe / 2 : Stripe;
-        stripes = new Stripes(products, stripe);
-        ScratchFloats = stripe * (long)products[0].Matrix.Columns;
+        stripes = new Stripes(products, rows < Stripe ? Stripe / 2 : Stripe);
+        ScratchFloats = rows < Many ? 0 : Stripe * (long)products[0].Matrix.Columns;
     }
 
     public readonly int Pieces => stripes.Count;
@@ -52,30 +51,30 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
         var matrix = product.Matrix;
         // A short last stripe begins earlier, so that there are enough rows for a tile; what is computed twice is written once.
         int first = Math.Max(0, Math.Min(start, end - TileRows));
-        if (rows <= Few || end - first < TileRows)
-        {
+        long offset = first * (long)matrix.Columns;
+        if (rows == 1 || end - first < TileRows)
             Rows(product, start, end);
-        }
+        else if (matrix.Format == WeightFormat.Float32 && rows < Many)
+            Tiles<StoredFloat32, InMemory>(product, (float*)matrix.Data + offset, first, start, end);
         else if (matrix.Format == WeightFormat.Float32)
-        {
-            Wide<StoredFloat32>(product, (float*)matrix.Data + (first * (long)matrix.Columns), first, start, end);
-        }
-        else if (rows < 2 * MatrixTiles<TLanes, TVector>.Inputs)
-        {
-            Wide<StoredBFloat16>(product, (ushort*)matrix.Data + (first * (long)matrix.Columns), first, start, end);
-        }
+            Tiles<StoredFloat32, InCache>(product, (float*)matrix.Data + offset, first, start, end);
+        else if (rows < Many)
+            Tiles<StoredBFloat16, InMemory>(product, (ushort*)matrix.Data + offset, first, start, end);
         else
-        {
-            for (int row = first; row < end; row++)
-                MatrixTiles<TLanes, TVector>.Restore(matrix, row, scratch + ((row - first) * (long)matrix.Columns));
-            Wide<StoredFloat32>(product, scratch, first, start, end);
-        }
+            Tiles<StoredFloat32, InCache>(product, Restored(matrix, first, end, scratch), first, start, end);
     }
 
-    /// <summary>Rows in the matrix, or restored.</summary>
+    private static float* Restored(in KernelMatrix matrix, int first, int end, float* to)
+    {
+        for (int row = first; row < end; row++)
+            MatrixTiles<TLanes, TVector>.Restore(matrix, row, to + ((row - first) * (long)matrix.Columns));
+        return to;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Wide<TStored>(in Product product, void* w, int first, int start, int end)
+    private readonly void Tiles<TStored, TSource>(in Product product, void* w, int first, int start, int end)
         where TStored : struct, IStored
+        where TSource : struct, IRowSource
     {
         int inputs = MatrixTiles<TLanes, TVector>.Inputs, columns = product.Matrix.Columns;
         int turn = Math.Max(inputs, InputBytes / (columns * sizeof(float)) / inputs * inputs);
@@ -87,28 +86,23 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
             {
                 int tile = Math.Max(first, Math.Min(row, end - TileRows));
                 void* tileRows = (byte*)w + ((tile - first) * (long)columns * TStored.Bytes);
-                int i = from;
-                for (; i + inputs <= to; i += inputs)
+                for (int i = from; i < to; i += inputs)
                 {
-                    MatrixTiles<TLanes, TVector>.Tile<TStored>(tileRows, columns, x + (i * (long)columns), columns, columns, sums, TileRows);
-                    for (int j = 0; j < inputs; j++)
+                    int count = Math.Min(inputs, to - i);
+                    MatrixTiles<TLanes, TVector>.Tile<TStored, TSource>(tileRows, columns, x + (i * (long)columns), columns, columns, sums, TileRows, count);
+                    for (int j = 0; j < count; j++)
                         Store(product, sums + (j * TileRows), i + j, tile, row);
-                }
-                for (; i < to; i++)
-                {
-                    MatrixTiles<TLanes, TVector>.Column<TStored>(tileRows, columns, x + (i * (long)columns), columns, sums);
-                    Store(product, sums, i, tile, row);
                 }
             }
         }
     }
 
-    /// <summary>Row by row as they are stored: for few inputs, or a matrix of fewer rows than a tile such as an adapter of low rank.</summary>
+    /// <summary>Row by row as they are stored: for one input, or a matrix of fewer rows than a tile such as an adapter of low rank.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Rows(in Product product, int start, int end)
     {
         int columns = product.Matrix.Columns, row = start;
-        float* sums = stackalloc float[Few + 1];
+        float* sums = stackalloc float[TileRows];
         for (; rows == 1 && product.Matrix.Format == WeightFormat.BFloat16 && row + 1 < end; row += 2)
         {
             ushort* w = (ushort*)product.Matrix.Data + (row * (long)columns);
@@ -118,17 +112,13 @@ internal unsafe struct MultiplyJob<TLanes, TVector> : IKernelJob
         }
         for (; row < end; row++)
         {
-            for (int input = 0; input < rows; input += Few)
+            long offset = row * (long)columns;
+            for (int input = 0; input < rows; input++)
             {
-                int count = Math.Min(Few, rows - input);
-                long offset = row * (long)columns;
-                float* inputs = x + (input * (long)columns);
-                if (product.Matrix.Format == WeightFormat.Float32)
-                    MatrixTiles<TLanes, TVector>.Row<StoredFloat32>((float*)product.Matrix.Data + offset, inputs, columns, count, columns, sums);
-                else
-                    MatrixTiles<TLanes, TVector>.Row<StoredBFloat16>((ushort*)product.Matrix.Data + offset, inputs, columns, count, columns, sums);
-                for (int j = 0; j < count; j++)
-                    Put(product.Output + ((input + j) * (long)product.Matrix.Rows) + row, sums[j]);
+                float* vector = x + (input * (long)columns);
+                Put(product.Output + (input * (long)product.Matrix.Rows) + row, product.Matrix.Format == WeightFormat.Float32
+                    ? MatrixTiles<TLanes, TVector>.Row<StoredFloat32>((float*)product.Matrix.Data + offset, vector, columns)
+                    : MatrixTiles<TLanes, TVector>.Row<StoredBFloat16>((ushort*)product.Matrix.Data + offset, vector, columns));
             }
         }
     }

@@ -76,7 +76,9 @@ internal unsafe struct Q8Job<TLanes, TVector> : IKernelJob
     {
         const int Inputs = Q8Tiles<TLanes, TVector>.Inputs;
         var product = stripes.At(piece, out int start, out int end);
-        int turn = Math.Max(Inputs, InputBytes / (x.Blocks * Q8.Block * sizeof(short)) / Inputs * Inputs), tiled = rows / Inputs * Inputs;
+        int turn = Math.Max(Inputs, InputBytes / (x.Blocks * Q8.Block * sizeof(short)) / Inputs * Inputs);
+        // A single input costs less by itself than in a tile that is full otherwise.
+        int tiled = rows % Inputs == 1 ? rows - 1 : rows;
         for (int from = 0; from < tiled; from += turn)
             Tiles(product, start, end, from, Math.Min(from + turn, tiled));
         for (int input = tiled; input < rows; input++)
@@ -97,8 +99,9 @@ internal unsafe struct Q8Job<TLanes, TVector> : IKernelJob
             int count = Math.Min(tileRows, end - row);
             for (int input = from; input < to; input += Inputs)
             {
-                Q8Tiles<TLanes, TVector>.Four(w, v, x, input, sums);
-                for (int j = 0; j < Inputs; j++)
+                int inputs = Math.Min(Inputs, to - input);
+                Q8Tiles<TLanes, TVector>.Four(w, v, x, input, inputs, sums);
+                for (int j = 0; j < inputs; j++)
                     Store(product, sums + (j * tileRows), input + j, row, count);
             }
         }

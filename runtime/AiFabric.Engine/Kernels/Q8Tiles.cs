@@ -38,19 +38,26 @@ internal static unsafe class Q8Tiles<TLanes, TVector>
     /// <param name="v">Where the second's do.</param>
     /// <param name="x">The inputs.</param>
     /// <param name="input">First of four.</param>
+    /// <param name="count">Inputs, if they are fewer than four: the sums of the others mean nothing.</param>
     /// <param name="sums">[4 inputs, 2 vectors].</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Four(byte* w, byte* v, in Q8Inputs x, int input, float* sums)
+    public static void Four(byte* w, byte* v, in Q8Inputs x, int input, int count, float* sums)
     {
-        int blocks = x.Blocks, n = TLanes.Count;
-        short* xa = x.Numbers(input), xb = x.Numbers(input + 1), xc = x.Numbers(input + 2), xd = x.Numbers(input + 3);
-        float* sa = x.Scales(input), sb = x.Scales(input + 1), sc = x.Scales(input + 2), sd = x.Scales(input + 3);
+        int blocks = x.Blocks, n = TLanes.Count, second = input + Math.Min(1, count - 1), third = input + Math.Min(2, count - 1), fourth = input + Math.Min(3, count - 1);
+        short* xa = x.Numbers(input), xb = x.Numbers(second), xc = x.Numbers(third), xd = x.Numbers(fourth);
+        float* sa = x.Scales(input), sb = x.Scales(second), sc = x.Scales(third), sd = x.Scales(fourth);
+        // The groups behind these are asked for meanwhile, as much for each block as one of these reads.
+        int ask = Math.Max(Vectors * n / Q8.Group, 1) * Q8.BlockBytes;
+        byte* next = w + (blocks * (long)ask);
         TVector fa0 = TLanes.Zero, fa1 = fa0, fb0 = fa0, fb1 = fa0, fc0 = fa0, fc1 = fa0, fd0 = fa0, fd1 = fa0;
         for (int block = 0; block < blocks; block++, w += Q8.BlockBytes, v += Q8.BlockBytes)
         {
             TVector a0 = TLanes.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
             byte* p = w + Q8.ScaleBytes, q = v + Q8.ScaleBytes;
             int k = block * Q8.Block;
+            for (int line = 0; line < ask; line += Line)
+                TLanes.PrefetchFar(next + line);
+            next += ask;
             for (int pair = 0; pair < Pairs; pair++, p += Q8.PairBytes, q += Q8.PairBytes, k += 2)
             {
                 var (w0, w1) = (TLanes.LoadPairs((sbyte*)p), TLanes.LoadPairs((sbyte*)q));

@@ -25,7 +25,7 @@ internal static class TrainingLoss
         return nn.functional.cross_entropy(Wide(logits), wanted, reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The same and its gradient, computed without a graph: of all that has a vocabulary's width one matrix is held, and the head is read piece by piece.</summary>
+    /// <summary>The same and its gradient, computed without a graph, the head piece by piece.</summary>
     /// <param name="weights">Final norm and head.</param>
     /// <param name="hidden">[n, hidden]: the last layer's output, before the final norm; a leaf.</param>
     /// <param name="sample">Gives targets and mask.</param>
@@ -38,18 +38,26 @@ internal static class TrainingLoss
         if (Learned(weights, hidden, sample, start) is not var (normed, wanted))
             return null;
         using var _ = no_grad();
-        Tensor head = weights.TrainingHead(), logits = Logits(normed, head, between);
-        Tensor capped = DecoderMath.SoftCap(logits, weights.Config.LogitSoftCap), log = nn.functional.log_softmax(Wide(capped), 1);
-        logits.Dispose();
+        Tensor head = weights.TrainingHead();
+        (Tensor log, Tensor? slope) = LogProbabilities(normed, head, weights.Config.LogitSoftCap, between);
         wanted = wanted.unsqueeze(1);
         double sum = -log.gather(1, wanted).to(ScalarType.Float64).sum().item<double>();
         // The loss by the logits: what the model gives each token, less one for the wanted one.
         Tensor gradient = log.exp_().scatter_add_(1, wanted, full_like(wanted, -1, dtype: log.dtype));
-        if (weights.Config.LogitSoftCap is { } cap)
-            gradient = gradient.mul_(1 - Wide(capped / cap).square());
+        if (slope is not null)
+            gradient = gradient.mul_(slope);
         between?.Invoke();
         Tensor ofNormed = OfNormed(gradient.to(normed.dtype), head, between);
         return (sum, autograd.grad([normed], [hidden], [ofNormed.to(normed.dtype)])[0].MoveToOuterDisposeScope());
+    }
+
+    // [n, vocabulary] both; the second is a capped logit's derivative by what is under the cap.
+    private static (Tensor Log, Tensor? Slope) LogProbabilities(Tensor normed, Tensor head, double? cap, Action? between)
+    {
+        using var scope = NewDisposeScope();
+        Tensor logits = Wide(DecoderMath.SoftCap(Logits(normed, head, between), cap));
+        Tensor log = nn.functional.log_softmax(logits, 1).MoveToOuterDisposeScope();
+        return (log, cap is { } most ? (1 - (logits / most).square()).MoveToOuterDisposeScope() : null);
     }
 
     private static Tensor Logits(Tensor normed, Tensor head, Action? between)
