@@ -53,7 +53,6 @@ internal sealed class RunExecution : IDisposable
         (_lease, _parts, _leaseUntil) = (lease, parts, lease.LeaseUntil);
         // Functions tell runs apart by this name, and an attempt must not meet the state of the one before it.
         _context = new RunContext(lease.Attempts == 1 ? lease.Id : $"{lease.Id}-{lease.Attempts}", lease.Tenant.Length > 0 ? lease.Tenant : null, parts.Time);
-        _pending.Add(new RunEntry(Now, lease.Attempts));
     }
 
     /// <summary>Ends the attempt: the run is no longer this replica's.</summary>

@@ -104,7 +104,7 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
         switch (Decide(run, parts.Store.IsLeftOver(entry)))
         {
             case RunStep.Claim:
-                await ClaimAsync(entry.Id, cancellationToken);
+                await ClaimAsync(run!, cancellationToken); // It waits, so it is there.
                 break;
             case RunStep.Expire:
                 await EndAsync(entry.Id, RunStatus.Expired, new PipelineRunError { Code = "expired", Message = "The run had not ended within its time." }, cancellationToken);
@@ -133,22 +133,26 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
             await parts.Store.CloseAsync(run, cancellationToken);
     }
 
-    private async Task ClaimAsync(string id, CancellationToken cancellationToken)
+    private async Task ClaimAsync(RunRecord found, CancellationToken cancellationToken)
     {
+        // Who sees that a run is in progress finds among its events that it was started: one write says both.
+        PageRef started = await parts.Store.WritePageAsync(found, [new RunEntry(Now, found.Attempts + 1)], cancellationToken);
         bool claimed = false;
-        RunRecord? run = await parts.Store.ChangeAsync(id, now => (claimed = Decide(now, leftOver: false) == RunStep.Claim) ? Lease(now) : null, cancellationToken);
+        RunRecord? run = await parts.Store.ChangeAsync(
+            found.Id, now => (claimed = now.Attempts == found.Attempts && Decide(now, leftOver: false) == RunStep.Claim) ? Lease(now, started) : null, cancellationToken);
         if (run is null || !claimed)
             return;
-        Log.RunClaimed(parts.Log, id, run.Attempts);
+        Log.RunClaimed(parts.Log, run.Id, run.Attempts);
         var execution = new RunExecution(run, parts);
         var begin = new TaskCompletionSource();
-        _running[id] = (execution, RunAsync(id, execution, begin.Task));
+        _running[run.Id] = (execution, RunAsync(run.Id, execution, begin.Task));
         GatewayMetrics.RunsInProgress.Set(_running.Count);
         begin.SetResult();
     }
 
-    private RunRecord Lease(RunRecord run) => run with
+    private RunRecord Lease(RunRecord run, PageRef started) => run with
     {
+        Pages = [.. run.Pages, started],
         Status = RunStatus.InProgress,
         StartedAt = Now / 1_000,
         Attempts = run.Attempts + 1,
