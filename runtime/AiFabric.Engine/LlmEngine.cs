@@ -209,7 +209,7 @@ public sealed class LlmEngine : IAsyncDisposable
     }
 
     /// <summary>Lets a training session take part in iterations. Several share by their weights.</summary>
-    /// <param name="executor">The session; not owned. Its <see cref="ITrainingExecutor.WorkAvailable"/> wakes the engine.</param>
+    /// <param name="executor">The job; not owned. Its <see cref="ITrainingExecutor.WorkAvailable"/> wakes the engine.</param>
     /// <param name="faulted">Told, on the engine's thread, when an iteration with the training session failed; it is detached then.</param>
     /// <param name="weight">A session of weight 2 gets twice the work of one of weight 1.</param>
     /// <exception cref="ObjectDisposedException">The engine stopped.</exception>

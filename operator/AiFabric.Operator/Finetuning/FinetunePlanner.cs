@@ -114,7 +114,7 @@ internal static class FinetunePlanner
         };
     }
 
-    /// <summary>The session lives: sends the spec when the worker may not have it in its present form.</summary>
+    /// <summary>The job lives there: sends the spec when the worker may not have it in its present form.</summary>
     private static FinetunePlan Continue(FinetuneObservation observed, FinetuneTimes times, WorkerPod pod, TrainingStatus session)
     {
         TrainingRequest? request = TrainingRequests.Make(observed.Job, observed.Data, pod, out Check problem);

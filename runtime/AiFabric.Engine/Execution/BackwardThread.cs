@@ -9,7 +9,7 @@ namespace AiFabric.Engine.Execution;
 /// <summary>
 /// Runs a slice of backward while the engine's thread runs a forward pass, each on half of the threads: decoding waits for memory where backward computes, and
 /// threads of both on one core would wait for each other. Who ends first leaves its half to the other: the pass has it from its next kernel on, the slice from its
-/// next larger operation. The engine's thread waits for the slice before it does anything else with the session: its calls never overlap.
+/// next larger operation. The engine's thread waits for the slice before it does anything else with the job: its calls never overlap.
 /// </summary>
 internal sealed class BackwardThread : IDisposable
 {

@@ -29,7 +29,7 @@ internal sealed class TrainingRotation(Action wake)
         return faulted;
     }
 
-    /// <summary>The session asked last.</summary>
+    /// <summary>Who was asked last.</summary>
     public ITrainingExecutor? Asked { get; private set; }
 
     /// <summary>Of the sessions that have work the one that got the least, by weight.</summary>

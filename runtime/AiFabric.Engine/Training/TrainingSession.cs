@@ -12,7 +12,7 @@ namespace AiFabric.Engine.Training;
 /// <summary>
 /// One finetuning job. <see cref="Progress"/>, <see cref="Suspend"/>, <see cref="Resume"/> and <see cref="CancelAsync"/> may be called
 /// from any thread; the members of <see cref="ITrainingExecutor"/> from the engine's thread alone. Data, checkpoints and the finished
-/// adapter are read and written in the background; meanwhile the session offers no work, so that no step outruns its checkpoint.
+/// adapter are read and written in the background; meanwhile it offers no work, so that no step outruns its checkpoint.
 /// </summary>
 public sealed class TrainingSession : ITrainingExecutor
 {
@@ -43,7 +43,7 @@ public sealed class TrainingSession : ITrainingExecutor
 
     /// <summary>Starts a job, or goes on with it from its newest checkpoint. Returns at once; data are read in the background.</summary>
     /// <param name="recipe">The job.</param>
-    /// <param name="weights">The base model, which must outlive the session. Not owned.</param>
+    /// <param name="weights">The base model, which must outlive the job. Not owned.</param>
     /// <param name="encoder">Tokenizes the data.</param>
     /// <param name="time">Clock of the rates.</param>
     /// <param name="log">Hears of milestones and failures.</param>
@@ -224,7 +224,7 @@ public sealed class TrainingSession : ITrainingExecutor
         return true;
     }
 
-    private TrainingRun Active => run ?? throw new InvalidOperationException("The session has no work.");
+    private TrainingRun Active => run ?? throw new InvalidOperationException("The job has no work.");
 
     [SuppressMessage("Design", "CA1031", Justification = "A failure ends the job, logged, and not the engine that serves others.")]
     private TrainingDemand Guard(Func<TrainingDemand> action)

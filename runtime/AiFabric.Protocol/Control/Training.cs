@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 namespace AiFabric.Protocol.Control;
 
 /// <summary>
-/// Body of <c>PUT /control/training/{uid}</c>: starts the session, or brings a known one to this state.
+/// Body of <c>PUT /control/training/{uid}</c>: starts the job, or brings a known one to this state.
 /// The same body twice changes nothing; a session unknown to the worker resumes from the newest checkpoint in <see cref="CheckpointUri"/>.
 /// </summary>
 public sealed record TrainingRequest

@@ -13,7 +13,7 @@ internal sealed class EngineTrainingRun : ITrainingRun
     public EngineTrainingRun(LlmEngine engine, TrainingSession session)
     {
         (this.engine, this.session) = (engine, session);
-        engine.AttachTraining(session, e => fault = new TrainingError(TrainingErrorReasons.InternalError, $"An iteration with this session failed: {e.Message}", Retryable: true));
+        engine.AttachTraining(session, e => fault = new TrainingError(TrainingErrorReasons.InternalError, $"An iteration with this job failed: {e.Message}", Retryable: true));
     }
 
     public TrainingProgress Progress => fault is { } error
@@ -26,7 +26,7 @@ internal sealed class EngineTrainingRun : ITrainingRun
 
     public async Task StopAsync()
     {
-        // Once detached nothing else touches the session, and it can be freed from here.
+        // Once detached nothing else touches it, and it can be freed from here.
         await engine.DetachTrainingAsync(session);
         session.Dispose();
     }

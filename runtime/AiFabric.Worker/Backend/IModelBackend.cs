@@ -51,7 +51,7 @@ internal interface IModelBackend : IAsyncDisposable
     /// <returns>False when there is none of that name.</returns>
     Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken);
 
-    /// <summary>Begins to read data and checkpoint; the session then trains in the engine's iterations, in turn with others.</summary>
+    /// <summary>Begins to read data and checkpoint; the job then trains in the engine's iterations, in turn with others.</summary>
     ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended);
 
     EngineMetrics Metrics { get; }

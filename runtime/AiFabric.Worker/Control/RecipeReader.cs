@@ -9,7 +9,7 @@ using AiFabric.Worker.Storage;
 
 namespace AiFabric.Worker.Control;
 
-/// <summary>Turns a training request into the engine's recipe: URIs become paths, names become enums. Ranges are the session's to check.</summary>
+/// <summary>Turns a training request into the engine's recipe: URIs become paths, names become enums. Ranges are the engine's to check.</summary>
 internal static class RecipeReader
 {
     /// <summary>The request with its data on this machine: what is remote is downloaded.</summary>

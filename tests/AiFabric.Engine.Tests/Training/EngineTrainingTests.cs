@@ -61,7 +61,7 @@ public sealed class EngineTrainingTests(ITestOutputHelper output)
         using var session = TrainingSession.Start(recipe, engine.Weights, Recipes.Encoder, TimeProvider.System, NullLogger.Instance);
         engine.AttachTraining(session);
         using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        while (session.Progress.Step < 2) // no request comes: only the session's own signal starts it
+        while (session.Progress.Step < 2) // no request comes: only the job's own signal starts it
             await Task.Delay(10, deadline.Token);
         await session.CancelAsync().WaitAsync(deadline.Token);
         Assert.Equal(TrainingState.Cancelled, session.Progress.State);

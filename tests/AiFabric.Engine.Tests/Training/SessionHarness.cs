@@ -27,7 +27,7 @@ internal sealed class SessionHarness : IDisposable
 
     public TrainingProgress Progress => Session.Progress;
 
-    /// <summary>Iterates until the condition holds or the session waits for somebody else.</summary>
+    /// <summary>Iterates until the condition holds or the job waits for somebody else.</summary>
     public TrainingProgress RunUntil(Func<TrainingProgress, bool> done, int forwardTokens = 8, int backwardTokens = 16, int backwardSteps = int.MaxValue)
     {
         long start = TimeProvider.System.GetTimestamp();

@@ -99,7 +99,7 @@ public sealed class CoServingTests : IDisposable
         folder.Write("data.jsonl", "{\"text\":\"fine\"}\n{\"text\":\n");
         await using var worker = await model.ServeAsync();
         await PutAsync(worker, Recipe(steps: 2));
-        await RunningWorker.EventuallyAsync(async () => (await StatusAsync(worker)).State == TrainingState.Failed, "the session fails");
+        await RunningWorker.EventuallyAsync(async () => (await StatusAsync(worker)).State == TrainingState.Failed, "the job fails");
         var error = (await StatusAsync(worker)).Error;
         Assert.Equal(("InvalidDataset", false), (error?.Reason, error?.Retryable));
         Assert.Contains("line 2", error?.Message, StringComparison.Ordinal);

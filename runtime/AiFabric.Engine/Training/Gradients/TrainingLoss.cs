@@ -77,13 +77,14 @@ internal static class TrainingLoss
     private static Tensor OfNormed(Tensor gradient, Tensor head, Action? between)
     {
         // Added up as wide as the loss: each piece is rounded once.
-        Tensor sum = Wide(zeros([gradient.shape[0], head.shape[1]], dtype: gradient.dtype, device: gradient.device));
+        var wide = gradient.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+        Tensor sum = zeros([gradient.shape[0], head.shape[1]], dtype: wide, device: gradient.device);
         for (long first = 0; first < head.shape[0]; first += Piece)
         {
             using var scope = NewDisposeScope();
             long count = Math.Min(Piece, head.shape[0] - first);
             (Tensor part, Tensor rows) = (gradient.narrow(1, first, count), head.narrow(0, first, count));
-            _ = sum.dtype == part.dtype ? sum.addmm_(part, rows, beta: 1, alpha: 1) : sum.add_(matmul(part, rows));
+            _ = part.dtype == wide ? sum.addmm_(part, rows, beta: 1, alpha: 1) : sum.add_(matmul(part, rows));
             between?.Invoke();
         }
 
