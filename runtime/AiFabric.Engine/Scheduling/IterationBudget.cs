@@ -38,6 +38,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     private double promptShare;
     private bool beside;
     private bool late;
+    private bool isFull;
 
     private double PerToken => options.TpotMilliseconds is { } tpot ? tpot * Kept : double.PositiveInfinity;
 
@@ -67,7 +68,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
         }
         allowance = AllowanceOf(batch, now);
         late = (now - oldest).TotalMilliseconds > options.TtftMilliseconds * LateShare;
-        batch.IsBeside = beside = hasBackward && options.BackwardBeside && !late && FitsBeside(batch, promptTokens, now - oldest);
+        batch.IsBeside = beside = hasBackward && options.BackwardBeside && !late && !isFull && FitsBeside(batch, promptTokens, now - oldest);
         Divide(batch, promptTokens, now - oldest);
     }
 
@@ -88,6 +89,9 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
         return count;
     }
 
+    /// <summary>Notes whether somebody waits who would have the time, and lacks a place or blocks: as long as that is so finetuning only keeps those up who could make room.</summary>
+    public void Admitted(bool full) => isFull = full;
+
     /// <summary>Milliseconds for finetuning; the batch's inference rows are final. Infinite where no objective bounds it.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="forward">Whether for a window in the pass.</param>
@@ -95,18 +99,18 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     {
         // Beside the pass nothing is taken from it.
         if (batch.IsBeside)
-            return Limit;
+            return isFull ? 0 : Limit;
         double inference = latency.Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs);
         if (!batch.HasInference)
             return options.TtftMilliseconds is { } ttft ? Math.Max(PerToken / Margin, ttft * IdleShare) - inference : double.PositiveInfinity;
         double left = forward
             ? (allowance / latency.MarginOfWindows) - latency.InferenceOfWindow(batch.DecodeTokens, batch.PromptTokens, batch.Pairs)
             : Limit - inference;
-        // The queue's prompts keep their share of the time. Where it waits for others to end, these are hurried when it has waited long.
-        if (batch.PromptChunks.Count > 0 && promptShare > 0)
-            left = Math.Min(left, ((inference - decodes) / promptShare) - inference);
-        else if (late)
+        // The queue's prompts keep their share of the time. Where it waits for others to end, these are hurried.
+        if (late || isFull)
             left = 0;
+        else if (batch.PromptChunks.Count > 0 && promptShare > 0)
+            left = Math.Min(left, ((inference - decodes) / promptShare) - inference);
         return options.Policy == CoServingPolicy.WeightedFair
             ? Math.Max(left, inference * options.TrainingShare / (1 - options.TrainingShare))
             : left;
@@ -144,9 +148,10 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     {
         decodes = latency.Inference(batch.DecodeTokens, 0, batch.Pairs, beside);
         promptShare = ShareOf(promptTokens, waited, beside);
-        bool bounded = batch.DecodeRows.Count > 0 && !options.WholePrompts && latency.KnowsInference && promptShare < 1;
-        // Prompts that take a share s of the time beside decode rows of d take d · s / (1 - s).
-        promptsLeft = bounded ? Math.Max(Limit - decodes, decodes * promptShare / (1 - promptShare)) : double.PositiveInfinity;
+        bool bounded = batch.DecodeRows.Count > 0 && !options.WholePrompts && latency.KnowsInference;
+        // Where decoding alone misses the objective no share of prompts would keep it: they get theirs by the TTFT. One of s beside decode rows of d takes d · s / (1 - s).
+        double needed = decodes <= PerToken || promptShare <= 0 ? 0 : promptShare < 1 ? decodes * promptShare / (1 - promptShare) : double.PositiveInfinity;
+        promptsLeft = bounded ? Math.Max(Limit - decodes, needed) : double.PositiveInfinity;
     }
 
     // Who is behind the objective allows less than a pass takes: until it has caught up, prompts get what their TTFT needs and finetuning nothing.

@@ -152,6 +152,7 @@ public sealed class Scheduler
         // Who was just sent away must not come back for the blocks it made room with.
         if (batch.Preempted == 0)
             Admit();
+        time.Admitted(full: time.HasPromptRoom(batch) && waiting.Peek() is { Request.IsCopy: false });
         speculation.Fill(batch, running.Count);
     }
 

@@ -20,13 +20,19 @@ internal static class CoServeBench
         var rows = former?.Rows.ToList() ?? [];
         foreach (var load in options.Loads)
         {
-            foreach (var system in options.Systems)
+            var runs = options.Systems.ToDictionary(system => system.Name, _ => new List<CoServeRow>());
+            // Systems take turns, so that a slow minute of the machine is not one system's.
+            for (int round = 0; round < options.Rounds; round++)
             {
-                var row = await RunAsync(options, system, load, capacity, cancellationToken);
-                rows.RemoveAll(old => old.Load == row.Load && old.System == row.System);
-                rows.Add(row);
-                say(CoServeReport.Line(row));
-                save(Report(former?.Burst));
+                foreach (var system in options.Systems)
+                {
+                    var run = await RunAsync(options, system, load, capacity, options.Rounds == 1 ? "" : $"-{round + 1}", cancellationToken);
+                    say(CoServeReport.Line(run));
+                    runs[system.Name].Add(run);
+                    rows.RemoveAll(old => old.Load == run.Load && old.System == run.System);
+                    rows.Add(CoServeRow.Median(runs[system.Name]));
+                    save(Report(former?.Burst));
+                }
             }
         }
         return Report(options.Burst ? await BurstAsync(options, capacity, say, cancellationToken) : former?.Burst);
@@ -54,7 +60,7 @@ internal static class CoServeBench
     }
 
     private static async Task<CoServeRow> RunAsync(
-        CoServeOptions options, CoServeSystem system, CoServeLoad load, Capacity capacity, CancellationToken cancellationToken)
+        CoServeOptions options, CoServeSystem system, CoServeLoad load, Capacity capacity, string suffix, CancellationToken cancellationToken)
     {
         var plan = Plan(options) with
         {
@@ -75,7 +81,7 @@ internal static class CoServeBench
             load.Name, system.Name, figures.Sum(engine => engine.FinetuneTokensPerSecond), [.. figures.SelectMany(engine => engine.Requests)],
             capacity, options.TtftMilliseconds);
         var decoding = figures[0].Iterations.Where(iteration => iteration.DecodeRows > 0).ToList();
-        Trace(options, load.Name, system.Name, figures[0]);
+        Trace(options, load.Name, system.Name + suffix, figures[0]);
         return row with
         {
             SharedIterations = figures[0].SharedIterations,

@@ -17,6 +17,9 @@ internal sealed record CoServeOptions
     /// <summary>Of each run.</summary>
     public required double Seconds { get; init; }
 
+    /// <summary>Runs of each system under each load, in turns; a row is their median.</summary>
+    public int Rounds { get; init; } = 1;
+
     public required double TpotMultiple { get; init; }
 
     public required double TtftMilliseconds { get; init; }

@@ -24,7 +24,7 @@ internal sealed record CoServeReport
     public BurstFigures? Burst { get; init; }
 
     public static string Describe(CoServeOptions options) => string.Create(
-        CultureInfo.InvariantCulture, $"{options.Model} in {options.Format} on {options.Device}, {options.Threads} threads, {options.Seconds:0} s a run");
+        CultureInfo.InvariantCulture, $"{options.Model} in {options.Format} on {options.Device}, {options.Threads} threads, {options.Seconds:0} s a run, medians of {options.Rounds}");
 
     /// <exception cref="BenchException">The file is not of this bench.</exception>
     public static CoServeReport Read(string path)
@@ -51,18 +51,21 @@ internal sealed record CoServeReport
         text.AppendLine(CultureInfo.InvariantCulture, $"{Machine.Processor}, {Machine.Cores} cores; load before the start {Machine.LoadBefore}; {Options}.");
         text.AppendLine(CultureInfo.InvariantCulture,
             $"Alone a request gets a token in {Capacity.UnloadedTpotMs:0.0} ms; objectives: TPOT {Capacity.TpotObjectiveMs:0.0} ms, TTFT {TtftObjectiveMs:0} ms; inference alone sustains {Capacity.RequestsPerSecond:0.00} requests/s.");
-        text.AppendLine().AppendLine("| load | system | finetuned, tok/s | within | TTFT p50 / p95 / p99, ms | TPOT p50 / p95 / p99, ms | of light |").AppendLine("|---|---|---:|---:|---:|---:|---:|");
+        text.AppendLine().AppendLine("| load | system | finetuned, tok/s | within | TTFT p50 / p95 / p99, ms | TPOT p50 / p95 / p99, ms | of light | runs |").AppendLine("|---|---|---:|---:|---:|---:|---:|---|");
         foreach (var row in Rows)
         {
             string missed = row.Meets ? "" : " (missed)";
             text.AppendLine(CultureInfo.InvariantCulture,
-                $"| {row.Load} | {row.System} | {row.FinetuneTokensPerSecond:0} | {row.WithinObjective:P1}{missed} | {row.TtftP50Ms:0} / {row.TtftP95Ms:0} / {row.TtftP99Ms:0} | {row.TpotP50Ms:0} / {row.TpotP95Ms:0} / {row.TpotP99Ms:0} | {row.Retained:P0} |");
+                $"| {row.Load} | {row.System} | {row.FinetuneTokensPerSecond:0} | {row.WithinObjective:P1}{missed} | {row.TtftP50Ms:0} / {row.TtftP95Ms:0} / {row.TtftP99Ms:0} | {row.TpotP50Ms:0} / {row.TpotP95Ms:0} / {row.TpotP99Ms:0} | {row.Retained:P0} | {Rounds(row)} |");
         }
         text.AppendLine();
         foreach (string claim in Claims())
             text.AppendLine(claim);
         return text.ToString();
     }
+
+    private static string Rounds(CoServeRow row) => string.Join(
+        ", ", row.Rounds.Select(round => string.Create(CultureInfo.InvariantCulture, $"{round.FinetuneTokensPerSecond:0} at {round.WithinObjective:P0}")));
 
     private IEnumerable<string> Claims()
     {

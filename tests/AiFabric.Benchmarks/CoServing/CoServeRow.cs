@@ -1,6 +1,11 @@
+using AiFabric.Benchmarks.Speed;
+
 namespace AiFabric.Benchmarks.CoServing;
 
-/// <summary>One system under one load.</summary>
+/// <summary>One run of several.</summary>
+internal sealed record CoServeRound(double FinetuneTokensPerSecond, double WithinObjective);
+
+/// <summary>One system under one load: a run, or each figure's median of several.</summary>
 internal sealed record CoServeRow
 {
     /// <summary>Share of requests that must keep the objectives for a system to count as meeting them.</summary>
@@ -46,6 +51,9 @@ internal sealed record CoServeRow
     /// <summary>The same by plan, before the margin.</summary>
     public double ExpectedIterationMs { get; init; }
 
+    /// <summary>The runs of which this is the median, in their order.</summary>
+    public IReadOnlyList<CoServeRound> Rounds { get; init; } = [];
+
     /// <summary>Whether enough requests keep the objectives.</summary>
     public bool Meets => WithinObjective >= Enough;
 
@@ -69,6 +77,29 @@ internal sealed record CoServeRow
             TpotP99Ms = Quantile(tpots, 0.99),
             Requests = requests.Count,
         };
+    }
+
+    public static CoServeRow Median(IReadOnlyList<CoServeRow> runs)
+    {
+        return runs[0] with
+        {
+            FinetuneTokensPerSecond = Of(run => run.FinetuneTokensPerSecond),
+            WithinObjective = Of(run => run.WithinObjective),
+            WithinTtft = Of(run => run.WithinTtft),
+            WithinTpot = Of(run => run.WithinTpot),
+            TtftP50Ms = Of(run => run.TtftP50Ms),
+            TtftP95Ms = Of(run => run.TtftP95Ms),
+            TtftP99Ms = Of(run => run.TtftP99Ms),
+            TpotP50Ms = Of(run => run.TpotP50Ms),
+            TpotP95Ms = Of(run => run.TpotP95Ms),
+            TpotP99Ms = Of(run => run.TpotP99Ms),
+            SharedIterations = Of(run => run.SharedIterations),
+            IterationMs = Of(run => run.IterationMs),
+            ExpectedIterationMs = Of(run => run.ExpectedIterationMs),
+            Rounds = [.. runs.Select(run => new CoServeRound(run.FinetuneTokensPerSecond, run.WithinObjective))],
+        };
+
+        double Of(Func<CoServeRow, double> figure) => Rates.Median([.. runs.Select(figure)]);
     }
 
     public static double Within(IReadOnlyCollection<RequestFigures> requests, double tpot, double ttft) =>

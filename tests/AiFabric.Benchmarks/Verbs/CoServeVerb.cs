@@ -11,6 +11,12 @@ internal static class CoServeVerb
     public static Command Create()
     {
         var seconds = new Option<double>("--seconds") { Description = "Of each run.", DefaultValueFactory = _ => 20 };
+        var rounds = new Option<int>("--rounds") { Description = "Runs of each system under each load, in turns; rows are their medians.", DefaultValueFactory = _ => 1 };
+        rounds.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() < 1)
+                result.AddError("--rounds is at least 1");
+        });
         var loads = Choice("--loads", "Shares of what inference alone sustains: 20, 50 and 90 %.", [.. CoServeLoad.All.Select(load => load.Name)]);
         var systems = Choice("--systems", "How inference and finetuning share the machine.", [.. CoServeSystem.All.Select(system => system.Name)]);
         var model = new Option<string>("--model") { Description = "random-100m or demo-5m; on a GPU random-1b or random-8b too.", DefaultValueFactory = _ => "random-100m" };
@@ -32,7 +38,7 @@ internal static class CoServeVerb
         var trace = new Option<DirectoryInfo?>("--trace") { Description = "Folder for the figures of every iteration and request, as CSV; none without it." };
         var command = new Command("coserve", "Finetuning beside inference: co-serving, split, temporal and spatial sharing, on one engine and one machine.")
         {
-            seconds, loads, systems, model, format, device, threads, multiple, ttft, firstRate, rate, tpot, noBurst, append, output, plots, trace,
+            seconds, rounds, loads, systems, model, format, device, threads, multiple, ttft, firstRate, rate, tpot, noBurst, append, output, plots, trace,
         };
         command.SetAction((parsed, cancellationToken) =>
         {
@@ -46,6 +52,7 @@ internal static class CoServeVerb
                 Device = parsed.GetRequiredValue(device),
                 Threads = parsed.GetRequiredValue(threads),
                 Seconds = parsed.GetRequiredValue(seconds),
+                Rounds = parsed.GetRequiredValue(rounds),
                 TpotMultiple = parsed.GetRequiredValue(multiple),
                 TtftMilliseconds = parsed.GetRequiredValue(ttft),
                 FirstRate = parsed.GetRequiredValue(firstRate),

@@ -68,6 +68,23 @@ public sealed class BurstTests(ITestOutputHelper output)
         Assert.True(job.Trained > 0);
     }
 
+    [Theory]
+    [InlineData(12, 4, 0.05)]
+    [InlineData(14, 3, 0.3)]
+    [InlineData(16, 3, 0.6)]
+    public void A_rush_waits_for_its_first_tokens_and_slows_nobody_down(double rate, double seconds, double mostMissed)
+    {
+        var (begin, end) = (TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(10 + seconds));
+        var arrivals = TraceWorkload.Arrivals(rate, TimeSpan.FromSeconds(20), at => at < begin || at > end ? 0.1 : 1);
+
+        var requests = new ScriptedMachine(Options, null, MachineCosts.TwoCores).Run(arrivals, TimeSpan.FromSeconds(20)).Requests;
+
+        double missed = TraceWorkload.Missed(Options, requests), slow = requests.Count(request => request.Tpot > Tpot) / (double)requests.Count;
+        output.WriteLine($"{arrivals.Count} requests: {missed:P1} missed, {slow:P1} by their TPOT");
+        Assert.InRange(slow, 0, 0.05);
+        Assert.InRange(missed, 0, mostMissed);
+    }
+
     private static MachineCosts Costs(bool beside) => beside ? MachineCosts.PlainBeside : MachineCosts.Plain;
 
     private static double Busy(ScriptedMachine machine) => machine.Iterations.Sum(iteration => iteration.Duration.TotalSeconds);

@@ -50,6 +50,19 @@ public sealed class CoServingTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Where_places_are_few_finetuning_costs_nobody_a_place()
+    {
+        var arrivals = TraceWorkload.Arrivals(85, Span, _ => 1);
+        var (machine, rate) = Run(TraceWorkload.Options, MachineCosts.Gpu, arrivals, null);
+        var alone = new ScriptedMachine(TraceWorkload.Options, null, MachineCosts.Gpu).Run(arrivals, Span);
+
+        output.WriteLine($"longest TTFT {machine.Requests.Max(request => request.Ttft)}, alone {alone.Requests.Max(request => request.Ttft)}; {rate:0} tokens/s");
+        Assert.Equal(0, TraceWorkload.Missed(TraceWorkload.Options, machine.Requests));
+        Assert.True(machine.Requests.Max(request => request.Ttft) < 1.5 * alone.Requests.Max(request => request.Ttft));
+        Assert.True(rate > 0);
+    }
+
+    [Fact]
     public void Without_objective_and_before_anything_is_known_a_whole_window_goes_backward_beside_a_pass()
     {
         var simulation = new Simulation(batchTokens: 32, change: o => o with { BackwardBeside = true, MaxFinetuneTokens = 32 });
