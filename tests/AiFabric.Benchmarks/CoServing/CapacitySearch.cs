@@ -8,6 +8,9 @@ internal sealed class CapacitySearch(EnginePlan plan, Action<string> say)
     private const int Alone = 8;
     private const double Precision = 1.08;
 
+    // A queue that grows as long as a run lasts, and whose requests yet keep their TTFT, is so small a part of what came in so many times the TTFT.
+    private const double TtftsOfRun = 12;
+
     /// <summary>Runs one engine until both are known.</summary>
     public async Task<Capacity> RunAsync()
     {
@@ -15,11 +18,12 @@ internal sealed class CapacitySearch(EnginePlan plan, Action<string> say)
         double objective = tpot * plan.TpotMultiple;
         await using var run = new EngineRun(plan with { TpotMilliseconds = objective });
         await run.WarmAsync();
+        double seconds = Math.Max(plan.Seconds, TtftsOfRun * plan.TtftMilliseconds / 1000);
         double low = 0, high = double.PositiveInfinity, rate = plan.FirstRate;
         while (high / Math.Max(low, 0.1) > Precision)
         {
             // Counted as systems are: after as long a beginning. An engine that starts empty keeps a rate for a while that it does not sustain.
-            var requests = await run.ReplayAsync(run.Arrivals(rate, _ => 1, EngineRun.WarmUp + TimeSpan.FromSeconds(plan.Seconds), plan.Seed));
+            var requests = await run.ReplayAsync(run.Arrivals(rate, _ => 1, EngineRun.WarmUp + TimeSpan.FromSeconds(seconds), plan.Seed));
             requests = [.. requests.Where(request => request.At >= EngineRun.WarmUp.TotalSeconds)];
             double within = CoServeRow.Within(requests, objective, plan.TtftMilliseconds);
             say($"  {rate:0.00} requests/s: {within:P1} within the objectives");
