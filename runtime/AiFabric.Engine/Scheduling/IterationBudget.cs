@@ -89,8 +89,8 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
         return count;
     }
 
-    /// <summary>Notes whether somebody waits who would have the time, and lacks a place or blocks: as long as that is so finetuning only keeps those up who could make room.</summary>
-    public void Admitted(bool full) => isFull = full;
+    /// <summary>Notes whether somebody waits who would have the time, and lacks a place or blocks: under a TTFT objective finetuning then keeps nobody up who could make room.</summary>
+    public void Admitted(bool full) => isFull = full && options.TtftMilliseconds is not null;
 
     /// <summary>Milliseconds for finetuning; the batch's inference rows are final. Infinite where no objective bounds it.</summary>
     /// <param name="batch">The batch.</param>
@@ -116,8 +116,8 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
             : left;
     }
 
-    /// <summary>Whether those that decode are so far ahead of the objective that an iteration may be as long as any, and no prompt is in it or late.</summary>
-    public bool IsAhead(Batch batch) => allowance >= Longest * PerToken && double.IsFinite(allowance) && batch is { DecodeRows.Count: > 0, PromptChunks.Count: 0 } && !late;
+    /// <summary>Whether those that decode are so far ahead of the objective that an iteration may be as long as any, no prompt is in it or late, and nobody waits for a place.</summary>
+    public bool IsAhead(Batch batch) => allowance >= Longest * PerToken && double.IsFinite(allowance) && batch is { DecodeRows.Count: > 0, PromptChunks.Count: 0 } && !late && !isFull;
 
     /// <summary>Ends an iteration's plan: says what it is to take.</summary>
     public void Close(Batch batch)
@@ -154,7 +154,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
         promptsLeft = bounded ? Math.Max(Limit - decodes, needed) : double.PositiveInfinity;
     }
 
-    // Who is behind the objective allows less than a pass takes: until it has caught up, prompts get what their TTFT needs and finetuning nothing.
+    // Who is behind the objective allows less than a pass takes: until it has caught up, prompts get the least that helps and finetuning nothing.
     private double AllowanceOf(Batch batch, TimeSpan now)
     {
         double least = longer < MostLonger ? Longest * PerToken : PerToken;

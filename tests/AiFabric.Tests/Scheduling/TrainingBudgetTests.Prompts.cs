@@ -27,6 +27,17 @@ public sealed partial class TrainingBudgetTests
     }
 
     [Fact]
+    public void Without_a_ttft_who_waits_for_a_place_stops_nothing()
+    {
+        var simulation = Loaded(25, o => o with { MaxRunning = 1 });
+        Teach(simulation);
+        simulation.Demand = Demand(TrainingPhase.Forward, 10_000);
+        simulation.Add(800, 10);
+
+        Assert.True(simulation.Plan().HasTraining);
+    }
+
+    [Fact]
     public void A_copy_that_waits_for_a_place_stops_nothing()
     {
         var simulation = Loaded(25, o => o with { TtftMilliseconds = 1000, MaxRunning = 1 });
