@@ -21,9 +21,16 @@ internal sealed class LogReader(RunFolder folder, TimeProvider time)
     public async IAsyncEnumerable<PodLogLine> ReadAsync(
         PodLogRequest request, Func<bool> isRunning, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        if (!File.Exists(folder.LogFile))
+        // A container that has just started makes its log itself.
+        while (!File.Exists(folder.LogFile))
         {
-            yield break;
+            bool more = request.Follow && isRunning();
+            if (!more && !File.Exists(folder.LogFile))
+            {
+                yield break;
+            }
+
+            await Task.Delay(more ? Poll : TimeSpan.Zero, time, cancellationToken);
         }
 
         using SafeFileHandle log = File.OpenHandle(folder.LogFile, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);

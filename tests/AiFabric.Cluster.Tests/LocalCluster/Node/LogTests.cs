@@ -34,6 +34,29 @@ public sealed class LogTests
         Assert.Contains("is waiting to start", refusal.Message);
     }
 
+    [Theory]
+    [InlineData(true, "first")]
+    [InlineData(false)]
+    public async Task Log_that_the_container_has_not_made_yet_is_waited_for_by_who_follows(bool follow, params string[] expected)
+    {
+        var folder = new RunFolder(Directory.CreateTempSubdirectory("aifabric-log-").FullName);
+        int asked = 0;
+
+        // Made between the second and the third look; then the container ends.
+        bool IsRunning()
+        {
+            if (++asked == 2)
+            {
+                File.WriteAllText(folder.LogFile, "first\n");
+            }
+
+            return asked < 3;
+        }
+
+        Assert.Equal(expected, (await ReadAsync(folder, new PodLogRequest("ns", "pod", "main") { Follow = follow }, IsRunning)).Select(l => l.Text));
+        Directory.Delete(folder.Path, recursive: true);
+    }
+
     [Fact]
     public async Task Long_log_loses_its_oldest_part_and_nothing_else()
     {
@@ -58,10 +81,10 @@ public sealed class LogTests
         Directory.Delete(folder.Path, recursive: true);
     }
 
-    private static async Task<List<PodLogLine>> ReadAsync(RunFolder folder, PodLogRequest request)
+    private static async Task<List<PodLogLine>> ReadAsync(RunFolder folder, PodLogRequest request, Func<bool>? isRunning = null)
     {
         var lines = new List<PodLogLine>();
-        await foreach (PodLogLine line in new LogReader(folder, TimeProvider.System).ReadAsync(request, () => false, TestContext.Current.CancellationToken))
+        await foreach (PodLogLine line in new LogReader(folder, TimeProvider.System).ReadAsync(request, isRunning ?? (() => false), TestContext.Current.CancellationToken))
         {
             lines.Add(line);
         }
