@@ -42,6 +42,9 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
 
     private double PerToken => options.TpotMilliseconds is { } tpot ? tpot * Kept : double.PositiveInfinity;
 
+    // A request has waited for long, or waits for what those that run have: finetuning would keep it waiting.
+    private bool IsHurried => late || isFull;
+
     private double Margin => beside ? latency.MarginBeside : latency.Margin;
 
     /// <summary>Milliseconds an iteration may take by plan, so that the mean of each request that decodes keeps the objective after it too; infinite without one.</summary>
@@ -68,7 +71,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
         }
         allowance = AllowanceOf(batch, now);
         late = (now - oldest).TotalMilliseconds > options.TtftMilliseconds * LateShare;
-        batch.IsBeside = beside = hasBackward && options.BackwardBeside && !late && !isFull && FitsBeside(batch, promptTokens, now - oldest);
+        batch.IsBeside = beside = hasBackward && options.BackwardBeside && !IsHurried && FitsBeside(batch, promptTokens, now - oldest);
         Divide(batch, promptTokens, now - oldest);
     }
 
@@ -99,7 +102,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     {
         // Beside the pass nothing is taken from it.
         if (batch.IsBeside)
-            return isFull ? 0 : Limit;
+            return IsHurried ? 0 : Limit;
         double inference = latency.Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs);
         if (!batch.HasInference)
             return options.TtftMilliseconds is { } ttft ? Math.Max(PerToken / Margin, ttft * IdleShare) - inference : double.PositiveInfinity;
@@ -107,7 +110,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
             ? (allowance / latency.MarginOfWindows) - latency.InferenceOfWindow(batch.DecodeTokens, batch.PromptTokens, batch.Pairs)
             : Limit - inference;
         // The queue's prompts keep their share of the time. Where it waits for others to end, these are hurried.
-        if (late || isFull)
+        if (IsHurried)
             left = 0;
         else if (batch.PromptChunks.Count > 0 && promptShare > 0)
             left = Math.Min(left, ((inference - decodes) / promptShare) - inference);
@@ -117,7 +120,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     }
 
     /// <summary>Whether those that decode are so far ahead of the objective that an iteration may be as long as any, no prompt is in it or late, and nobody waits for a place.</summary>
-    public bool IsAhead(Batch batch) => allowance >= Longest * PerToken && double.IsFinite(allowance) && batch is { DecodeRows.Count: > 0, PromptChunks.Count: 0 } && !late && !isFull;
+    public bool IsAhead(Batch batch) => allowance >= Longest * PerToken && double.IsFinite(allowance) && batch is { DecodeRows.Count: > 0, PromptChunks.Count: 0 } && !IsHurried;
 
     /// <summary>Ends an iteration's plan: says what it is to take.</summary>
     public void Close(Batch batch)

@@ -24,7 +24,7 @@ internal sealed record CoServeReport
     public BurstFigures? Burst { get; init; }
 
     public static string Describe(CoServeOptions options) => string.Create(
-        CultureInfo.InvariantCulture, $"{options.Model} in {options.Format} on {options.Device}, {options.Threads} threads, {options.Seconds:0} s a run, medians of {options.Rounds}");
+        CultureInfo.InvariantCulture, $"{options.Model} in {options.Format} on {options.Device}, {options.Threads} threads, {options.Seconds:0} s a run{(options.Rounds > 1 ? $", medians of {options.Rounds}" : "")}");
 
     /// <exception cref="BenchException">The file is not of this bench.</exception>
     public static CoServeReport Read(string path)

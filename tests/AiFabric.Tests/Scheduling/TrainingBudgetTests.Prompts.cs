@@ -79,7 +79,7 @@ public sealed partial class TrainingBudgetTests
     }
 
     [Theory]
-    [InlineData(0, IterationBudget.SmallestUseful, 100)]
+    [InlineData(0, IterationBudget.SmallestUseful, 40)]
     [InlineData(950, 400, 400)] // nothing keeps the TPOT; the TTFT can be kept
     public void Where_decoding_alone_misses_its_objective_prompts_get_what_their_ttft_needs(int waited, int least, int most)
     {

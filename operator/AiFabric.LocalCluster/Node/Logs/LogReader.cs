@@ -24,13 +24,14 @@ internal sealed class LogReader(RunFolder folder, TimeProvider time)
         // A container that has just started makes its log itself.
         while (!File.Exists(folder.LogFile))
         {
-            bool more = request.Follow && isRunning();
-            if (!more && !File.Exists(folder.LogFile))
+            if (request.Follow && isRunning())
+            {
+                await Task.Delay(Poll, time, cancellationToken);
+            }
+            else if (!File.Exists(folder.LogFile))
             {
                 yield break;
             }
-
-            await Task.Delay(more ? Poll : TimeSpan.Zero, time, cancellationToken);
         }
 
         using SafeFileHandle log = File.OpenHandle(folder.LogFile, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
