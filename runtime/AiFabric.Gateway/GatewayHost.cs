@@ -10,11 +10,13 @@ using AiFabric.Gateway.Holding;
 using AiFabric.Gateway.Http;
 using AiFabric.Gateway.Limits;
 using AiFabric.Gateway.Pipelines;
+using AiFabric.Gateway.Pipelines.Execution;
 using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
 using AiFabric.Gateway.Streaming;
 using AiFabric.Gateway.Traffic;
 using AiFabric.Kube;
+using AiFabric.Telemetry;
 using k8s.Models;
 using Microsoft.AspNetCore.Diagnostics;
 
@@ -42,6 +44,7 @@ public static class GatewayHost
         builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         builder.Logging.AddSimpleConsole(c => c.SingleLine = true)
             .AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("System.Net.Http.HttpClient", LogLevel.Warning).AddFilter("Yarp", LogLevel.Warning);
+        builder.AddTracing("aifabric-gateway", PipelineTraces.SourceName);
         AddServices(builder.Services, options);
         builder.Services.AddAsyncRuns(builder.Configuration);
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using AiFabric.Telemetry;
 using AiFabric.Worker.Backend;
 using AiFabric.Worker.CommandLine;
 using AiFabric.Worker.Control;
@@ -188,6 +189,7 @@ internal sealed class WorkerHost : IAsyncDisposable
     private WebApplication BuildServing()
     {
         var builder = CreateBuilder(options.Port, options.MaxBodyBytes);
+        builder.AddTracing("aifabric-worker", CompletionHandler.Source.Name);
         builder.Services.AddSingleton(state).AddSingleton(Metrics).AddSingleton(time).AddSingleton<CompletionHandler>()
             .AddSingleton<EmbeddingHandler>().AddSingleton<TokenHandler>();
         var app = builder.Build();

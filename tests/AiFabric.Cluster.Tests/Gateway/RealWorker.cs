@@ -25,6 +25,9 @@ public class RealWorker : IAsyncLifetime
     /// <returns>The folder of the model that it serves.</returns>
     protected virtual string PrepareModel() => Path.Combine(Root, "runtime", "models", "aifabric-demo-5m");
 
+    /// <summary>Environment besides what it inherits.</summary>
+    protected virtual IEnumerable<KeyValuePair<string, string>> Variables => [];
+
     /// <summary>The repository's root, found from where the tests lie.</summary>
     public static string Root { get; } = FindRoot(AppContext.BaseDirectory);
 
@@ -54,6 +57,8 @@ public class RealWorker : IAsyncLifetime
         ];
         foreach (string argument in arguments)
             start.ArgumentList.Add(argument);
+        foreach ((string name, string value) in Variables)
+            start.Environment[name] = value;
         _process = Process.Start(start)!; // null only for shell documents
         _process.OutputDataReceived += (_, line) => _output.Enqueue(line.Data ?? "");
         _process.ErrorDataReceived += (_, line) => _output.Enqueue(line.Data ?? "");
