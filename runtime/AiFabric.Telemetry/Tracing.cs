@@ -22,19 +22,16 @@ public static class Tracing
     /// <param name="builder">Its configuration goes before the environment.</param>
     /// <param name="service">Name of the service where <c>OTEL_SERVICE_NAME</c> says no other.</param>
     /// <param name="sources">Activity sources besides.</param>
-    /// <returns>Whether spans are sent.</returns>
     /// <exception cref="InvalidOperationException">The endpoint is no absolute http or https address.</exception>
-    public static bool AddTracing(this WebApplicationBuilder builder, string service, params string[] sources)
+    public static void AddTracing(this WebApplicationBuilder builder, string service, params string[] sources)
     {
         foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
         {
             if (variable is { Key: string name, Value: string value } && name.StartsWith(Prefix, StringComparison.Ordinal))
                 builder.Configuration[name] ??= value;
         }
-        if (!Endpoints.Any(name => IsAddress(name, builder.Configuration[name])))
-            return false;
-        Listen(builder.Services, service, sources);
-        return true;
+        if (Endpoints.Any(name => IsAddress(name, builder.Configuration[name])))
+            Listen(builder.Services, service, sources);
     }
 
     // Of its own, so that who sends nothing does not load the libraries.

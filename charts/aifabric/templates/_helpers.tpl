@@ -172,6 +172,16 @@ from:
 {{- if $runs.claimName }}sqlite{{ else if $runs.dapr.stateStore }}dapr{{ end }}
 {{- end }}
 
+{{- /* Variables by which programs of OpenTelemetry find their collector, name to value. */}}
+{{- define "aifabric.tracing" -}}
+{{- with .Values.monitoring.tracing }}
+{{- if .endpoint }}
+OTEL_EXPORTER_OTLP_ENDPOINT: {{ .endpoint | quote }}
+OTEL_EXPORTER_OTLP_PROTOCOL: {{ .protocol | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- /* Annotations of gateway pods: Dapr's where it is used, with the user's own over them. */}}
 {{- define "aifabric.gatewayAnnotations" -}}
 {{- $dapr := .Values.gateway.runs.dapr }}

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using AiFabric.Crds.Pipelines;
 using AiFabric.Gateway.Pipelines.Graph;
+using AiFabric.Gateway.Pipelines.Runs;
 using AiFabric.Gateway.Routing;
 using AiFabric.Kube;
 
@@ -10,7 +11,11 @@ namespace AiFabric.Gateway.Pipelines;
 /// <param name="Key">Namespace and name; the name is what clients ask for.</param>
 /// <param name="Generation">Of the resource.</param>
 /// <param name="Compiled">Ready to run.</param>
-public sealed record ServedPipeline(ModelKey Key, long Generation, CompiledPipeline Compiled);
+public sealed record ServedPipeline(ModelKey Key, long Generation, CompiledPipeline Compiled)
+{
+    /// <summary>How long calls of each stage take, by its name.</summary>
+    public IReadOnlyDictionary<string, CallPace> Paces { get; } = Compiled.Spec.Stages.ToDictionary(stage => stage.Name, _ => new CallPace(), StringComparer.Ordinal);
+}
 
 /// <summary>The pipelines that can be asked for: every valid Pipeline resource, as it is now.</summary>
 public sealed class PipelineCatalog

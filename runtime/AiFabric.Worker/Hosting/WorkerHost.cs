@@ -189,13 +189,25 @@ internal sealed class WorkerHost : IAsyncDisposable
     private WebApplication BuildServing()
     {
         var builder = CreateBuilder(options.Port, options.MaxBodyBytes);
-        builder.AddTracing("aifabric-worker", CompletionHandler.Source.Name);
+        AddTracing(builder);
         builder.Services.AddSingleton(state).AddSingleton(Metrics).AddSingleton(time).AddSingleton<CompletionHandler>()
             .AddSingleton<EmbeddingHandler>().AddSingleton<TokenHandler>();
         var app = builder.Build();
         Use(app, "serving");
         ServingEndpoints.Map(app, state, Metrics);
         return app;
+    }
+
+    private static void AddTracing(WebApplicationBuilder builder)
+    {
+        try
+        {
+            builder.AddTracing("aifabric-worker", CompletionHandler.Source.Name);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new UsageException(e.Message);
+        }
     }
 
     private WebApplication BuildControl(ControlToken token)

@@ -9,8 +9,21 @@ internal readonly record struct Served(double FirstToken, double End);
 
 /// <summary>How an emulated cluster runs requests.</summary>
 /// <param name="Execution">Streaming or with barriers.</param>
-/// <param name="ByAge">Whether calls wait in the order of their request's arrival, or of their own.</param>
-internal readonly record struct EmulatedWay(PipelineExecution Execution, bool ByAge = true);
+/// <param name="Order">In which order calls wait.</param>
+internal readonly record struct EmulatedWay(PipelineExecution Execution, CallOrder Order = CallOrder.Gateway);
+
+/// <summary>In which order calls wait.</summary>
+internal enum CallOrder
+{
+    /// <summary>The gateway's: by the age of their request, less the time that calls would take which may spare them (<see cref="PipelineGraph.MaySpare"/>).</summary>
+    Gateway,
+
+    /// <summary>By the age of their request alone.</summary>
+    ByAge,
+
+    /// <summary>In the order in which they were made.</summary>
+    ByCall,
+}
 
 /// <summary>What is the same for all ways.</summary>
 /// <param name="Case">Its name among the figures.</param>
@@ -40,16 +53,18 @@ internal sealed class EmulatedCluster
     private readonly Dictionary<string, EmulatedModel[]> _models;
     private readonly EmulatedSearch[] _search;
     private readonly Served[] _served;
+    private readonly CallOrder _order;
+    private readonly Dictionary<string, CallPace> _paces = Stages.ToDictionary(stage => stage, _ => new CallPace());
 
     private EmulatedCluster(EmulatedSetting setting, EmulatedWay way, int requests)
     {
-        _served = new Served[requests];
+        (_served, _order) = (new Served[requests], way.Order);
         PipelineSpec spec = FactCheck.Spec(way.Execution, setting.Aggregate);
         _pipeline = CompiledPipeline.TryCompile(spec) ?? throw new BenchException(string.Join("; ", PipelineShape.Of(spec).Problems));
         _isBarrier = way.Execution == PipelineExecution.Barrier;
         _models = FactCheck.Instances.Where(stage => stage.Key != FactCheck.Search)
-            .ToDictionary(stage => stage.Key, stage => Enumerable.Range(0, stage.Value).Select(_ => new EmulatedModel(_clock, setting.Pass, way.ByAge)).ToArray());
-        _search = [.. Enumerable.Range(0, FactCheck.Instances[FactCheck.Search]).Select(_ => new EmulatedSearch(_clock, way.ByAge))];
+            .ToDictionary(stage => stage.Key, stage => Enumerable.Range(0, stage.Value).Select(_ => new EmulatedModel(_clock, setting.Pass)).ToArray());
+        _search = [.. Enumerable.Range(0, FactCheck.Instances[FactCheck.Search]).Select(_ => new EmulatedSearch(_clock))];
     }
 
     /// <param name="setting">What runs.</param>
@@ -87,7 +102,7 @@ internal sealed class EmulatedCluster
             switch (effect)
             {
                 case RunEffect.Start start:
-                    Begin(request, start.Work, _pipeline.StageOf(start.Work.Node)!.Name); // Only stages are called.
+                    Begin(request, start.Work, _pipeline.StageOf(start.Work.Node)!.Name, start.Before); // Only stages are called.
                     break;
                 case RunEffect.Cancel cancel when request.Calls.TryGetValue(cancel.Work, out Action? end):
                     end();
@@ -102,23 +117,38 @@ internal sealed class EmulatedCluster
         }
     }
 
-    private void Begin(Request request, Work work, string stage)
+    private void Begin(Request request, Work work, string stage, int before)
     {
+        double begun = _clock.Now;
+        double since = _order switch
+        {
+            CallOrder.ByCall => begun,
+            CallOrder.ByAge => request.Arrived,
+            _ => request.Arrived + (before * _paces[stage].Mean.TotalSeconds),
+        };
         if (stage == FactCheck.Search)
         {
-            request.Calls[work] = _search.MinBy(instance => instance.Load)!.Ask(request.Arrived, () => Say(request, work, [(0, "found")], 0, 0)); // There are instances.
+            request.Calls[work] = _search.MinBy(instance => instance.Load)!.Ask(since, () =>
+            {
+                Ended(stage, begun);
+                Say(request, work, [(0, "found")], 0, 0);
+            }); // There are instances.
             return;
         }
         int[] path = [.. Enumerable.Range(0, work.Path.Depth).Select(level => work.Path[level])];
         IReadOnlyList<(int Tokens, string Text)> pieces = FactCheck.Pieces(request.Content, stage, path);
         (int shared, int own) = FactCheck.Prompt(request.Content, stage, path);
         (int said, long offset) = (0, 0);
-        request.Calls[work] = _models[stage].MinBy(instance => instance.Load)!.Ask(Array.IndexOf(Stages, stage), shared, own, pieces[^1].Tokens, request.Arrived, made =>
+        request.Calls[work] = _models[stage].MinBy(instance => instance.Load)!.Ask(Array.IndexOf(Stages, stage), shared, own, pieces[^1].Tokens, since, made =>
         {
+            if (made >= pieces[^1].Tokens)
+                Ended(stage, begun);
             while (said < pieces.Count && pieces[said].Tokens <= made)
                 offset = Say(request, work, pieces, said++, offset);
         });
     }
+
+    private void Ended(string stage, double begun) => _paces[stage].Add(TimeSpan.FromSeconds(_clock.Now - begun));
 
     /// <returns>Where the next piece begins.</returns>
     private long Say(Request request, Work work, IReadOnlyList<(int Tokens, string Text)> pieces, int index, long offset)

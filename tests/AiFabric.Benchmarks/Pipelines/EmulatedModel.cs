@@ -11,8 +11,7 @@ namespace AiFabric.Benchmarks.Pipelines;
 /// </summary>
 /// <param name="clock">Virtual time.</param>
 /// <param name="pass">What an iteration costs.</param>
-/// <param name="byAge">Whether calls of older requests are admitted first.</param>
-internal sealed class EmulatedModel(VirtualClock clock, MeasuredPass pass, bool byAge)
+internal sealed class EmulatedModel(VirtualClock clock, MeasuredPass pass)
 {
     /// <summary>Tokens of a block.</summary>
     private const int BlockSize = 16;
@@ -35,14 +34,14 @@ internal sealed class EmulatedModel(VirtualClock clock, MeasuredPass pass, bool 
     /// <param name="shared">How many.</param>
     /// <param name="own">Tokens of the prompt after them.</param>
     /// <param name="tokens">Of the answer.</param>
-    /// <param name="since">When the request came that it is a part of.</param>
+    /// <param name="since">It waits as if it had come then.</param>
     /// <param name="made">Told how many tokens there are, whenever there are more.</param>
     /// <returns>Ends it.</returns>
     public Action Ask(int stage, int shared, int own, int tokens, double since, Action<int> made)
     {
         int[] prompt = [.. Enumerable.Range(stage * 1_000, shared), .. Enumerable.Range(_nextToken, own)];
         _nextToken += own;
-        var request = new GenerationRequest { PromptTokens = prompt, MaxTokens = tokens, Age = byAge ? TimeSpan.FromSeconds(clock.Now - since) : TimeSpan.Zero };
+        var request = new GenerationRequest { PromptTokens = prompt, MaxTokens = tokens, Age = TimeSpan.FromSeconds(Math.Max(0, clock.Now - since)) };
         var sequence = new Sequence(new SequenceId(++_last), request, tokens, seed: 0, adapterLoad: 0, BlockSize) { Arrived = TimeSpan.FromSeconds(clock.Now) };
         _calls.Add(sequence.Id, made);
         _scheduler.Add(sequence);

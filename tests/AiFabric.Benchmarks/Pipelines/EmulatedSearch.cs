@@ -2,8 +2,7 @@ namespace AiFabric.Benchmarks.Pipelines;
 
 /// <summary>An instance of the search: places, and calls that wait for one, as the gateway's places for functions have it.</summary>
 /// <param name="clock">Virtual time.</param>
-/// <param name="byAge">Whether calls of older requests go first.</param>
-internal sealed class EmulatedSearch(VirtualClock clock, bool byAge)
+internal sealed class EmulatedSearch(VirtualClock clock)
 {
     private readonly PriorityQueue<Call, (double Since, long Order)> _waiting = new();
     private int _busy;
@@ -12,7 +11,7 @@ internal sealed class EmulatedSearch(VirtualClock clock, bool byAge)
     /// <summary>Calls that run or wait.</summary>
     public int Load => _busy + _waiting.Count;
 
-    /// <param name="since">When the request came that it is a part of.</param>
+    /// <param name="since">It waits as if it had come then.</param>
     /// <param name="found">Called when it has found something.</param>
     /// <returns>Ends it while it waits; what was begun goes on to its end, and nobody hears of it.</returns>
     public Action Ask(double since, Action found)
@@ -20,7 +19,7 @@ internal sealed class EmulatedSearch(VirtualClock clock, bool byAge)
         var call = new Call(found);
         if (_busy == FactCheck.SearchPlaces)
         {
-            _waiting.Enqueue(call, (byAge ? since : 0, _order++));
+            _waiting.Enqueue(call, (since, _order++));
         }
         else
         {

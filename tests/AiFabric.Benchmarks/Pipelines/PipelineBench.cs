@@ -17,10 +17,11 @@ internal sealed record Latencies(double P50, double P95, double P99, double Firs
 
 /// <summary>Both ways under one load.</summary>
 /// <param name="RequestsPerSecond">The load.</param>
-/// <param name="Streaming">Calls in the order of their request's age.</param>
+/// <param name="Streaming">Calls in the gateway's order.</param>
 /// <param name="Barrier">The same with barriers.</param>
-/// <param name="StreamingUnordered">Streaming with calls in the order in which they are made; null where that was not run.</param>
-internal sealed record LoadPoint(double RequestsPerSecond, Latencies Streaming, Latencies Barrier, Latencies? StreamingUnordered = null);
+/// <param name="ByAge">Streaming with calls in the order of their request's age alone; null where that was not run.</param>
+/// <param name="ByCall">Streaming with calls in the order in which they are made; null where that was not run.</param>
+internal sealed record LoadPoint(double RequestsPerSecond, Latencies Streaming, Latencies Barrier, Latencies? ByAge = null, Latencies? ByCall = null);
 
 /// <summary>The loads at which a latency target is just met.</summary>
 /// <param name="Seconds">The median must not be longer.</param>
@@ -57,9 +58,10 @@ internal static class PipelineBench
         do
         {
             double load = (loads.Count + 1) * step;
-            EmulatedWay[] ways = [new(PipelineExecution.Streaming), new(PipelineExecution.Barrier), new(PipelineExecution.Streaming, ByAge: false)];
+            EmulatedWay[] ways =
+                [new(PipelineExecution.Streaming), new(PipelineExecution.Barrier), new(PipelineExecution.Streaming, CallOrder.ByAge), new(PipelineExecution.Streaming, CallOrder.ByCall)];
             Latencies[] latencies = [.. ways.AsParallel().AsOrdered().Select(way => Latencies.Of(EmulatedCluster.Run(setting, way, load, requests, seed)))];
-            loads.Add(new LoadPoint(load, latencies[0], latencies[1], latencies[2]));
+            loads.Add(new LoadPoint(load, latencies[0], latencies[1], latencies[2], latencies[3]));
             say(PipelineReport.Line(loads[^1]));
         }
         while (loads.Count * step < most && loads[^1].Streaming.P50 <= 2 * target);

@@ -35,7 +35,7 @@ internal static class PipelineReport
         string line = string.Create(
             CultureInfo.InvariantCulture,
             $"| {point.RequestsPerSecond:0.00} | {Three(point.Streaming)} | {Three(point.Barrier)} | {point.Streaming.FirstTokenP50:0.00}, {point.Barrier.FirstTokenP50:0.00} |");
-        return point.StreamingUnordered is { } unordered ? $"{line} {Three(unordered)} |" : line;
+        return point is { ByAge: { } byAge, ByCall: { } byCall } ? $"{line} {Three(byAge)} | {Three(byCall)} |" : line;
     }
 
     private static string Ratio(double? ratio) => ratio is { } known ? known.ToString("0.00", CultureInfo.InvariantCulture) : "none";

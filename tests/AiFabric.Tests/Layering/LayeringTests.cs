@@ -13,10 +13,11 @@ public sealed partial class LayeringTests
         ["AiFabric.Crds.Generator"] = ["AiFabric.Crds"],
         ["AiFabric.Kube"] = [],
         ["AiFabric.Protocol"] = [],
+        ["AiFabric.Telemetry"] = [],
         ["AiFabric.LocalCluster"] = [],
         ["AiFabric.Engine"] = [],
-        ["AiFabric.Worker"] = ["AiFabric.Engine", "AiFabric.Protocol"],
-        ["AiFabric.Gateway"] = ["AiFabric.Crds", "AiFabric.Kube", "AiFabric.Protocol"],
+        ["AiFabric.Worker"] = ["AiFabric.Engine", "AiFabric.Protocol", "AiFabric.Telemetry"],
+        ["AiFabric.Gateway"] = ["AiFabric.Crds", "AiFabric.Kube", "AiFabric.Protocol", "AiFabric.Telemetry"],
         ["AiFabric.Operator"] = ["AiFabric.Crds", "AiFabric.Kube", "AiFabric.Protocol"],
         ["AiFabric.Cli"] = ["AiFabric.Crds", "AiFabric.Kube", "AiFabric.Protocol"],
         ["AiFabric.Pretraining"] = ["AiFabric.Engine"],
@@ -37,6 +38,7 @@ public sealed partial class LayeringTests
     [InlineData("TorchSharp", "AiFabric.Engine")]
     [InlineData("KubernetesClient", "AiFabric.Crds,AiFabric.Kube,AiFabric.LocalCluster")]
     [InlineData("Yarp.ReverseProxy", "AiFabric.Gateway")]
+    [InlineData("OpenTelemetry.Extensions.Hosting", "AiFabric.Telemetry")]
     public void A_package_enters_by_its_own_door(string package, string projects) =>
         Assert.Empty(Repository.Files(".", "*.csproj").Where(p => !p.StartsWith("tests/", StringComparison.Ordinal))
             .Where(p => References(p, "PackageReference").Contains(package))

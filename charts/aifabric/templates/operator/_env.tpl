@@ -19,7 +19,7 @@
 {{- end }}
 - {name: Operator__Workers, value: {{ .Values.operator.workers | quote }}}
 - {name: Operator__WorkerImage, value: {{ include "aifabric.image" (dict "root" $ "image" .Values.worker.image) | quote }}}
-{{- range $name, $value := .Values.worker.env }}
+{{- range $name, $value := merge (deepCopy .Values.worker.env) (include "aifabric.tracing" . | fromYaml) }}
 - {name: {{ printf "Operator__WorkerEnvironment__%s" $name | quote }}, value: {{ include "aifabric.text" $value | quote }}}
 {{- end }}
 - {name: Operator__DataUri, value: {{ .Values.data.uri | quote }}}

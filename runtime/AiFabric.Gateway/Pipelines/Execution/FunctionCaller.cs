@@ -37,7 +37,7 @@ public sealed class FunctionCaller(HttpClient keeping, HttpClient closing, Funct
     public async IAsyncEnumerable<string> PostAsync(
         FunctionReplica replica, FunctionSpec function, RunContext context, StageRequest body, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using IDisposable place = await places.EnterAsync(replica.Uid, function.Concurrency ?? int.MaxValue, context.Arrived, cancellationToken);
+        using IDisposable place = await places.EnterAsync(replica.Uid, function.Concurrency ?? int.MaxValue, context.Since, cancellationToken);
         using HttpResponseMessage answer = await SendAsync(replica, body, cancellationToken);
         await using Stream stream = await answer.Content.ReadAsStreamAsync(cancellationToken);
         using var reader = new StreamReader(stream);

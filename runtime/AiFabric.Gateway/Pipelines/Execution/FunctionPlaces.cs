@@ -20,7 +20,7 @@ public sealed class FunctionPlaces
     /// <summary>Takes a place, when it is this call's turn. It is given back when the result is disposed.</summary>
     /// <param name="replica">Uid of the replica.</param>
     /// <param name="places">How many it has.</param>
-    /// <param name="since">When the client's request came: lower ones go first, equals in the order in which they ask.</param>
+    /// <param name="since"><see cref="RunContext.Since"/>: lower ones go first, equals in the order in which they ask.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     public async ValueTask<IDisposable> EnterAsync(string replica, int places, long since, CancellationToken cancellationToken)
     {

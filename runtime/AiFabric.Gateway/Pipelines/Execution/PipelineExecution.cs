@@ -122,7 +122,9 @@ internal sealed class PipelineExecution : IDisposable
             switch (effect)
             {
                 case RunEffect.Start start:
-                    Launch(start.Work, (call, token) => call.AskAsync(start.Inputs, token));
+                    // As if the calls that may spare it were made before it, one after the other: while others wait too, nobody works on what an answer may make needless.
+                    RunContext turn = _context.Later(start.Before * _pipeline.Paces[Nodes[start.Work.Node].Stage].Mean);
+                    Launch(start.Work, turn, (call, token) => call.AskAsync(start.Inputs, token));
                     break;
                 case RunEffect.Deliver deliver:
                     Group(deliver.Work).Add(deliver.Item, deliver.Text);
@@ -155,13 +157,13 @@ internal sealed class PipelineExecution : IDisposable
         var request = new StageRequest { Pipeline = _pipeline.Key.Name, Stage = stage.Name, Run = _context.Id, Group = work.Path.ToString() };
         _groups[work] = session = new GroupSession(
             request, stage.FunctionRef!, _context, PipelineShape.InputsOf(stage)[0].From, () => _outside.ReplicasOf(_pipeline.Key, stage.Name), _outside.Functions, _outside.Attempts);
-        Launch(work, (call, token) => call.FoldAsync(session, token));
+        Launch(work, _context, (call, token) => call.FoldAsync(session, token));
         return session;
     }
 
-    private void Launch(Work work, Func<StageCall, CancellationToken, Task> body)
+    private void Launch(Work work, RunContext turn, Func<StageCall, CancellationToken, Task> body)
     {
-        var call = new StageCall(this, _outside, _pipeline, _context, work, _pipeline.Compiled.StageOf(work.Node)!, _depth); // Only stages are called.
+        var call = new StageCall(this, _outside, _pipeline, turn, work, _pipeline.Compiled.StageOf(work.Node)!, _depth); // Only stages are called.
         _calls[work] = call;
         call.Start(body, _over.Token);
     }

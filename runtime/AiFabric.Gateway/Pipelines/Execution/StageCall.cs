@@ -112,9 +112,11 @@ internal sealed class StageCall(
         using Activity? span = PipelineTraces.Begin(stage.Name, work.Path, execution.Trace);
         using var any = CancellationTokenSource.CreateLinkedTokenSource(over, _cancelled.Token, _clock.Token);
         string? failure = null;
+        long begun = outside.Time.GetTimestamp();
         try
         {
             await body(this, any.Token);
+            pipeline.Paces[stage.Name].Add(outside.Time.GetElapsedTime(begun));
         }
         catch (OperationCanceledException) when (over.IsCancellationRequested || _cancelled.IsCancellationRequested)
         {

@@ -10,6 +10,7 @@ public sealed class PipelineGraph
     private readonly int[][] _feeds;
     private readonly int[][] _gates;
     private readonly int[][] _gated;
+    private readonly bool[] _spared;
 
     /// <param name="nodes">In topological order; the first is the source.</param>
     /// <param name="output">The node whose text is the answer: one item for each request.</param>
@@ -30,6 +31,9 @@ public sealed class PipelineGraph
         _feeds = new int[placed.Count][];
         for (int id = placed.Count - 1; id >= 0; id--)
             _feeds[id] = [.. _consumers[id].SelectMany(edge => IsCalled(edge.Node) ? [edge.Node] : _feeds[edge.Node]).Distinct()];
+        _spared = new bool[placed.Count];
+        for (int id = placed.Count - 1; id >= 0; id--)
+            _spared[id] = id != output && Array.TrueForAll(_consumers[id], edge => _spared[edge.Node] || placed[edge.Node].Join is { Take: < int.MaxValue });
         _gates = [.. placed.Select((node, id) => Gathers(id) ? GatesOf(node.Inputs[0], node.Level.Count).Distinct().ToArray() : [])];
         _gated = [.. placed.Select((_, id) => Enumerable.Range(0, placed.Count).Where(node => _gates[node].Contains(id)).ToArray())];
     }
@@ -43,6 +47,9 @@ public sealed class PipelineGraph
 
     /// <summary>The next calls and folds on the node's way to the output: those whose queues grow with what it makes.</summary>
     public IReadOnlyList<int> Feeds(int node) => _feeds[node];
+
+    /// <summary>Whether what is made of one item of the node may spare its other items: each way from it to the output leads through a join that takes only so many.</summary>
+    public bool MaySpare(int node) => _spared[node];
 
     /// <summary>Whether the node makes one item of the members of a group.</summary>
     public bool Gathers(int node) => Nodes[node] is { Kind: NodeKind.Fold } or { Kind: NodeKind.Join, Inputs.Count: 1 };

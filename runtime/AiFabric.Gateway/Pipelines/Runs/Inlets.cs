@@ -75,7 +75,8 @@ internal sealed class Inlets(PipelineGraph graph, RunFlow flow)
                 continue; // Abandoned while it waited.
             state.InFlight++;
             item.IsRunning = true;
-            flow.Do(new RunEffect.Start(new Work(node, path), [.. graph.Nodes[node].Inputs.Select(input => Input(input, path)!.Text.ToString())])); // Whole, or it were not ready.
+            int before = flow.MaySpare(node) ? state.Begun++ : 0;
+            flow.Do(new RunEffect.Start(new Work(node, path), [.. graph.Nodes[node].Inputs.Select(input => Input(input, path)!.Text.ToString())], before)); // Whole, or it were not ready.
         }
     }
 

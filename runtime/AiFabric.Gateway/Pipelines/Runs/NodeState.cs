@@ -59,6 +59,9 @@ internal sealed class NodeState(int inputs)
     /// <summary>Calls that could begin.</summary>
     public Queue<ItemPath> Ready { get; } = new();
 
+    /// <summary>Calls begun so far.</summary>
+    public int Begun { get; set; }
+
     /// <summary>Calls under way; for a fold, items on their way.</summary>
     public int InFlight { get; set; }
 

@@ -22,6 +22,9 @@ internal sealed class RunFlow
 
     public IReadOnlyList<NodeState> Nodes { get; }
 
+    /// <summary>Whether an item's answer may spare calls for other items of the node. Behind a barrier nothing is heard of before all are done.</summary>
+    public bool MaySpare(int node) => !_isBarrier && _graph.MaySpare(node);
+
     public RunEnd? End { get; private set; }
 
     /// <summary>Soft stages that failed.</summary>

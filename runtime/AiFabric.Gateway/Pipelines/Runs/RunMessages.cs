@@ -22,8 +22,11 @@ public abstract record RunEvent(Work Work)
 /// <summary>What a run wants done.</summary>
 public abstract record RunEffect
 {
-    /// <summary>Call for this item. <paramref name="Inputs"/> are the texts, in the order of the node's inputs.</summary>
-    public sealed record Start(Work Work, IReadOnlyList<string> Inputs) : RunEffect;
+    /// <summary>
+    /// Call for this item. <paramref name="Inputs"/> are the texts, in the order of the node's inputs. <paramref name="Before"/> is how many calls of the node were made before this one whose answers may
+    /// spare it; 0 where none can.
+    /// </summary>
+    public sealed record Start(Work Work, IReadOnlyList<string> Inputs, int Before) : RunEffect;
 
     /// <summary>Give this item to the fold's group.</summary>
     public sealed record Deliver(Work Work, ItemPath Item, string Text) : RunEffect;

@@ -65,7 +65,7 @@ internal sealed class UnrulyWorld
             switch (effect)
             {
                 case RunEffect.Start start:
-                    Count(start with { Inputs = [] });
+                    Count(start with { Inputs = [], Before = 0 });
                     Stream(start.Work, SequentialReference.Emulate(start.Work.Node, start.Inputs));
                     break;
                 case RunEffect.Deliver deliver:
