@@ -18,7 +18,7 @@ internal static class PipelineVerb
         cases.AcceptOnlyFromAmong("emulated", "workers");
         var target = new Option<double>("--target-seconds") { Description = "Emulated: the median that a load must meet.", DefaultValueFactory = _ => 4 };
         var step = new Option<double>("--step") { Description = "Emulated: requests per second between two loads.", DefaultValueFactory = _ => 0.5 };
-        var most = new Option<double>("--most") { Description = "Emulated: the last load, requests per second.", DefaultValueFactory = _ => 12 };
+        var most = new Option<double>("--most") { Description = "Emulated: the last load, requests per second.", DefaultValueFactory = _ => 20 };
         var requests = new Option<int>("--requests") { Description = "Emulated: arrivals under each load.", DefaultValueFactory = _ => 600 };
         var loads = new Option<double[]>("--loads") { Description = "Workers: requests per second.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [1, 3, 6, 8] };
         var seconds = new Option<double>("--seconds") { Description = "Workers: arrivals under each load.", DefaultValueFactory = _ => 15 };
