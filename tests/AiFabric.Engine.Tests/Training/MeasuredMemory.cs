@@ -120,9 +120,9 @@ internal sealed class MeasuredMemory : IDisposable
         var result = block.Forward(x, keysBefore, valuesBefore, angles[layer], masks[layer]);
         if (keysBefore is not null)
             return result;
-        result.Middle.Dispose(); // The graph keeps what it needs of them.
-        result.Keys.Dispose();
-        result.Values.Dispose();
+        // The graph keeps what it needs of them.
+        foreach (Tensor value in (Tensor[])[result.Middle, result.Keys, result.Values, result.Gate, result.Up])
+            value.Dispose();
         return result;
     }
 }

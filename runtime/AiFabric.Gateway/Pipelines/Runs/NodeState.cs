@@ -59,7 +59,7 @@ internal sealed class NodeState(int inputs)
     /// <summary>Calls that could begin.</summary>
     public Queue<ItemPath> Ready { get; } = new();
 
-    /// <summary>Calls begun so far.</summary>
+    /// <summary>Calls begun so far, where one may spare others.</summary>
     public int Begun { get; set; }
 
     /// <summary>Calls under way; for a fold, items on their way.</summary>
