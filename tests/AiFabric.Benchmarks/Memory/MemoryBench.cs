@@ -29,6 +29,7 @@ internal sealed record MemoryRow(
 internal static class MemoryBench
 {
     private const int Window = 128;
+    private const int Looks = 3;
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
 
     // Llama 3.1.
@@ -85,11 +86,15 @@ internal static class MemoryBench
     {
         var recipe = new TrainingRecipe { AdapterName = "measured", DatasetPath = "", CheckpointFolder = "", OutputFolder = "", Method = method };
         using var measured = new MeasuredMemory(weights, recipe, tokens);
-        (long sequence, long window) = measured.Recomputed(Window);
         return Row(
             model, method, tokens, new MemoryPlan(weights.Config, method, elementBytes: 4, tokens, Window),
-            (measured.Whole(allWeights: true), measured.Whole(allWeights: false), sequence + window));
+            (Least(() => measured.Whole(allWeights: true)), Least(() => measured.Whole(allWeights: false)), Least(() => Sum(measured.Recomputed(Window)))));
+
+        static long Sum((long Sequence, long Window) parts) => parts.Sequence + parts.Window;
     }
+
+    // The whole process is measured, in which the runtime's compiler takes memory too: the least of a few looks has the least of that.
+    private static long Least(Func<long> look) => Enumerable.Range(0, Looks).Min(_ => look());
 
     private static MemoryRow Row(string model, PeftMethod method, int tokens, MemoryPlan plan, (long Conventional, long Pruned, long Recomputed)? measured) => new(
         model, Name(method), tokens, plan.ConventionalBytes, plan.PrunedBytes, plan.RecomputedBytes, plan.Saved,
