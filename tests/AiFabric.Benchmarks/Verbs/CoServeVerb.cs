@@ -10,7 +10,7 @@ internal static class CoServeVerb
 {
     public static Command Create()
     {
-        var seconds = new Option<double>("--seconds") { Description = "Of each run.", DefaultValueFactory = _ => 20 };
+        var seconds = new Option<double>("--seconds") { Description = "Of each run.", DefaultValueFactory = _ => 60 };
         var rounds = new Option<int>("--rounds") { Description = "Runs of each system under each load, in turns; rows are their medians.", DefaultValueFactory = _ => 1 };
         rounds.Validators.Add(result =>
         {
