@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using AiFabric.Gateway.Http;
+using AiFabric.Gateway.Pipelines.Runs;
 using AiFabric.Protocol;
 using AiFabric.Protocol.OpenAI;
 
@@ -16,7 +17,20 @@ public sealed record PipelineRequest(string Text, bool IsStream, bool WithUsage,
     private static readonly HashSet<string> Known = ["model", "messages", "stream", "stream_options", "user", "n"];
 
     /// <summary>Reads a body. What a pipeline's stages decide themselves is refused, for it would be ignored.</summary>
+    /// <param name="json">A JSON object.</param>
     public static (PipelineRequest? Request, OpenAIError? Error) Read(ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            return Check(json);
+        }
+        catch (InvalidOperationException)
+        {
+            return (null, OpenAIError.Invalid("The messages are not valid Unicode text.", "messages")); // Half a surrogate pair.
+        }
+    }
+
+    private static (PipelineRequest? Request, OpenAIError? Error) Check(ReadOnlyMemory<byte> json)
     {
         using JsonDocument body = JsonDocument.Parse(json);
         foreach (JsonProperty field in body.RootElement.EnumerateObject())
@@ -42,12 +56,18 @@ public sealed record PipelineRequest(string Text, bool IsStream, bool WithUsage,
             return (null, OpenAIError.Invalid("'stream_options' goes with 'stream': true.", "stream_options"));
         for (int i = 0; i < messages.Count; i++)
         {
+            if (messages[i] is null)
+                return (null, OpenAIError.Invalid("A message must be an object with a role and a content.", $"messages[{i}]"));
             if (messages[i].Role == "tool" || messages[i].ToolCalls is { ValueKind: not JsonValueKind.Null } || messages[i].ToolCallId is not null)
                 return (null, OpenAIError.Invalid("A pipeline calls no tools of its client: leave calls and their results out.", $"messages[{i}]"));
         }
-        return TextOf(messages) is { } text
-            ? (new PipelineRequest(text, streams, request.StreamOptions?.IncludeUsage == true, request.StreamOptions?.IncludeIntermediate == true), null)
-            : (null, OpenAIError.Invalid("The content of each message must be a text, or a list of text parts.", "messages"));
+        return TextOf(messages) switch
+        {
+            null => (null, OpenAIError.Invalid("The content of each message must be a text, or a list of text parts.", "messages")),
+            { Length: > ItemText.MaxLength } text => (null, OpenAIError.Invalid(
+                $"The messages have {text.Length} characters; a pipeline takes at most {ItemText.MaxLength}.", "messages", "input_too_long")),
+            var text => (new PipelineRequest(text, streams, request.StreamOptions?.IncludeUsage == true, request.StreamOptions?.IncludeIntermediate == true), null),
+        };
     }
 
     private static string? TextOf(IReadOnlyList<ChatMessage> messages)
@@ -73,6 +93,6 @@ public sealed record PipelineRequest(string Text, bool IsStream, bool WithUsage,
     };
 
     private static bool IsText(JsonElement part) => part.ValueKind == JsonValueKind.Object
-        && part.TryGetProperty("type", out JsonElement type) && type.ValueEquals("text")
+        && part.TryGetProperty("type", out JsonElement type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("text")
         && part.TryGetProperty("text", out JsonElement text) && text.ValueKind == JsonValueKind.String;
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using AiFabric.Gateway.Pipelines;
 using AiFabric.Gateway.Routing;
 using Xunit;
 
@@ -32,5 +33,7 @@ public sealed class GatewayBodyFuzzTests
         _ = ModelName.Parse(body.Model);
         using var renamed = JsonDocument.Parse(body.WithModel("renamed"));
         Assert.Equal("renamed", renamed.RootElement.GetProperty("model").GetString());
+        var (request, refusal) = PipelineRequest.Read(body.WithModel(body.Model));
+        Assert.Equal(request is null ? 400 : null, refusal?.Status);
     });
 }

@@ -120,9 +120,11 @@ internal sealed class Joins(PipelineGraph graph, RunFlow flow)
 
     private void Pass(int join, ItemPath path, Item item, string text)
     {
-        if (text.Length == 0)
+        if (text.Length == 0 || flow.End is not null)
             return;
-        item.Text.Add(item.Text.Length, text);
-        flow.Grew(join, path, text);
+        if (item.Text.Add(item.Text.Length, text).Problem is { } problem)
+            flow.Finish(graph.Nodes[join].Stage, problem);
+        else
+            flow.Grew(join, path, text);
     }
 }

@@ -24,7 +24,8 @@ public sealed class PipelineRun(PipelineGraph graph, bool isBarrier = false)
     public IReadOnlyList<RunEffect> Begin(string request)
     {
         Item source = _flow.Nodes[0].Of(ItemPath.Root);
-        source.Text.Add(0, request);
+        if (source.Text.Add(0, request).Problem is { } problem)
+            return Stop(graph.Nodes[0].Stage, problem);
         source.Text.EndHere();
         _flow.Complete(0, ItemPath.Root);
         return _flow.Take();
