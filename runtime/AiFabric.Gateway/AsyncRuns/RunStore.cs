@@ -38,7 +38,12 @@ public sealed class RunStore(IDocuments documents, IOptions<RunOptions> options,
             return many;
         }
         await documents.WriteAsync($"input.{run.Id}", Bytes(new RunText(input), RunRecordJson.Default.RunText), keep, cancellationToken);
-        await documents.TryWriteAsync(RunKey(run.Id), Bytes(run, RunRecordJson.Default.RunRecord), null, keep, cancellationToken);
+        // One that is there is that of the same request, which came twice at the same time.
+        if (!await documents.TryWriteAsync(RunKey(run.Id), Bytes(run, RunRecordJson.Default.RunRecord), null, keep, cancellationToken)
+            && await FindAsync(run.Id, cancellationToken) is null)
+        {
+            throw new StorageException($"run {run.Id} was deleted while it was added");
+        }
         return null;
     }
 
@@ -144,14 +149,19 @@ public sealed class RunStore(IDocuments documents, IOptions<RunOptions> options,
         {
             Document? read = await documents.ReadAsync(key, cancellationToken);
             RunReservation? had = read?.As(RunRecordJson.Default.RunReservation);
-            // One whose run does not exist is of a request that is being taken, was interrupted, or is over long since: the last alone gives way.
-            if (had is not null && (time.GetUtcNow().ToUnixTimeSeconds() - had.CreatedAt < Reserve.TotalSeconds || await FindAsync(had.Id, cancellationToken) is not null))
+            if (had is not null && await HoldsAsync(had, cancellationToken))
                 return had;
             if (await documents.TryWriteAsync(key, json, read?.ETag, keep + Reserve, cancellationToken))
                 return wanted;
         }
         throw new StorageException("the idempotency key is written to by others all the time");
     }
+
+    /// <summary>Whether a reservation stands: its run exists, is being added, or was interrupted while it was. That of a run that is over, kept as long as it asked for, gives way.</summary>
+    private async Task<bool> HoldsAsync(RunReservation had, CancellationToken cancellationToken) =>
+        await documents.ReadAsync(RunKey(had.Id), cancellationToken) is { } run
+            ? Alive(run) is not null
+            : time.GetUtcNow().ToUnixTimeSeconds() - had.CreatedAt < Reserve.TotalSeconds;
 
     /// <summary>Whether a name in a list without a run is left over, rather than of a run that is being added.</summary>
     public bool IsLeftOver(IndexEntry entry) => time.GetUtcNow().ToUnixTimeSeconds() - entry.CreatedAt > Reserve.TotalSeconds;

@@ -192,6 +192,36 @@ public sealed class RunTests(GatewayBench bench)
         await RunBench.BeginAsync(runs.Http, pipeline);
     }
 
+    [Theory]
+    [InlineData("sqlite")]
+    [InlineData("dapr")]
+    public async Task A_key_whose_run_is_kept_no_longer_is_free_for_another(string kind)
+    {
+        (FakeWorker worker, string pipeline) = await ServeAsync(TalkingModel.Script(_ => "Done."));
+        await using FakeWorker _ = worker;
+        await using RunBench runs = await RunBench.StartAsync(bench, kind);
+        string first = (await SendAsync()).GetProperty("id").GetString()!; // Accepted.
+        await GatewayBench.WaitAsync(async () => (await runs.Http.GetAsync($"/v1/pipelines/{pipeline}/runs/{first}")).StatusCode == HttpStatusCode.NotFound, () => "the run to be gone");
+
+        JsonElement again = await SendAsync(keepSeconds: 60);
+
+        string second = again.GetProperty("id").GetString()!; // Accepted.
+        Assert.NotEqual(first, second);
+        JsonElement run = await RunBench.UntilAsync(runs.Http, pipeline, second, "completed");
+        Assert.Equal("Done.", run.GetProperty("output").GetString());
+
+        async Task<JsonElement> SendAsync(int keepSeconds = 1)
+        {
+            using HttpResponseMessage answer = await runs.Http.SendAsync(new HttpRequestMessage(HttpMethod.Post, $"/v1/pipelines/{pipeline}/runs")
+            {
+                Content = JsonContent.Create(new { input = "Hello", keep_seconds = keepSeconds }),
+                Headers = { { "Idempotency-Key", "order-8" } },
+            });
+            Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
+            return await RunBench.ReadAsync(answer);
+        }
+    }
+
     [Fact]
     public async Task The_input_may_be_a_file_or_a_conversation()
     {
