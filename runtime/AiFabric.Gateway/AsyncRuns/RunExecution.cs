@@ -4,6 +4,7 @@ using AiFabric.Gateway.AsyncRuns.Storage;
 using AiFabric.Gateway.Pipelines;
 using AiFabric.Gateway.Pipelines.Execution;
 using AiFabric.Gateway.Pipelines.Runs;
+using AiFabric.Gateway.Routing;
 using AiFabric.Protocol.Gateway;
 using Microsoft.Extensions.Options;
 
@@ -11,7 +12,7 @@ namespace AiFabric.Gateway.AsyncRuns;
 
 /// <summary>What executions of runs need.</summary>
 public sealed record RunParts(
-    RunStore Store, RunTeller Teller, PipelineCatalog Catalog, PipelineRunner Runner, IOptions<RunOptions> Options, TimeProvider Time, ILogger<RunKeeper> Log);
+    RunStore Store, RunTeller Teller, PipelineCatalog Catalog, RouteKeeper Routes, PipelineRunner Runner, IOptions<RunOptions> Options, TimeProvider Time, ILogger<RunKeeper> Log);
 
 /// <summary>
 /// One attempt at a run, under its lease: (1) the pipeline runs; (2) each second what happened is kept and the lease renewed, with one write over what was read;

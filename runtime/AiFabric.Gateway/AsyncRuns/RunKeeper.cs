@@ -85,7 +85,8 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
 
     private async Task LookAsync(bool everything, CancellationToken cancellationToken)
     {
-        if ((!HasRoom && !everything) || !parts.Catalog.HasSynced)
+        // Begun before it is known who serves what, a run would fail for models that are there.
+        if ((!HasRoom && !everything) || !parts.Catalog.HasSynced || !parts.Routes.HasSynced)
             return;
         IReadOnlyList<IndexEntry> open = await parts.Store.OpenAsync(cancellationToken);
         GatewayMetrics.RunsOpen.Set(open.Count);
