@@ -33,6 +33,9 @@ internal static partial class Log
     [LoggerMessage(3020, LogLevel.Error, "Finetuning job {Id} could not be kept up; it is tried again")]
     public static partial void OrderNotKept(ILogger log, string id, Exception cause);
 
+    [LoggerMessage(3025, LogLevel.Error, "Finetuning jobs could not be read; it is tried again")]
+    public static partial void OrdersNotRead(ILogger log, Exception cause);
+
     [LoggerMessage(3021, LogLevel.Error, "The folder of files cannot be written to")]
     public static partial void FilesUnwritable(ILogger log, Exception cause);
 

@@ -57,15 +57,29 @@ public sealed class OrderKeeper(OrderStore orders, IInformer<FinetuneJob> jobs, 
         using IDisposable changes = jobs.Subscribe(_ => _wake.Writer.TryWrite(true));
         while (!stoppingToken.IsCancellationRequested)
         {
-            foreach (Order order in orders.Open())
-                LookOrLog(order);
+            LookOrLog();
             using var tick = new CancellationTokenSource(Period, time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(tick.Token, stoppingToken);
             await ((Task)_wake.Reader.ReadAsync(either.Token).AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    /// <summary>The loop's top: an order that cannot be looked at must not keep others from it.</summary>
+    /// <summary>The loop's top: orders that cannot be read now, for the volume is away, are looked at when it is back.</summary>
+    [SuppressMessage("Design", "CA1031", Justification = "The top of a loop that must go on. It logs the exception.")]
+    private void LookOrLog()
+    {
+        try
+        {
+            foreach (Order order in orders.Open())
+                LookOrLog(order);
+        }
+        catch (Exception e)
+        {
+            Log.OrdersNotRead(log, e);
+        }
+    }
+
+    /// <summary>An order that cannot be looked at must not keep others from it.</summary>
     [SuppressMessage("Design", "CA1031", Justification = "The top of a loop that must go on. It logs the exception.")]
     private void LookOrLog(Order order)
     {
