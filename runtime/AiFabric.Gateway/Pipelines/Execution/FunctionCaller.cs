@@ -15,9 +15,6 @@ namespace AiFabric.Gateway.Pipelines.Execution;
 /// <param name="places">Who is working on what.</param>
 public sealed class FunctionCaller(HttpClient keeping, HttpClient closing, FunctionPlaces places)
 {
-    /// <summary>Longest line of an answer, characters.</summary>
-    private const int MaxLine = 1 << 20;
-
     /// <summary>Replicas remembered at most; then they are learned anew.</summary>
     private const int MaxKnown = 4_096;
 
@@ -40,12 +37,9 @@ public sealed class FunctionCaller(HttpClient keeping, HttpClient closing, Funct
         using IDisposable place = await places.EnterAsync(replica.Uid, function.Concurrency ?? int.MaxValue, context.Since, cancellationToken);
         using HttpResponseMessage answer = await SendAsync(replica, body, cancellationToken);
         await using Stream stream = await answer.Content.ReadAsStreamAsync(cancellationToken);
-        using var reader = new StreamReader(stream);
-        while (await LineAsync(reader, cancellationToken) is { } line)
+        await foreach (ReadOnlyMemory<byte> line in StageLines.ReadAsync(stream, cancellationToken))
         {
-            if (line.Length == 0)
-                continue;
-            StageLine said = Parse(line);
+            StageLine said = Parse(line.Span);
             if (said.Error is { } error)
                 throw new CallException($"the function said: {error}", mayRetry: false);
             if (said.Text is { Length: > 0 } text)
@@ -96,20 +90,7 @@ public sealed class FunctionCaller(HttpClient keeping, HttpClient closing, Funct
             _keepConnections.TryRemove(replica.Uid, out _);
     }
 
-    private static async Task<string?> LineAsync(StreamReader reader, CancellationToken cancellationToken)
-    {
-        try
-        {
-            string? line = await reader.ReadLineAsync(cancellationToken);
-            return line?.Length > MaxLine ? throw new CallException($"the function sent a line of more than {MaxLine} characters", mayRetry: false) : line;
-        }
-        catch (Exception e) when (e is IOException or HttpRequestException)
-        {
-            throw new CallException("a replica of the function was lost in the middle of its answer", mayRetry: true, e);
-        }
-    }
-
-    private static StageLine Parse(string line)
+    private static StageLine Parse(ReadOnlySpan<byte> line)
     {
         try
         {
