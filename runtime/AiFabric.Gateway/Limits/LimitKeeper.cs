@@ -23,7 +23,7 @@ public sealed class LimitKeeper(ApiKeyRing keys, TimeProvider time)
         if (context.Features.Get<Tenant>() is not { } tenant || tenant.Limits == TenantLimits.None)
             return (null, null);
         TenantBudget budget = BudgetOf(tenant);
-        long promptTokens = (promptBytes + BytesOfToken - 1) / BytesOfToken;
+        long promptTokens = TokensOf(promptBytes);
         context.Response.OnStarting(() =>
         {
             (LimitState? requests, LimitState? tokens) = budget.Read(Now);
@@ -35,6 +35,9 @@ public sealed class LimitKeeper(ApiKeyRing keys, TimeProvider time)
         GatewayMetrics.RateLimited.WithLabels(refusal.Kind).Inc();
         return (null, OpenAIError.RateLimited(refusal));
     }
+
+    /// <summary>What a prompt has about, by the length of its JSON.</summary>
+    internal static long TokensOf(long promptBytes) => (promptBytes + BytesOfToken - 1) / BytesOfToken;
 
     private TenantBudget BudgetOf(Tenant tenant)
     {

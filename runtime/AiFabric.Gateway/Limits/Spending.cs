@@ -20,6 +20,9 @@ public sealed class Spending(TenantBudget budget, long promptTokens, TimeProvide
     /// <summary>The answer said how many tokens there were in all.</summary>
     public void Settle(long totalTokens) => Spend(totalTokens - _spent);
 
+    /// <summary>The request ended before its answer did, and this many tokens were used at least: what was taken for the prompt is not given back.</summary>
+    public void SettleAtLeast(long totalTokens) => Spend(Math.Max(0, totalTokens - _spent));
+
     private void Spend(long tokens)
     {
         _spent += tokens;

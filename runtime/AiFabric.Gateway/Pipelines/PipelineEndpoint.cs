@@ -35,12 +35,15 @@ public sealed class PipelineEndpoint(PipelineRunner runner, Drain drain, TimePro
         string? tenant = context.Features.Get<Tenant>()?.Id;
         var run = new RunContext(
             $"chatcmpl-{Guid.NewGuid():N}", tenant, time, PromptDigester.SessionOf(tenant, context.Request.Headers[CompletionForwarder.SessionHeader].ToString()));
+        bool isWhole = false;
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, drain.Cut);
         try
         {
             IAsyncEnumerable<RunOutput> outputs = runner.RunAsync(pipeline, request.Text, run, request.WithStages, ends.Token);
             var reply = new Reply(context, run, body.Model, request, time.GetUtcNow().ToUnixTimeSeconds());
-            return request.IsStream ? await reply.StreamAsync(outputs) : await reply.WholeAsync(outputs);
+            OpenAIError? failed = request.IsStream ? await reply.StreamAsync(outputs) : await reply.WholeAsync(outputs);
+            isWhole = true;
+            return failed;
         }
         catch (OperationCanceledException) when (drain.Cut.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
         {
@@ -50,7 +53,10 @@ public sealed class PipelineEndpoint(PipelineRunner runner, Drain drain, TimePro
         }
         finally
         {
-            spending?.Settle(run.Usage.TotalTokens);
+            if (isWhole)
+                spending?.Settle(run.Usage.TotalTokens);
+            else
+                spending?.SettleAtLeast(run.Usage.TotalTokens);
         }
     }
 

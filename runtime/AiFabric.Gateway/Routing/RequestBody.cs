@@ -16,6 +16,7 @@ public sealed class RequestBody
     {
         (_json, Model, _modelToken) = (json, model, fields.Model);
         (Prompt, Tools, CacheSalt) = (json.AsMemory(fields.Prompt), json.AsMemory(fields.Tools), fields.CacheSalt);
+        TextBytes = Math.Max(Prompt.Length, json.AsSpan(fields.Input).Length);
     }
 
     /// <summary>The top-level <c>model</c> field.</summary>
@@ -29,6 +30,9 @@ public sealed class RequestBody
 
     /// <summary>The field <c>cache_salt</c>.</summary>
     public string? CacheSalt { get; }
+
+    /// <summary>Bytes of the JSON of what a model is to read: the prompt, or the <c>input</c> of embeddings.</summary>
+    public int TextBytes { get; }
 
     /// <summary>Bytes it holds in memory.</summary>
     public long Length => _json.Length;
@@ -104,12 +108,13 @@ public sealed class RequestBody
         public Range Model;
         public Range Prompt;
         public Range Tools;
+        public Range Input;
 
         /// <summary>Takes a field over; the reader stands on its name, and afterwards on the end of its value.</summary>
         public OpenAIError? Take(ref Utf8JsonReader reader)
         {
             bool isModel = reader.ValueTextEquals("model"u8), isSalt = reader.ValueTextEquals("cache_salt"u8);
-            bool isPrompt = reader.ValueTextEquals("messages"u8) || reader.ValueTextEquals("prompt"u8), isTools = reader.ValueTextEquals("tools"u8);
+            bool isPrompt = reader.ValueTextEquals("messages"u8) || reader.ValueTextEquals("prompt"u8), isTools = reader.ValueTextEquals("tools"u8), isInput = reader.ValueTextEquals("input"u8);
             reader.Read();
             if (isModel && reader.TokenType != JsonTokenType.String)
                 return OpenAIError.Invalid("'model' must be a string.", "model");
@@ -118,6 +123,8 @@ public sealed class RequestBody
                 Name = reader.GetString();
             if (isSalt && reader.TokenType == JsonTokenType.String)
                 CacheSalt = reader.GetString();
+            if (reader.TokenType == JsonTokenType.Null)
+                return null; // As if it were not there, for workers too.
             reader.Skip();
             Range value = start..(int)reader.BytesConsumed;
             if (isModel)
@@ -126,6 +133,8 @@ public sealed class RequestBody
                 Prompt = value;
             else if (isTools)
                 Tools = value;
+            else if (isInput)
+                Input = value;
             return null;
         }
     }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
 using System.Text;
 using AiFabric.Cluster.Tests.Gateway.Pipelines;
 using AiFabric.Crds.CoServedModels;
@@ -137,6 +138,53 @@ public sealed class LimitTests(GatewayBench bench) : IAsyncLifetime
             async () => (refused = await AskAsync("sk-spending", "spending")).StatusCode == HttpStatusCode.TooManyRequests, () => "the budget to be spent");
         await Asking.RefusedAsync(refused!, HttpStatusCode.TooManyRequests, "rate_limit_exceeded"); // Set above.
         await bench.Client.DeleteAsync<V1Secret>("spending", GatewayBench.Space);
+    }
+
+    [Fact]
+    public async Task A_client_that_leaves_a_pipeline_has_spent_what_its_model_said_until_then()
+    {
+        const int Words = 600;
+        static async IAsyncEnumerable<string> SayAsync([EnumeratorCancellation] CancellationToken token)
+        {
+            for (int i = 0; i < Words; i++)
+                yield return "word ";
+            await new TaskCompletionSource().Task.WaitAsync(token);
+        }
+        await using FakeWorker worker = await FakeWorker.StartAsync("leaving-model", TalkingModel.Script((_, token) => SayAsync(token)));
+        await bench.ServeAsync("leaving-model", worker);
+        await bench.DeclarePipelineAsync("leaving-pipeline", new PipelineSpec
+        {
+            Stages = [new StageSpec { Name = "only", ModelRef = new ModelStageSpec { Name = "leaving-model" }, Inputs = [new InputSpec { From = "request" }] }],
+            Output = new PipelineOutput { From = "only" },
+        });
+        await SecretAsync("leaving", "sk-leaving", tokens: "1000");
+        await GatewayBench.WaitAsync(
+            async () => (await (await Http.SendAsync(Request(HttpMethod.Get, "/v1/models", "sk-leaving"))).Content.ReadAsStringAsync()).Contains("\"leaving-pipeline\"", StringComparison.Ordinal),
+            () => "key and pipeline to be known");
+
+        HttpRequestMessage request = Request(HttpMethod.Post, "/v1/chat/completions", "sk-leaving");
+        request.Content = Asking.Chat("leaving-pipeline", stream: true);
+        using (HttpResponseMessage answer = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))
+        {
+            await using Stream stream = await answer.Content.ReadAsStreamAsync();
+            for (int seen = 0; seen < Words; seen += (await Asking.ReadEventAsync(stream)).Split("word ").Length - 1)
+            {
+                // The answer is read as far as it goes.
+            }
+        }
+
+        // 600 of 500 are spent. A request without messages is refused, costs a token, and tells what is left.
+        string left = "";
+        await GatewayBench.WaitAsync(async () => (left = await LeftAsync()) == "0", () => $"the budget to be spent ({left} are left)");
+        await bench.Client.DeleteAsync<V1Secret>("leaving", GatewayBench.Space);
+
+        async Task<string> LeftAsync()
+        {
+            HttpRequestMessage refused = Request(HttpMethod.Post, "/v1/chat/completions", "sk-leaving");
+            refused.Content = Asking.Json("""{"model":"leaving-pipeline","messages":[]}""");
+            using HttpResponseMessage answer = await Http.SendAsync(refused);
+            return Header(answer, "x-ratelimit-remaining-tokens");
+        }
     }
 
     private Task<HttpResponseMessage> AskAsync(string key, string model, bool stream = false)

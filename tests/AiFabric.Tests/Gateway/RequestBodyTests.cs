@@ -31,6 +31,14 @@ public sealed class RequestBodyTests
         Assert.Contains(message, error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("""{"model":"m","messages":[1,2,3],"prompt":null,"input":null}""", 7)]
+    [InlineData("""{"model":"m","prompt":"abc","messages":null}""", 5)]
+    [InlineData("""{"model":"m","input":["abcd","e"]}""", 12)]
+    [InlineData("""{"model":"m","messages":null}""", 0)]
+    public void What_a_model_reads_is_measured_and_null_is_as_if_the_field_were_not_there(string json, int bytes) =>
+        Assert.Equal(bytes, Parse(json).Body!.TextBytes);
+
     [Fact]
     public void Only_the_model_is_rewritten()
     {

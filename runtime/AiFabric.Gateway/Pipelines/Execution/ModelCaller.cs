@@ -53,7 +53,7 @@ public sealed class ModelCaller(
         {
             using HttpResponseMessage answer = await SendAsync(worker, body.WithModel(served), ask.Prompt, context, cancellationToken);
             await using Stream stream = await answer.Content.ReadAsStreamAsync(cancellationToken);
-            await foreach (string piece in ReadAsync(stream, context, cancellationToken))
+            await foreach (string piece in ReadAsync(stream, body.TextBytes, context, cancellationToken))
             {
                 tries.HasSpoken = true;
                 yield return piece;
@@ -124,24 +124,32 @@ public sealed class ModelCaller(
         }
     }
 
-    private async IAsyncEnumerable<string> ReadAsync(Stream stream, RunContext context, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<string> ReadAsync(Stream stream, int promptBytes, RunContext context, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        var used = new CallUsage(promptBytes);
         using var idle = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         await using IAsyncEnumerator<string> events = SseReader.ReadAsync(stream, idle.Token).GetAsyncEnumerator(idle.Token);
-        while (true)
+        try
         {
-            // While its caller has no room nothing is read, and the worker may be silent.
-            idle.CancelAfter(TimeSpan.FromSeconds(options.Value.IdleTimeoutSeconds));
-            string? data = await NextAsync(events, cancellationToken);
-            idle.CancelAfter(Timeout.InfiniteTimeSpan);
-            if (data is null)
-                throw new CallException("the worker was lost in the middle of its answer", mayRetry: true);
-            if (data == SseFrame.Done)
-                yield break;
-            ChatCompletionChunk chunk = Parse(data);
-            context.Count(chunk.Usage);
-            if (chunk.Choices.Count > 0 && chunk.Choices[0].Delta.Content is { Length: > 0 } text)
-                yield return text;
+            while (true)
+            {
+                // While its caller has no room nothing is read, and the worker may be silent.
+                idle.CancelAfter(TimeSpan.FromSeconds(options.Value.IdleTimeoutSeconds));
+                string? data = await NextAsync(events, cancellationToken);
+                idle.CancelAfter(Timeout.InfiniteTimeSpan);
+                if (data is null)
+                    throw new CallException("the worker was lost in the middle of its answer", mayRetry: true);
+                if (data == SseFrame.Done)
+                    yield break;
+                ChatCompletionChunk chunk = Parse(data);
+                used.Take(chunk);
+                if (chunk.Choices.Count > 0 && chunk.Choices[0].Delta.Content is { Length: > 0 } text)
+                    yield return text;
+            }
+        }
+        finally
+        {
+            context.Count(used.Usage);
         }
     }
 
