@@ -99,7 +99,7 @@ public sealed class RouteKeeper(
     private async Task RefreshAsync(CancellationToken cancellationToken)
     {
         Dictionary<ModelKey, DeclaredModel> declared = DeclaredModel.Read(models.List(), adapters.List());
-        WorkerPod[] ready = [.. pods.List().Select(PodReader.Read).OfType<WorkerPod>()];
+        HashSet<WorkerPod> ready = [.. pods.List().Select(PodReader.Read).OfType<WorkerPod>()];
         Publish(table => new RoutingTable([.. table.Workers.Where(w => ready.Contains(w.Pod))], declared));
 
         RoutingTable before = _table;

@@ -36,41 +36,51 @@ public abstract record RouteChoice
     public sealed record Ambiguous(IReadOnlyList<string> Candidates) : RouteChoice;
 }
 
-/// <summary>An immutable snapshot of who serves what. Pure: built from observations, asked by requests.</summary>
-/// <param name="workers">Workers that are ready and answered.</param>
-/// <param name="declared">Models that exist as resources.</param>
-public sealed class RoutingTable(IReadOnlyList<WorkerEndpoint> workers, IReadOnlyDictionary<ModelKey, DeclaredModel> declared)
+/// <summary>An immutable snapshot of who serves what. Pure: built from observations, asked by requests, which look everything up however many models there are.</summary>
+public sealed class RoutingTable
 {
     public static readonly RoutingTable Empty = new([], new Dictionary<ModelKey, DeclaredModel>());
 
-    public IReadOnlyList<WorkerEndpoint> Workers { get; } = workers;
+    private readonly Dictionary<ModelKey, RouteChoice.To> _serving;
+    private readonly Dictionary<string, ModelKey[]> _named;
 
-    public IReadOnlyDictionary<ModelKey, DeclaredModel> Declared { get; } = declared;
+    /// <param name="workers">Workers that are ready and answered.</param>
+    /// <param name="declared">Models that exist as resources.</param>
+    public RoutingTable(IReadOnlyList<WorkerEndpoint> workers, IReadOnlyDictionary<ModelKey, DeclaredModel> declared)
+    {
+        (Workers, Declared) = (workers, declared);
+        _serving = workers.GroupBy(worker => worker.Pod.Model).ToDictionary(group => group.Key, group => new RouteChoice.To([.. group]));
+        Models = declared.Keys.Concat(_serving.Keys).ToHashSet();
+        // While a model's name changes, its workers still have the old one.
+        _named = workers.Select(worker => (Model: worker.Pod.Model, worker.Pod.ServedName)).Concat(declared.Select(entry => (Model: entry.Key, entry.Value.ServedName)))
+            .SelectMany(served => (IEnumerable<(string Name, ModelKey Model)>)[(served.ServedName, served.Model), ($"{served.Model.Namespace}/{served.ServedName}", served.Model)])
+            .Distinct().GroupBy(named => named.Name, named => named.Model, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.ToArray(), StringComparer.Ordinal);
+    }
+
+    public IReadOnlyList<WorkerEndpoint> Workers { get; }
+
+    public IReadOnlyDictionary<ModelKey, DeclaredModel> Declared { get; }
 
     /// <summary>Every model that is declared or served.</summary>
-    public IReadOnlySet<ModelKey> Models { get; } = declared.Keys.Concat(workers.Select(w => w.Pod.Model)).ToHashSet();
+    public IReadOnlySet<ModelKey> Models { get; }
 
     /// <summary>Finds the workers for a model name.</summary>
-    public RouteChoice Find(ModelName name)
+    public RouteChoice Find(ModelName name) => _named.GetValueOrDefault(name.Name) switch
     {
-        ModelKey[] models = [.. Workers.Where(w => name.Matches(w.Pod)).Select(w => w.Pod.Model)
-            .Concat(Declared.Where(d => name.Matches(d.Key.Namespace, d.Value.ServedName)).Select(d => d.Key)).Distinct()];
-        if (models.Length == 0)
-            return new RouteChoice.UnknownModel();
-        if (models.Length > 1)
-            return new RouteChoice.Ambiguous([.. models.Select(m => $"{m.Namespace}/{ServedName(m)}").Order(StringComparer.Ordinal)]);
-
-        return Of(models[0], name.Adapter);
-    }
+        null => new RouteChoice.UnknownModel(),
+        [var model] => Of(model, name.Adapter),
+        var several => new RouteChoice.Ambiguous([.. several.Select(model => $"{model.Namespace}/{ServedName(model)}").Order(StringComparer.Ordinal)]),
+    };
 
     /// <summary>Finds the workers of a model, or those of them that hold an adapter.</summary>
     public RouteChoice Of(ModelKey model, string? adapter)
     {
-        WorkerEndpoint[] serving = [.. Workers.Where(w => w.Pod.Model == model)];
-        WorkerEndpoint[] holding = adapter is null ? serving : [.. serving.Where(w => w.Adapters.Contains(adapter))];
-        if (holding.Length > 0)
-            return new RouteChoice.To(holding);
-        return Models.Contains(model) ? Absent(model, adapter, serving.Length > 0) : new RouteChoice.UnknownModel();
+        if (!_serving.TryGetValue(model, out RouteChoice.To? serving))
+            return Models.Contains(model) ? Absent(model, adapter, isServed: false) : new RouteChoice.UnknownModel();
+        if (adapter is null)
+            return serving;
+        WorkerEndpoint[] holding = [.. serving.Workers.Where(worker => worker.Adapters.Contains(adapter))];
+        return holding.Length > 0 ? new RouteChoice.To(holding) : Absent(model, adapter, isServed: true);
     }
 
     /// <summary>The same table with only those workers for which <paramref name="stays"/> holds.</summary>
@@ -98,7 +108,7 @@ public sealed class RoutingTable(IReadOnlyList<WorkerEndpoint> workers, IReadOnl
 
     /// <summary>The name of one of <see cref="Models"/> in OpenAI's model field.</summary>
     public string ServedName(ModelKey model) =>
-        Declared.TryGetValue(model, out DeclaredModel? declared) ? declared.ServedName : Workers.First(w => w.Pod.Model == model).Pod.ServedName;
+        Declared.TryGetValue(model, out DeclaredModel? declared) ? declared.ServedName : _serving[model].Workers[0].Pod.ServedName;
 
     /// <summary>The same of any model; of one that nobody knows, its own.</summary>
     public string NameOf(ModelKey model) => Models.Contains(model) ? ServedName(model) : model.Name;

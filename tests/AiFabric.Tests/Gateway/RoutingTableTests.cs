@@ -81,6 +81,17 @@ public sealed class RoutingTableTests
         Assert.Equal("2", Assert.Single(Assert.IsType<RouteChoice.To>(Find("b/small", workers)).Workers).Pod.Uid);
     }
 
+    [Theory]
+    [InlineData("small")]
+    [InlineData("a/small")]
+    [InlineData("renamed")]
+    [InlineData("a/renamed")]
+    public void While_a_model_changes_its_name_its_workers_are_found_by_both(string name)
+    {
+        var table = new RoutingTable([Worker("1"), Worker("2")], new Dictionary<ModelKey, DeclaredModel> { [new ModelKey("a", "small")] = new("renamed") });
+        Assert.Equal(["1", "2"], Assert.IsType<RouteChoice.To>(table.Find(ModelName.Parse(name))).Workers.Select(w => w.Pod.Uid));
+    }
+
     private static RouteQuery Query(uint turn) => new(RoutingPolicy.LeastLoad, PromptBytes: 0, Beginning: null, Session: null, turn);
 
     [Fact]
