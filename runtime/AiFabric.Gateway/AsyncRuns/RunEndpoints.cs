@@ -28,8 +28,8 @@ internal static class RunEndpoints
         }
         runs.AddEndpointFilter(TellLostStoreAsync);
         runs.MapPost("", (HttpContext context, string name, RunReader reader, RunStore store, RunKeeper keeper, LimitKeeper limits, TimeProvider time) =>
-            CreateAsync(context, Plain(name), reader, store, keeper, limits, time));
-        runs.MapGet("", (HttpContext context, string name, RunStore store, TimeProvider time) => ListAsync(context, Plain(name), store, time));
+            CreateAsync(context, ModelName.Unescaped(name), reader, store, keeper, limits, time));
+        runs.MapGet("", (HttpContext context, string name, RunStore store, TimeProvider time) => ListAsync(context, ModelName.Unescaped(name), store, time));
         runs.MapGet("/{id}", (HttpContext context, string name, string id, RunStore store, TimeProvider time) =>
             WithAsync(context, name, id, store, run => ShowAsync(context, run, store, time)));
         runs.MapPost("/{id}/cancel", (HttpContext context, string name, string id, RunStore store, RunKeeper keeper, TimeProvider time) =>
@@ -44,9 +44,6 @@ internal static class RunEndpoints
     private static OpenAIError Disabled => new(
         StatusCodes.Status501NotImplemented, "server_error",
         "This gateway keeps no runs: whoever runs it must set Gateway:RunsFolder or Gateway:RunsStateStore (chart: gateway.runs).", "runs_disabled");
-
-    /// <summary>A slash in a path comes as <c>%2F</c>.</summary>
-    private static string Plain(string name) => name.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
 
     private static async Task CreateAsync(
         HttpContext context, string name, RunReader reader, RunStore store, RunKeeper keeper, LimitKeeper limits, TimeProvider time)
@@ -167,7 +164,7 @@ internal static class RunEndpoints
     /// <summary>Finds a run of the caller's: another tenant's does not exist.</summary>
     private static async Task WithAsync(HttpContext context, string name, string id, RunStore store, Func<RunRecord, Task> answer)
     {
-        if (await store.FindAsync(id, context.RequestAborted) is { } run && run.Tenant == Caller.Of(context) && ModelName.Parse(Plain(name)).Matches(run.Namespace, run.Pipeline))
+        if (await store.FindAsync(id, context.RequestAborted) is { } run && run.Tenant == Caller.Of(context) && ModelName.Parse(ModelName.Unescaped(name)).Matches(run.Namespace, run.Pipeline))
             await answer(run);
         else
             await Unknown(id).WriteAsync(context);

@@ -25,6 +25,7 @@ public static class Endpoints
 
     private static async Task GetModelAsync(HttpContext context, string id, RouteKeeper routes, PipelineCatalog pipelines, TimeProvider time)
     {
+        id = ModelName.Unescaped(id);
         if (List(routes.Table, pipelines, time).Data.FirstOrDefault(m => m.Id == id) is { } card)
             await context.Response.WriteAsJsonAsync(card, OpenAIJson.Default.ModelCard, null, context.RequestAborted);
         else

@@ -14,9 +14,10 @@ public readonly record struct ModelName(string Text, string Name, string? Adapte
             : new ModelName(text, text[..colon], text[(colon + 1)..]);
     }
 
-    /// <summary>Whether this names <paramref name="pod"/>'s model, plainly or qualified by its namespace.</summary>
-    public bool Matches(WorkerPod pod) => Matches(pod.Model.Namespace, pod.ServedName);
+    /// <summary>A name as a part of a path: the server leaves an escaped slash as it is, and clients escape it.</summary>
+    public static string Unescaped(string segment) => segment.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
 
+    /// <summary>Whether this names the model, plainly or qualified by its namespace.</summary>
     public bool Matches(string modelNamespace, string servedName) =>
         Name == servedName
         || (Name.Length == modelNamespace.Length + 1 + servedName.Length

@@ -83,6 +83,8 @@ public sealed class RoutingTests(GatewayBench bench)
         Assert.Contains("default/twin, other/twin", message, StringComparison.Ordinal);
         Assert.Superset(new HashSet<string> { "default/twin", "other/twin" }, await ListedAsync());
         Assert.Equal(HttpStatusCode.OK, (await bench.Http.AskAsync("other/twin")).StatusCode);
+        foreach (string path in (string[])["/v1/models/other/twin", "/v1/models/other%2Ftwin"]) // Clients escape the slash.
+            Assert.Contains("\"other/twin\"", await bench.Http.GetStringAsync(path), StringComparison.Ordinal);
         Assert.Equal("twin", Assert.Single(there.Received).Model);
         Assert.Empty(here.Received);
     }
