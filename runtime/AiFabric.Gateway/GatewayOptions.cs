@@ -91,7 +91,14 @@ public sealed class GatewayOptions : IValidatableObject
     [Range(50, 60_000)]
     public int ProbeIntervalMilliseconds { get; set; } = 1_000;
 
-    /// <summary>A worker that sends nothing for this long has failed, seconds.</summary>
+    /// <summary>
+    /// How long a worker may take to begin its answer, its queue included, seconds. An answer that is not streamed begins when all of it is there. Clients are less patient on their own account;
+    /// a worker that is lost is noticed long before.
+    /// </summary>
+    [Range(1, 86_400)]
+    public int AnswerTimeoutSeconds { get; set; } = 3_600;
+
+    /// <summary>A worker that sends nothing for this long in a stream that has begun has failed, seconds.</summary>
     [Range(1, 86_400)]
     public int IdleTimeoutSeconds { get; set; } = 300;
 

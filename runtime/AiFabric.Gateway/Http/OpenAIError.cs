@@ -38,6 +38,9 @@ public sealed record OpenAIError(int Status, string Type, string Message, string
     public static OpenAIError WorkersFailed(string model) =>
         new(StatusCodes.Status502BadGateway, "server_error", $"Every tried replica of '{model}' failed before answering.", "worker_unreachable", "model") { RetryAfterSeconds = 1 };
 
+    public static OpenAIError AnswerTimedOut(int seconds) => new(
+        StatusCodes.Status504GatewayTimeout, "server_error", $"The answer had not begun after {seconds} s. Ask for less ('max_tokens'), or for a stream.", "answer_timeout");
+
     public static OpenAIError WorkerLost() =>
         new(StatusCodes.Status502BadGateway, "server_error", "The worker was lost while it streamed this answer; ask again.", "worker_lost");
 

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using AiFabric.Crds.Pipelines;
 using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Holding;
@@ -14,6 +13,7 @@ namespace AiFabric.Gateway.Pipelines;
 /// <summary>Registers pipelines.</summary>
 internal static class PipelineRegistration
 {
+    /// <summary>While a stage has no room for its tokens, few of them are to lie here unread: then the worker learns of it soon, and decodes no further.</summary>
     private const int UnreadBytes = 16 << 10;
 
     public static void AddPipelines(this IServiceCollection services, GatewayOptions options)
@@ -23,37 +23,16 @@ internal static class PipelineRegistration
         services.AddSingleton(s => new FunctionReplicas(s.GetRequiredService<IStore<V1Pod>>()));
         services.AddSingleton(_ => new FunctionCaller(Http(), Http(keeps: false), new FunctionPlaces()));
         services.AddSingleton(s => new ModelCaller(
-            Http(connects: ConnectAsync), s.GetRequiredService<RouteKeeper>(), s.GetRequiredService<WaitingRoom>(), s.GetRequiredService<DemandBook>(),
+            Http(receiveBytes: UnreadBytes), s.GetRequiredService<RouteKeeper>(), s.GetRequiredService<WaitingRoom>(), s.GetRequiredService<DemandBook>(),
             s.GetRequiredService<Canaries>(), s.GetRequiredService<Mirrors>(), s.GetRequiredService<IOptions<GatewayOptions>>()));
     }
 
     /// <summary>Each call bounds itself. A response that is let go closes its connection at once, by which the other side learns of it.</summary>
-    private static HttpClient Http(bool keeps = true, Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>>? connects = null) => new(new SocketsHttpHandler
+    private static HttpClient Http(bool keeps = true, int? receiveBytes = null)
     {
-        ConnectCallback = connects,
-        UseProxy = false,
-        AllowAutoRedirect = false,
-        UseCookies = false,
-        ConnectTimeout = TimeSpan.FromSeconds(5),
-        PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
-        PooledConnectionLifetime = keeps ? Timeout.InfiniteTimeSpan : TimeSpan.Zero,
-        ResponseDrainTimeout = TimeSpan.Zero,
-    })
-    { Timeout = Timeout.InfiniteTimeSpan };
-
-    /// <summary>Connects to a worker. While a stage has no room for its tokens, few of them are to lie here unread: then the worker learns of it soon, and decodes no further.</summary>
-    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
-    {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveBufferSize = UnreadBytes };
-        try
-        {
-            await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
+        SocketsHttpHandler handler = WorkerConnections.Handler(receiveBytes);
+        handler.PooledConnectionLifetime = keeps ? Timeout.InfiniteTimeSpan : TimeSpan.Zero;
+        handler.ResponseDrainTimeout = TimeSpan.Zero;
+        return new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
     }
 }

@@ -21,16 +21,7 @@ public sealed class CompletionForwarder(
     IHttpForwarder forwarder, RouteKeeper routes, WaitingRoom waiting, DemandBook demand, PipelineCatalog pipelines, PipelineEndpoint pipelineEndpoint, LimitKeeper limits, Canaries canaries, Mirrors mirrors, Drain drain, IOptions<GatewayOptions> options, TimeProvider time,
     ILogger<CompletionForwarder> log) : IDisposable
 {
-    private readonly HttpMessageInvoker _http = new(new HeldBodyHandler(new SocketsHttpHandler
-    {
-        UseProxy = false,
-        AllowAutoRedirect = false,
-        AutomaticDecompression = System.Net.DecompressionMethods.None,
-        UseCookies = false,
-        ConnectTimeout = TimeSpan.FromSeconds(5),
-        PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
-        ActivityHeadersPropagator = new ReverseProxyPropagator(DistributedContextPropagator.Current),
-    }));
+    private readonly HttpMessageInvoker _http = Http();
 
     /// <summary>
     /// A client's name for its session: requests that bear the same go to the same worker, unless it has more than its share, and to the same side of their
@@ -41,6 +32,9 @@ public sealed class CompletionForwarder(
     private uint _turn;
 
     private TimeSpan Idle => TimeSpan.FromSeconds(options.Value.IdleTimeoutSeconds);
+
+    /// <summary>The forwarder's clock: it runs until an answer begins, and between two pieces of one that is no stream of events.</summary>
+    private ForwarderRequestConfig Bounds => new() { ActivityTimeout = TimeSpan.FromSeconds(options.Value.AnswerTimeoutSeconds) };
 
     public async Task HandleAsync(HttpContext context)
     {
@@ -57,7 +51,7 @@ public sealed class CompletionForwarder(
             (RequestBody? body, OpenAIError? error) = await RequestBody.ReadAsync(context.Request, options.Value.MaxBodyBytes, context.RequestAborted);
             Spending? spending = null;
             if (body is not null)
-                (spending, error) = limits.Admit(context, body.Prompt.Length);
+                (spending, error) = limits.Admit(context, body.TextBytes);
             if (body is not null && error is null)
                 error = await RouteAsync(context, body, spending, visit);
             if (error is not null)
@@ -76,6 +70,13 @@ public sealed class CompletionForwarder(
     }
 
     public void Dispose() => _http.Dispose();
+
+    private static HttpMessageInvoker Http()
+    {
+        SocketsHttpHandler handler = WorkerConnections.Handler();
+        handler.ActivityHeadersPropagator = new ReverseProxyPropagator(DistributedContextPropagator.Current);
+        return new HttpMessageInvoker(new HeldBodyHandler(handler));
+    }
 
     private async Task<OpenAIError?> RouteAsync(HttpContext context, RequestBody body, Spending? spending, Visit visit)
     {
@@ -152,8 +153,9 @@ public sealed class CompletionForwarder(
                 GatewayMetrics.Retries.Inc();
             tried.Add(worker.Pod.Uid);
             bool isLast = attempt == options.Value.Attempts;
-            if (await TryAsync(asked, side, worker, attempt, () => !isLast && (IsUntried(side.Model, side.Adapter) || (instead is { } model && IsUntried(model, null)))))
-                return null;
+            AttemptEnd end = await TryAsync(asked, side, worker, attempt, () => !isLast && (IsUntried(side.Model, side.Adapter) || (instead is { } model && IsUntried(model, null))));
+            if (end != AttemptEnd.Failed)
+                return end == AttemptEnd.TimedOut ? OpenAIError.AnswerTimedOut(options.Value.AnswerTimeoutSeconds) : null;
             // The table tells soon who else is affected, and new requests need not find out one by one.
             routes.Wake();
             if (instead is { } model && IsUntried(model, null))
@@ -179,8 +181,7 @@ public sealed class CompletionForwarder(
     /// <summary>Who serves the model, or its adapter, now.</summary>
     private IReadOnlyList<WorkerEndpoint> Workers(ModelKey model, string? adapter) => routes.Table.Of(model, adapter) is RouteChoice.To to ? to.Workers : [];
 
-    /// <returns>False when the worker failed before the first byte, so that another may be tried.</returns>
-    private async Task<bool> TryAsync(Asked asked, Side side, WorkerEndpoint worker, int number, Func<bool> another)
+    private async Task<AttemptEnd> TryAsync(Asked asked, Side side, WorkerEndpoint worker, int number, Func<bool> another)
     {
         HttpContext context = asked.Context;
         string served = worker.Pod.NameOf(side.Adapter);
@@ -193,13 +194,13 @@ public sealed class CompletionForwarder(
         asked.Visit.Target = TrafficShare.NameOf(side.Model, side.Adapter);
         using var counted = worker.Begin(side.Prompt);
         ForwarderError error = await forwarder.SendAsync(
-            context, worker.Pod.Address.ToString(), _http, new ForwarderRequestConfig { ActivityTimeout = Idle },
+            context, worker.Pod.Address.ToString(), _http, Bounds,
             new WorkerTransformer(attempt, another, Idle, drain.Cut), drain.Cut);
         attempt.Settle();
         return Judge(context, worker, attempt, error, number);
     }
 
-    private bool Judge(HttpContext context, WorkerEndpoint worker, Attempt attempt, ForwarderError error, int number)
+    private AttemptEnd Judge(HttpContext context, WorkerEndpoint worker, Attempt attempt, ForwarderError error, int number)
     {
         if (attempt.Stream == StreamEnd.WorkerLost)
         {
@@ -210,13 +211,14 @@ public sealed class CompletionForwarder(
         if (attempt.Stream == StreamEnd.ClientGone || context.RequestAborted.IsCancellationRequested)
         {
             GatewayMetrics.ClientsGone.Inc();
-            return true;
+            return AttemptEnd.Over;
         }
 
         bool neverBegan = attempt.Stream == StreamEnd.NeverBegan;
         if (context.Response.HasStarted || (error == ForwarderError.None && !attempt.Refused && !neverBegan))
-            return true;
+            return AttemptEnd.Over;
         Log.AttemptFailed(log, worker.Pod.Name, attempt.Refused ? "refused" : neverBegan ? "no event" : error.ToString(), number);
-        return false;
+        // A worker that is slow is as slow for the next, and has done the work for nothing.
+        return error == ForwarderError.RequestTimedOut ? AttemptEnd.TimedOut : AttemptEnd.Failed;
     }
 }

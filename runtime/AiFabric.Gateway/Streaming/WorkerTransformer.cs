@@ -8,6 +8,19 @@ using Yarp.ReverseProxy.Forwarder;
 
 namespace AiFabric.Gateway.Streaming;
 
+/// <summary>How an attempt at a worker ended.</summary>
+internal enum AttemptEnd
+{
+    /// <summary>The client has its answer, or has left.</summary>
+    Over,
+
+    /// <summary>The worker failed or refused before the first byte, so that another may be tried.</summary>
+    Failed,
+
+    /// <summary>The worker did not begin its answer in time.</summary>
+    TimedOut,
+}
+
 /// <summary>One attempt at a worker: what goes along, and what it came to.</summary>
 public sealed class Attempt
 {

@@ -29,16 +29,7 @@ public sealed class Mirrors : IHostedService, IDisposable
     private readonly GatewayOptions _options;
     private readonly SemaphoreSlim _places;
     private readonly CancellationToken _stop;
-    private readonly HttpClient _http = new(new SocketsHttpHandler
-    {
-        UseProxy = false,
-        AllowAutoRedirect = false,
-        UseCookies = false,
-        ConnectTimeout = TimeSpan.FromSeconds(5),
-        PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
-        ResponseDrainTimeout = TimeSpan.Zero,
-    })
-    { Timeout = Timeout.InfiniteTimeSpan };
+    private readonly HttpClient _http;
 
     private uint _turn;
 
@@ -48,6 +39,9 @@ public sealed class Mirrors : IHostedService, IDisposable
         // Not StopAsync: that comes when clients' requests have ended, and copies must not outlast their gateway's decision to stop.
         (_routes, _draw, _demand, _options, _time, _stop, _log) = (routes, draw, demand, options.Value, time, lifetime.ApplicationStopping, log);
         _places = new SemaphoreSlim(_options.MirrorsConcurrent);
+        SocketsHttpHandler handler = WorkerConnections.Handler();
+        handler.ResponseDrainTimeout = TimeSpan.Zero;
+        _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
     }
 
     /// <summary>Copies a request, if its model has a mirror and the draw says so. Returns at once, whatever becomes of the copy.</summary>

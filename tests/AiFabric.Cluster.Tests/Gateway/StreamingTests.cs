@@ -172,6 +172,45 @@ public sealed class StreamingTests(GatewayBench bench)
     }
 
     [Fact]
+    public async Task A_whole_answer_may_take_longer_than_a_stream_may_be_silent()
+    {
+        await using FakeWorker worker = await FakeWorker.StartAsync("long", async context =>
+        {
+            using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(1_500));
+            await timer.WaitForNextTickAsync(context.RequestAborted);
+            await Scripts.Answer(context);
+        });
+        await bench.ServeAsync("long", worker);
+        await using WebApplication gateway = await bench.StartGatewayAsync("--Gateway:IdleTimeoutSeconds", "1");
+        using var http = new HttpClient { BaseAddress = new Uri(gateway.Urls.First()) };
+
+        using HttpResponseMessage answer = await http.AskAsync("long");
+
+        Assert.Equal(Scripts.Body, await answer.Content.ReadAsStringAsync());
+        Assert.Single(worker.Received);
+    }
+
+    [Fact]
+    public async Task An_answer_that_does_not_begin_in_time_is_504_and_nobody_else_is_asked()
+    {
+        var left = new TaskCompletionSource();
+        RequestDelegate never = async context =>
+        {
+            await using CancellationTokenRegistration noted = context.RequestAborted.Register(left.SetResult);
+            await left.Task;
+        };
+        await using FakeWorker one = await FakeWorker.StartAsync("never", never), two = await FakeWorker.StartAsync("never", never);
+        await bench.ServeAsync("never", one, two);
+        await using WebApplication gateway = await bench.StartGatewayAsync("--Gateway:AnswerTimeoutSeconds", "1");
+        using var http = new HttpClient { BaseAddress = new Uri(gateway.Urls.First()) };
+
+        await Asking.RefusedAsync(await http.AskAsync("never"), HttpStatusCode.GatewayTimeout, "answer_timeout");
+
+        await left.Task.WaitAsync(TimeSpan.FromSeconds(30)); // The worker is told.
+        Assert.Single((IEnumerable<ReceivedRequest>)[.. one.Received, .. two.Received]);
+    }
+
+    [Fact]
     public async Task A_client_that_leaves_aborts_the_workers_request()
     {
         var left = new TaskCompletionSource();
