@@ -33,6 +33,9 @@ public sealed class LlmEngine : IAsyncDisposable
     private LlmEngine(EngineOptions options, BaseWeights weights, HuggingFaceTokenizer tokenizer, TimeProvider time, ILogger logger)
     {
         (this.options, this.time, this.logger, Weights, Tokenizer) = (options, time, logger, weights, tokenizer);
+        int[] own = tokenizer.EndOfSequenceId is { } end ? [end] : [];
+        // An id that the model cannot draw ends nothing.
+        EndOfSequenceIds = [.. Config.EndOfSequenceIds.Union(own).Where(id => id < Config.VocabularySize)];
         adapters = new AdapterRegistry(options.MaxAdapters);
         (attainment, TrainingMemory) = (new SlidingAttainment(time), new TrainingMemory(options.FinetuneMemoryBytes, options.MaxBatchTokens));
         runner = new ModelRunner(weights.Config.VocabularySize, ForwardPasses.Create(weights, options, adapters.Held, logger), time);
@@ -51,6 +54,9 @@ public sealed class LlmEngine : IAsyncDisposable
     public string? ChatTemplate => Tokenizer.Settings.ChatTemplate;
 
     public DecoderConfig Config => Weights.Config;
+
+    /// <summary>The tokens that end a text: those that the model's configuration names, and the tokenizer's own, with which samples of finetuning end. May be empty.</summary>
+    public IReadOnlyList<int> EndOfSequenceIds { get; }
 
     /// <summary><c>sha256:…</c> of the base weights; null while it is being computed, which <see cref="ReadDigestAsync"/> begins.</summary>
     public string? ModelDigest => Weights.IsDigestKnown ? Weights.Digest : null;

@@ -81,7 +81,7 @@ public sealed record DecoderConfig
 
     public int? BeginOfSequenceId { get; init; }
 
-    /// <summary>The tokens that end a text; may be empty.</summary>
+    /// <summary>The tokens that end a text, of <c>config.json</c> and <c>generation_config.json</c>; may be empty. What serving stops on is <see cref="LlmEngine.EndOfSequenceIds"/>.</summary>
     public IReadOnlyList<int> EndOfSequenceIds { get; init; } = [];
 
     /// <summary>Factor on queries beside the usual 1 / √headDim.</summary>
@@ -90,7 +90,7 @@ public sealed record DecoderConfig
     /// <summary>How a layer attends.</summary>
     public LayerAttention AttentionOf(int layer) => AttentionByLayer.Count == 0 ? new LayerAttention(null, Rope) : AttentionByLayer[layer];
 
-    /// <summary>Reads <c>config.json</c> of a model folder or, where the weights are a GGUF file, its metadata.</summary>
+    /// <summary>Reads <c>config.json</c> of a model folder, and what <c>generation_config.json</c> adds to it; or, where the weights are a GGUF file, its metadata.</summary>
     /// <exception cref="CheckpointException">The file is missing or unreadable, a field is missing or senseless, or the model does what the engine does not.</exception>
     public static DecoderConfig Load(string folder)
     {
@@ -102,7 +102,8 @@ public sealed record DecoderConfig
         string path = Path.Combine(folder, "config.json");
         try
         {
-            return Parse(File.ReadAllText(path), path);
+            var config = Parse(File.ReadAllText(path), path);
+            return config with { EndOfSequenceIds = [.. config.EndOfSequenceIds.Union(GenerationConfig.EndOfSequenceIds(folder))] };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -32,9 +32,7 @@ internal sealed class EngineBackend : IModelBackend
 
     public HuggingFaceTokenizer Tokenizer => engine.Tokenizer;
 
-    public IReadOnlyList<int> EndOfSequenceIds => engine.Config.EndOfSequenceIds is { Count: > 0 } ids
-        ? ids
-        : Tokenizer.EndOfSequenceId is { } id ? [id] : [];
+    public IReadOnlyList<int> EndOfSequenceIds => engine.EndOfSequenceIds;
 
     public int MaxContextTokens => engine.MaxContextTokens;
 

@@ -12,6 +12,7 @@ internal interface IModelBackend : IAsyncDisposable
 {
     HuggingFaceTokenizer Tokenizer { get; }
 
+    /// <summary>The tokens that end an answer unless the request says otherwise; may be empty.</summary>
     IReadOnlyList<int> EndOfSequenceIds { get; }
 
     /// <summary>Longest sequence, prompt and answer together.</summary>

@@ -70,6 +70,38 @@ public sealed class DecoderConfigTests
         Assert.Contains("/nowhere/config.json", error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(null, new[] { 0, 2 })]
+    [InlineData("""{"do_sample":true,"eos_token_id":null}""", new[] { 0, 2 })]
+    [InlineData("""{"eos_token_id":7}""", new[] { 0, 2, 7 })]
+    [InlineData("""{"eos_token_id":[2,7,9]}""", new[] { 0, 2, 7, 9 })]
+    public void The_generation_config_adds_ends_of_a_text(string? generation, int[] expected)
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("config.json", Minimal + ""","eos_token_id":[0,2]}""");
+        if (generation is not null)
+            folder.Write("generation_config.json", generation);
+
+        Assert.Equal(expected, DecoderConfig.Load(folder.Path).EndOfSequenceIds);
+    }
+
+    [Theory]
+    [InlineData("""{"eos_token_id":-1}""", "eos_token_id is -1; it must be a token id")]
+    [InlineData("""{"eos_token_id":[1,"x"]}""", "eos_token_id is \"x\"; it must be a token id")]
+    [InlineData("[]", "the top level is not an object")]
+    [InlineData("{", "cannot be read")]
+    public void A_malformed_generation_config_is_refused_by_file_and_field(string generation, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("config.json", Minimal + "}");
+        string path = folder.Write("generation_config.json", generation);
+
+        var error = Assert.Throws<CheckpointException>(() => DecoderConfig.Load(folder.Path));
+
+        Assert.StartsWith(path + ": ", error.Message, StringComparison.Ordinal);
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_shape_that_a_plain_llama_has_not_is_not_written()
     {

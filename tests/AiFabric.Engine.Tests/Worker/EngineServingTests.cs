@@ -7,6 +7,7 @@ using AiFabric.Engine.Tests.Execution;
 using AiFabric.Engine.Weights;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Control;
+using AiFabric.Tests.Tokenization;
 using AiFabric.Worker.Backend;
 using AiFabric.Worker.CommandLine;
 using AiFabric.Worker.Hosting;
@@ -45,6 +46,22 @@ public sealed class EngineServingTests : IDisposable
         Assert.Equal(24, whole.GetProperty("usage").GetProperty("completion_tokens").GetInt32());
         Assert.Equal("length", whole.GetProperty("choices")[0].GetProperty("finish_reason").GetString());
         Assert.NotEqual(streamed, ContentOf(await worker.PostJsonAsync(Chat, Body(seed: 8))));
+    }
+
+    [Theory]
+    [InlineData(65)] // config.json
+    [InlineData(66)] // generation_config.json
+    [InlineData(TinyTokenizer.End)]
+    public async Task Every_end_that_the_folder_names_ends_an_answer(int end)
+    {
+        await File.WriteAllTextAsync(Path.Combine(model.Path, "config.json"), (model.Config with { EndOfSequenceIds = [65] }).ToJson("float32"));
+        await File.WriteAllTextAsync(Path.Combine(model.Path, "generation_config.json"), """{"eos_token_id":[66,1000]}"""); // The model has no 1000.
+        await using var worker = await model.ServeAsync();
+        var body = new { model = "demo", prompt = "Hi", max_tokens = 3, logit_bias = new Dictionary<string, int> { [$"{end}"] = 100 } };
+
+        var choice = (await worker.PostJsonAsync("/v1/completions", body)).GetProperty("choices")[0];
+
+        Assert.Equal("stop", choice.GetProperty("finish_reason").GetString());
     }
 
     [Fact]
