@@ -32,7 +32,7 @@ public sealed class EncoderEngine : IAsyncDisposable
         // Whoever reads all of a text at once needs room for all of it in an iteration.
         this.options = options = options with { MaxBatchTokens = Math.Max(options.MaxBatchTokens, weights.Context) };
         (this.time, this.weights, Tokenizer) = (time, weights, tokenizer);
-        runner = new ModelRunner(weights.VocabularySize, new EncoderPass(weights, torch.device(options.Device)), time);
+        runner = new ModelRunner(weights.VocabularySize, [], new EncoderPass(weights, torch.device(options.Device)), time);
         var delivery = new Delivery(adapters, Metrics, new SlidingAttainment(time), null, time);
         var bounds = SchedulerOptions.From(options) with { WholePrompts = true, MaxFinetuneTokens = 0 };
         loop = new EngineLoop(options, bounds, new BlockPool(options.KvBlocks), runner, delivery, Metrics, time, logger);
@@ -70,13 +70,16 @@ public sealed class EncoderEngine : IAsyncDisposable
         options = options with { Device = ForwardPasses.DeviceOf(options) };
         var tokenizer = HuggingFaceTokenizer.Load(options.ModelFolder);
         var weights = EncoderWeights.Load(options.ModelFolder, torch.device(options.Device));
-        if (tokenizer.VocabularySize > weights.VocabularySize)
-        {
-            int rows = weights.VocabularySize;
-            weights.Dispose();
-            throw new CheckpointException($"{options.ModelFolder}: the tokenizer has {tokenizer.VocabularySize} tokens, but the model only {rows}.");
-        }
         var logger = logs.CreateLogger<EncoderEngine>();
+        try
+        {
+            tokenizer = tokenizer.Within(weights.VocabularySize, logger);
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
         Log.EncoderLoaded(logger, options.ModelFolder, weights.ParameterCount, weights.EmbeddingSize, options.Device, weights.Digest);
         return new EncoderEngine(options, weights, tokenizer, time, logger);
     }

@@ -38,7 +38,8 @@ public sealed class LlmEngine : IAsyncDisposable
         EndOfSequenceIds = [.. Config.EndOfSequenceIds.Union(own).Where(id => id < Config.VocabularySize)];
         adapters = new AdapterRegistry(options.MaxAdapters);
         (attainment, TrainingMemory) = (new SlidingAttainment(time), new TrainingMemory(options.FinetuneMemoryBytes, options.MaxBatchTokens));
-        runner = new ModelRunner(weights.Config.VocabularySize, ForwardPasses.Create(weights, options, adapters.Held, logger), time);
+        int[] unused = tokenizer.UnusedIds(Config.VocabularySize);
+        runner = new ModelRunner(Config.VocabularySize, unused, ForwardPasses.Create(weights, options, adapters.Held, unused, logger), time);
         var delivery = new Delivery(adapters, Metrics, attainment, options.TpotObjective, time);
         loop = new EngineLoop(options, SchedulerOptions.From(options) with { BackwardBeside = runner.CanRunBeside }, new BlockPool(options.KvBlocks), runner, delivery, Metrics, time, logger);
         latency = options.LatencyFolder is { } folder
@@ -101,13 +102,8 @@ public sealed class LlmEngine : IAsyncDisposable
         var weights = ForwardPasses.LoadWeights(options);
         try
         {
-            if (tokenizer.Value.VocabularySize > weights.Config.VocabularySize)
-            {
-                throw new CheckpointException(
-                    $"{options.ModelFolder}: the tokenizer has {tokenizer.Value.VocabularySize} tokens, but the model only {weights.Config.VocabularySize}.");
-            }
             var logger = logs.CreateLogger<LlmEngine>();
-            var engine = new LlmEngine(options, weights, tokenizer.Value, time, logger);
+            var engine = new LlmEngine(options, weights, tokenizer.Value.Within(weights.Config.VocabularySize, logger), time, logger);
             Log.ModelLoaded(
                 logger, options.ModelFolder, weights.Config.Layers, weights.ParameterCount, weights.Format, options.Device,
                 options.KvBlocks, options.BlockSize);

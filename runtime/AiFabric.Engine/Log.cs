@@ -31,6 +31,9 @@ internal static partial class Log
     [LoggerMessage(10, LogLevel.Warning, "This model runs on libtorch's operations alone, which is slower than with kernels of our own: {Reason}.")]
     public static partial void NoCudaKernels(ILogger logger, string reason);
 
+    [LoggerMessage(11, LogLevel.Information, "{Source}: added tokens with ids from {First} to {Last} are left out, for which the model has no rows: text that spells one stays text.")]
+    public static partial void TokensLeftOut(ILogger logger, string source, int first, int last);
+
     [LoggerMessage(7, LogLevel.Error, "A callback of the engine's caller failed.")]
     public static partial void CallbackFailed(ILogger logger, Exception exception);
 }

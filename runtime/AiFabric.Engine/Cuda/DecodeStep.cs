@@ -31,13 +31,14 @@ internal sealed class DecodeStep : IDisposable
     /// <param name="rotary">Angles by position; not owned.</param>
     /// <param name="kernels">Compiled for the model.</param>
     /// <param name="spareSlot">A slot of the cache that is nobody's: rows that fill a graph up write there.</param>
-    public DecodeStep(DecoderWeights weights, KvTensors cache, RotaryTable rotary, CudaKernels kernels, long spareSlot)
+    /// <param name="unused">[u] Int64, ids that are no token; null for none. Not owned.</param>
+    public DecodeStep(DecoderWeights weights, KvTensors cache, RotaryTable rotary, CudaKernels kernels, long spareSlot, Tensor? unused)
     {
         (this.weights, this.spareSlot, driver) = (weights, spareSlot, kernels.Driver);
         int blockSize = (int)cache[0].Keys.shape[1];
         mostBlocks = (weights.Config.MaximumPositions + blockSize - 1) / blockSize;
         memory = new StepMemory(weights, Sizes[^1], mostBlocks);
-        layers = new StepLayers(weights, cache, rotary, kernels, memory);
+        layers = new StepLayers(weights, cache, rotary, kernels, memory, unused);
         stream = driver.CreateStream();
     }
 

@@ -17,6 +17,7 @@ internal sealed class StepLayers : IDisposable
     private readonly StepMemory memory;
     private readonly Tensor[][] matrices; // By layer and target, [in, out].
     private readonly Tensor head;
+    private readonly Tensor? unused; // [u] Int64
     private readonly Dictionary<int, Tensor?> partsOf = []; // By rows.
 
     /// <param name="weights">The model.</param>
@@ -24,9 +25,10 @@ internal sealed class StepLayers : IDisposable
     /// <param name="rotary">Angles by position.</param>
     /// <param name="kernels">Compiled for the model.</param>
     /// <param name="memory">Of the step.</param>
-    public StepLayers(DecoderWeights weights, KvTensors cache, RotaryTable rotary, CudaKernels kernels, StepMemory memory)
+    /// <param name="unused">[u] Int64, ids that are no token; null for none. Not owned.</param>
+    public StepLayers(DecoderWeights weights, KvTensors cache, RotaryTable rotary, CudaKernels kernels, StepMemory memory, Tensor? unused)
     {
-        (this.weights, config, this.cache, this.rotary, this.kernels, this.memory) = (weights, weights.Config, cache, rotary, kernels, memory);
+        (this.weights, config, this.cache, this.rotary, this.kernels, this.memory, this.unused) = (weights, weights.Config, cache, rotary, kernels, memory, unused);
         matrices = [.. weights.Layers.Select(layer => LoraTargets.All.Select(target => Turned(layer[target])).ToArray())];
         head = Turned(weights.Head);
     }
@@ -57,6 +59,8 @@ internal sealed class StepLayers : IDisposable
         }
         var logits = Of(memory.Logits, rows);
         TorchCuda.Multiply(normed, head, logits);
+        if (unused is not null)
+            logits.index_fill_(1, unused, double.NegativeInfinity); // In place: nothing is allocated.
         kernels.MostLikely(logits, memory.Places.narrow(0, 0, rows));
     }
 

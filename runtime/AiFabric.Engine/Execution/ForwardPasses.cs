@@ -26,14 +26,15 @@ internal static class ForwardPasses
     /// <param name="weights">The model.</param>
     /// <param name="options">Sizes.</param>
     /// <param name="adapterOf">The adapter of a load number other than 0.</param>
+    /// <param name="unused">Ids that are no token.</param>
     /// <param name="logger">Hears why a device has to do without kernels of our own.</param>
     /// <exception cref="ValidationException">The cache is to have a type that the pass does not keep.</exception>
-    public static IForwardPass Create(BaseWeights weights, EngineOptions options, Func<long, PeftAdapter> adapterOf, ILogger logger) => weights switch
+    public static IForwardPass Create(BaseWeights weights, EngineOptions options, Func<long, PeftAdapter> adapterOf, int[] unused, ILogger logger) => weights switch
     {
         HostWeights host => new KernelPass(host.Kernels, KernelSet.Best, options.Threads, options.KvBlocks, options.BlockSize, adapterOf, CacheOf(options)),
         DecoderWeights tensors when options.KvCacheType.ToString() is var type && type != nameof(KvCacheType.Auto) && type != tensors.Type.ToString() =>
             throw new ValidationException($"KvCacheType is {type}, but on {options.Device} in {tensors.Type} the cache has the type of the weights: leave it Auto."),
-        DecoderWeights tensors => new TorchPass(tensors, options.KvBlocks, options.BlockSize, adapterOf, Kernels(tensors, options.BlockSize, logger)),
+        DecoderWeights tensors => new TorchPass(tensors, options.KvBlocks, options.BlockSize, adapterOf, Kernels(tensors, options.BlockSize, logger), unused),
         _ => throw new ArgumentException($"No pass runs {weights.GetType().Name}.", nameof(weights)),
     };
 

@@ -16,12 +16,13 @@ internal sealed class ModelRunner : IDisposable
     private BackwardThread? backward;
 
     /// <param name="vocabulary">Logits of a row.</param>
-    /// <param name="pass">Computes; owned.</param>
+    /// <param name="unused">Ids that are no token: never drawn.</param>
+    /// <param name="pass">Computes; owned. One that draws by itself knows of the unused ids.</param>
     /// <param name="time">Clock.</param>
-    public ModelRunner(int vocabulary, IForwardPass pass, TimeProvider time)
+    public ModelRunner(int vocabulary, int[] unused, IForwardPass pass, TimeProvider time)
     {
         (this.pass, this.time, this.vocabulary) = (pass, time, vocabulary);
-        sampler = new Sampler(vocabulary);
+        sampler = new Sampler(vocabulary, unused);
     }
 
     /// <summary>Whether a slice of backward can run beside the pass.</summary>

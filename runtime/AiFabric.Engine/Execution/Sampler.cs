@@ -10,7 +10,8 @@ namespace AiFabric.Engine.Execution;
 /// sequence's seed and the token's place in the output, not on what else is in the batch. Not thread safe.
 /// </summary>
 /// <param name="vocabulary">Size of the vocabulary.</param>
-internal sealed class Sampler(int vocabulary)
+/// <param name="unused">Ids that are no token. An answer with one could not be spelled, so that they get no part of the distribution, and none of the log probabilities either.</param>
+internal sealed class Sampler(int vocabulary, int[] unused)
 {
     private readonly Candidates candidates = new(vocabulary);
     private readonly int[] occurrences = new int[vocabulary];
@@ -25,6 +26,9 @@ internal sealed class Sampler(int vocabulary)
     /// <exception cref="InvalidOperationException">The logits are not finite: the model or its cache is damaged.</exception>
     public SampledToken Sample(Span<float> logits, Sequence sequence, int ahead = 0)
     {
+        // Here for every pass that sends logits, behind its soft cap, which would make numbers of infinities. A pass that sends tokens leaves these out itself (IGreedyPass).
+        foreach (int id in unused)
+            logits[id] = float.NegativeInfinity;
         var parameters = sequence.Request.Sampling;
         var logprobs = sequence.Request.TopLogprobs is { } top ? Logprobs.Of(logits, top) : null;
         var tokens = sequence.TokensAndDrafts[..(sequence.Tokens.Length + ahead)];

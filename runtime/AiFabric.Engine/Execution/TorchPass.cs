@@ -16,6 +16,7 @@ internal sealed class TorchPass : IGreedyPass
     private readonly KvTensors cache;
     private readonly PassMath math;
     private readonly DecodeStep? step;
+    private readonly Tensor? unused; // [u] Int64; null when all ids are tokens.
     private Tensor? hidden;
     private Tensor? logits;
     private int[] mostLikely = [];
@@ -25,15 +26,18 @@ internal sealed class TorchPass : IGreedyPass
     /// <param name="blockSize">Tokens of a block.</param>
     /// <param name="adapterOf">The adapter of a load number other than 0.</param>
     /// <param name="kernels">Our own, compiled for the model and its device; null to use libtorch's operations alone.</param>
-    public TorchPass(DecoderWeights weights, int blocks, int blockSize, Func<long, PeftAdapter> adapterOf, CudaKernels? kernels = null)
+    /// <param name="unused">Ids that are no token; null for none.</param>
+    public TorchPass(DecoderWeights weights, int blocks, int blockSize, Func<long, PeftAdapter> adapterOf, CudaKernels? kernels = null, int[]? unused = null)
     {
         (this.weights, this.adapterOf) = (weights, adapterOf);
         rotary = new RotaryTable(weights.Config, weights.Type, weights.Device);
         // One more, into which rows that are nobody's are written.
         cache = new KvTensors(weights.Config, blocks + 1, blockSize, weights.Type, weights.Device);
         math = kernels is null ? new PassMath(weights.Config, cache) : new CudaMath(weights.Config, cache, kernels);
+        if (unused is { Length: > 0 })
+            this.unused = HostTensors.Upload([.. unused.Select(id => (long)id)], weights.Device).DetachFromDisposeScope();
         if (kernels is not null && DecodeStep.Fits(weights))
-            step = new DecodeStep(weights, cache, rotary, kernels, (long)blocks * blockSize);
+            step = new DecodeStep(weights, cache, rotary, kernels, (long)blocks * blockSize, this.unused);
     }
 
     public Span<float> Run(Batch batch, TrainingWindow? window)
@@ -55,6 +59,8 @@ internal sealed class TorchPass : IGreedyPass
             return Places(decoding.MostLikely(batch));
         if (Compute(batch, window) is not { } found)
             return default;
+        if (unused is not null)
+            found.index_fill_(1, unused, double.NegativeInfinity);
         var (largest, at) = found.max(1);
         // One copy for both: every copy waits for the device.
         var numbers = HostTensors.Doubles(stack([largest.to(ScalarType.Float64), at.to(ScalarType.Float64)], 0).cpu());
@@ -112,6 +118,7 @@ internal sealed class TorchPass : IGreedyPass
     {
         Forget();
         step?.Dispose();
+        unused?.Dispose();
         rotary.Dispose();
         cache.Dispose();
     }

@@ -4,6 +4,7 @@ using AiFabric.Engine.Tokenization.PreTokenizers;
 using AiFabric.Engine.Tokenization.Templates;
 using AiFabric.Engine.Weights;
 using AiFabric.Engine.Weights.Gguf;
+using Microsoft.Extensions.Logging;
 
 namespace AiFabric.Engine.Tokenization;
 
@@ -14,17 +15,17 @@ namespace AiFabric.Engine.Tokenization;
 public sealed class HuggingFaceTokenizer
 {
     private readonly TokenizerJson json;
+    private readonly string source;
     private readonly byte[]?[] bytesById;
     private readonly HashSet<int> specials;
     private readonly AddedTokenFinder rawTokens;
     private readonly AddedTokenFinder? normalizedTokens;
 
-    private HuggingFaceTokenizer(TokenizerJson json, TokenizerSettings settings, string path)
+    private HuggingFaceTokenizer(TokenizerJson json, TokenizerSettings settings, string source)
     {
-        this.json = json;
-        Settings = settings;
+        (this.json, this.source, Settings) = (json, source, settings);
         var added = AllAdded(json, settings);
-        bytesById = ReadBytes(json, added, path);
+        bytesById = ReadBytes(json, added, source);
         specials = [.. added.Where(t => t.Special).Select(t => t.Id)];
         json.Model.Withhold(specials);
         rawTokens = new AddedTokenFinder(added.Where(t => t.Special || !t.Normalized).Select(t => (t.Content, t)));
@@ -37,7 +38,7 @@ public sealed class HuggingFaceTokenizer
         foreach (int id in OpeningIds.Concat(ClosingIds))
         {
             if ((uint)id >= (uint)bytesById.Length || bytesById[id] is null)
-                throw new CheckpointException($"{path}: post_processor names the token {id}, which does not exist.");
+                throw new CheckpointException($"{source}: post_processor names the token {id}, which does not exist.");
         }
     }
 
@@ -89,6 +90,28 @@ public sealed class HuggingFaceTokenizer
     public static HuggingFaceTokenizer Parse(ReadOnlyMemory<byte> json, TokenizerSettings settings, string source) =>
         new(TokenizerJson.Parse(json, source), settings, source);
 
+    /// <summary>
+    /// The tokenizer of a model with so many tokens: added tokens beyond them are left out, so that text that spells one stays text. Models of one family that read different things
+    /// share a file: Gemma 3's has a mark of images that its text models do not know.
+    /// </summary>
+    /// <param name="tokens">Rows of the model's embedding.</param>
+    /// <param name="logger">Hears of what is left out.</param>
+    /// <returns>This one where nothing is.</returns>
+    /// <exception cref="CheckpointException">The vocabulary is too large without any added token, or a mark that stands around texts would be left out.</exception>
+    public HuggingFaceTokenizer Within(int tokens, ILogger logger)
+    {
+        if (VocabularySize <= tokens)
+            return this;
+        int own = json.Model.Vocabulary.Values.DefaultIfEmpty(-1).Max() + 1;
+        if (own > tokens)
+            throw new CheckpointException($"{source}: the vocabulary has {own} tokens, but the model only {tokens}: the tokenizer is another model's.");
+        Log.TokensLeftOut(logger, source, tokens, VocabularySize - 1);
+        return new HuggingFaceTokenizer(
+            json with { AddedTokens = [.. json.AddedTokens.Where(t => t.Id < tokens)] },
+            Settings with { AddedTokens = [.. Settings.AddedTokens.Where(t => t.Id < tokens)] },
+            source);
+    }
+
     /// <summary>Encodes text.</summary>
     /// <param name="text">Any text; unpaired surrogates become U+FFFD.</param>
     /// <param name="parseSpecial">
@@ -137,6 +160,9 @@ public sealed class HuggingFaceTokenizer
 
     /// <summary>Whether a token has this id: vocabularies may have holes.</summary>
     public bool HasToken(int id) => (uint)id < (uint)bytesById.Length && bytesById[id] is not null;
+
+    /// <summary>The ids below a number that are no token: holes, and rows of a model's matrices that only fill them up.</summary>
+    internal int[] UnusedIds(int tokens) => [.. Enumerable.Range(0, tokens).Where(id => !HasToken(id))];
 
     private int[] Encode(string text, TrustedSpans trust)
     {

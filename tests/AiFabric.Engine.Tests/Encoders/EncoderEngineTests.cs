@@ -7,6 +7,7 @@ using AiFabric.Engine.Requests;
 using AiFabric.Engine.Tests.Worker;
 using AiFabric.Engine.Weights;
 using AiFabric.Protocol;
+using AiFabric.Tests.Tokenization;
 using AiFabric.Worker.Backend;
 using AiFabric.Worker.Hosting;
 using Xunit;
@@ -96,6 +97,22 @@ public sealed class EncoderEngineTests : IDisposable
         Assert.Contains(found, config, StringComparison.Ordinal);
         model.Write("config.json", config.Replace(found, instead, StringComparison.Ordinal));
         Assert.Contains(cause, Assert.Throws<CheckpointException>(() => model.Start()).Message, StringComparison.Ordinal);
+        Assert.Equal(tensors, Tensor.TotalCount);
+    }
+
+    [Fact]
+    public async Task Added_tokens_beyond_the_model_are_left_out_and_a_larger_vocabulary_is_refused()
+    {
+        TinyTokenizer.Write(model.Path, TinyTokenizer.ChatTemplate, "<image>");
+        await using (var engine = model.Start())
+            Assert.Equal(TinyTokenizer.Size, engine.Tokenizer.VocabularySize);
+        long tensors = Tensor.TotalCount;
+        string tokenizer = await File.ReadAllTextAsync(Path.Combine(model.Path, "tokenizer.json"));
+        model.Write("tokenizer.json", tokenizer.Replace("\"a\":97", "\"a\":300", StringComparison.Ordinal));
+
+        var refused = Assert.Throws<CheckpointException>(() => model.Start());
+
+        Assert.Contains("the vocabulary has 301 tokens, but the model only 259", refused.Message, StringComparison.Ordinal);
         Assert.Equal(tensors, Tensor.TotalCount);
     }
 

@@ -16,7 +16,7 @@ public sealed class ConstraintTests : IDisposable
 
     private readonly RandomModel model = new();
 
-    // RandomModel's tokens are bytes and a few ids without text; 1 ends a sequence and is no text here.
+    // RandomModel's tokens are bytes and a few that no text here has; 1 ends a sequence and is no text either.
     private readonly TokenTrie trie = new([.. Enumerable.Range(0, 256).Select(b => b == 1 ? null : new[] { (byte)b })]);
 
     public void Dispose() => model.Dispose();

@@ -67,6 +67,26 @@ public sealed class DeviceTests : IDisposable
         Assert.Equal(logits.Chunk(model.Config.VocabularySize).Select(row => Array.IndexOf(row, row.Max())), tokens);
     }
 
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.BFloat16)]
+    public void Ids_that_are_no_token_are_never_the_most_likely(ScalarType type)
+    {
+        using var weights = DecoderWeights.Load(model.Path, type, CPU);
+        using var all = new TorchPass(weights, 64, BlockSize, _ => throw new InvalidOperationException());
+        var pool = new BlockPool(64);
+        var batch = new Batch();
+        for (int i = 0; i < 5; i++)
+            batch.PromptChunks.Add(Prompt(pool, 3 + (4 * i), i));
+        int[] unused = [.. all.RunGreedy(batch, null).ToArray().Distinct()];
+        using var pass = new TorchPass(weights, 64, BlockSize, _ => throw new InvalidOperationException(), unused: unused);
+
+        int[] tokens = pass.RunGreedy(batch, null).ToArray();
+        float[] logits = all.Run(batch, null).ToArray();
+
+        Assert.Equal(logits.Chunk(model.Config.VocabularySize).Select(row => Enumerable.Range(0, row.Length).Except(unused).MaxBy(id => row[id])), tokens);
+    }
+
     [Fact]
     public async Task Greedy_answers_do_not_depend_on_what_is_sent_back()
     {

@@ -27,7 +27,7 @@ internal sealed class RandomModel : IDisposable
         tensorsBefore = Tensor.TotalCount;
         Config = DecoderConfig.Parse(config, "config.json");
         folder.Write("config.json", config);
-        folder.Write("tokenizer.json", TokenizerText());
+        folder.Write("tokenizer.json", TokenizerText(Config.VocabularySize));
         using var scope = NewDisposeScope();
         SafetensorsWriter.Write(folder.File("model.safetensors"), RandomWeights(Config, seed));
     }
@@ -131,9 +131,9 @@ internal sealed class RandomModel : IDisposable
     // Larger than usual initialization, so that attention and MLP matter in two layers.
     private static Tensor Matrix(int outputs, int inputs) => randn(outputs, inputs) * (2 / Math.Sqrt(inputs));
 
-    private static string TokenizerText()
+    private static string TokenizerText(int tokens)
     {
-        // The 256 byte characters of GPT-2's alphabet, without merges.
+        // The 256 byte characters of GPT-2's alphabet, without merges; then tokens that no text has, since only ids with a token are drawn.
         var vocabulary = new Dictionary<string, int>();
         int next = 0;
         for (int b = 0; b < 256; b++)
@@ -141,6 +141,8 @@ internal sealed class RandomModel : IDisposable
             bool printable = b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
             vocabulary[((char)(printable ? b : 256 + next++)).ToString()] = b;
         }
+        for (int id = 256; id < tokens; id++)
+            vocabulary[$"<{id}>"] = id;
         return JsonSerializer.Serialize(new
         {
             version = "1.0",

@@ -100,12 +100,28 @@ public sealed class SamplerTests
     [Fact]
     public void Log_probabilities_are_the_models_own_whatever_the_filters()
     {
-        var sampled = new Sampler(3).Sample([0, 1, 2], Make(new SamplingParameters { TopK = 1, Temperature = 3, RepetitionPenalty = 2 }, [2], [], topLogprobs: 2));
+        var sampled = new Sampler(3, []).Sample([0, 1, 2], Make(new SamplingParameters { TopK = 1, Temperature = 3, RepetitionPenalty = 2 }, [2], [], topLogprobs: 2));
         double normalizer = Math.Log(1 + Math.Exp(1) + Math.Exp(2));
 
-        Assert.Equal(2 - normalizer, new Sampler(3).Sample([0, 1, 2], Make(new SamplingParameters { TopK = 1 }, [0], [], topLogprobs: 0)).Logprob!.Value, 1e-6);
+        Assert.Equal(2 - normalizer, new Sampler(3, []).Sample([0, 1, 2], Make(new SamplingParameters { TopK = 1 }, [0], [], topLogprobs: 0)).Logprob!.Value, 1e-6);
         Assert.Equal([2, 1], sampled.Top!.Select(t => t.Token));
         Assert.Equal(2 - normalizer, sampled.Top![0].Logprob, 1e-6);
+    }
+
+    [Fact]
+    public void Ids_that_are_no_token_are_never_drawn_and_have_no_log_probability()
+    {
+        float[] logits = [1, 9, 2, 9];
+        var sampler = new Sampler(4, [1, 3]);
+        var greedy = new SamplingParameters { Temperature = 0 };
+
+        Assert.Equal(2, sampler.Sample([.. logits], Make(greedy, [0], [])).Token);
+        Assert.Equal(2, sampler.Sample([.. logits], Make(greedy with { Biases = [new TokenBias(3, 100)] }, [0], [])).Token);
+        for (int seed = 0; seed < 100; seed++)
+            Assert.Contains(sampler.Sample([.. logits], Make(new SamplingParameters { TopK = seed % 5 }, [0], [], seed)).Token, (int[])[0, 2]);
+        var told = sampler.Sample([.. logits], Make(greedy, [0], [], topLogprobs: 2)).Top!; // Asked for.
+        Assert.Equal([2, 0], told.Select(t => t.Token));
+        Assert.Equal(2 - Math.Log(Math.Exp(1) + Math.Exp(2)), told[0].Logprob, 1e-6);
     }
 
     [Fact]
@@ -151,7 +167,7 @@ public sealed class SamplerTests
     private static float[] After(Sequence sequence, SamplingParameters parameters, float[] logits)
     {
         var changed = Make(parameters with { Temperature = 0 }, [.. sequence.Request.PromptTokens], [.. sequence.Tokens[sequence.PromptCount..].ToArray()]);
-        new Sampler(logits.Length).Sample(logits, changed);
+        new Sampler(logits.Length, []).Sample(logits, changed);
         return logits;
     }
 
@@ -170,7 +186,7 @@ public sealed class SamplerTests
     }
 
     private static int One(float[] logits, SamplingParameters parameters, long seed = 1, int place = 0) =>
-        new Sampler(logits.Length).Sample([.. logits], Make(parameters, [0], new int[place], seed)).Token;
+        new Sampler(logits.Length, []).Sample([.. logits], Make(parameters, [0], new int[place], seed)).Token;
 
     private static Sequence Make(SamplingParameters parameters, int[] prompt, int[] output, long seed = 1, int? topLogprobs = null)
     {

