@@ -34,6 +34,9 @@ internal static partial class Log
     [LoggerMessage(11, LogLevel.Information, "{Source}: added tokens with ids from {First} to {Last} are left out, for which the model has no rows: text that spells one stays text.")]
     public static partial void TokensLeftOut(ILogger logger, string source, int first, int last);
 
+    [LoggerMessage(12, LogLevel.Warning, "A request, adapter {Adapter}, ends with an error: {Error}")]
+    public static partial void SequenceFailed(ILogger logger, string adapter, string? error);
+
     [LoggerMessage(7, LogLevel.Error, "A callback of the engine's caller failed.")]
     public static partial void CallbackFailed(ILogger logger, Exception exception);
 }

@@ -32,7 +32,7 @@ public static class PeftFolder
     /// <param name="type">Element type wanted in memory; vectors are held in Float32 at least.</param>
     /// <param name="device">Where the tensors live.</param>
     /// <exception cref="CheckpointException">
-    /// A file is missing or damaged, asks for what is not supported, or a tensor is missing, unknown or of another shape; the message names it.
+    /// A file is missing or damaged, asks for what is not supported, or a tensor is missing, unknown, of another shape or not finite; the message names it.
     /// </exception>
     public static AdapterValues Read(string folder, DecoderConfig config, ScalarType type, Device device)
     {
@@ -47,7 +47,10 @@ public static class PeftFolder
             // Some writers keep the ".weight" that PEFT leaves out.
             if (!file.Tensors.ContainsKey(tensor) && file.Tensors.ContainsKey(tensor + Weight))
                 tensor += Weight;
-            return file.Read(tensor, slot.Parameter.Shape, slot.Parameter.IsVector ? wide : type).to(device);
+            Tensor numbers = file.Read(tensor, slot.Parameter.Shape, slot.Parameter.IsVector ? wide : type);
+            return numbers.isfinite().all().item<bool>()
+                ? numbers.to(device)
+                : throw new CheckpointException($"{file.Path}: tensor '{tensor}' holds numbers that are not finite in {numbers.dtype}: every answer would fail; train or export the adapter again.");
         });
     }
 

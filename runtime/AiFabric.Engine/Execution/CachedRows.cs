@@ -29,6 +29,9 @@ internal sealed class CachedRows
     /// <summary>[rows, 1, 1, context]: −∞ for slots behind the row's last token and before its window; null where nobody needs it.</summary>
     public LayerMasks? Masks { get; private set; }
 
+    /// <summary>[rows, context, 1, 1] Bool: slots behind the row's last token, in which lies what others left there; null where nobody needs it.</summary>
+    public Tensor? Stale { get; private set; }
+
     public void Add(BatchRows added)
     {
         for (int position = added.Start; position < added.Start + added.Count; position++)
@@ -55,7 +58,10 @@ internal sealed class CachedRows
         blocks = HostTensors.Upload(Places(widest), weights.Device);
         lengths = HostTensors.Upload([.. rows.Select(row => (long)row.Length), widest, Context], weights.Device);
         if (masks)
+        {
             Masks = new LayerMasks(weights.Config, window => HostTensors.Upload(Hidden(window), weights.Device).to(weights.Type).view(Count, 1, 1, Context));
+            Stale = HostTensors.Upload(Hidden(window: null), weights.Device).to(ScalarType.Bool).view(Count, Context, 1, 1);
+        }
         return true;
     }
 

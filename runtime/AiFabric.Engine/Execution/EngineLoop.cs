@@ -259,6 +259,8 @@ internal sealed class EngineLoop
         {
             if (!sequence.WasAdmitted)
                 room.Leave(sequence.Request.PlaceHolder);
+            if (sequence.Finish == FinishReason.Error)
+                Log.SequenceFailed(logger, sequence.Request.Adapter ?? "(none)", sequence.Error);
         }
         delivery.Ends(scheduler.Ended);
     }

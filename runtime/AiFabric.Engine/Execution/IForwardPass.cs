@@ -40,7 +40,9 @@ internal interface IGreedyPass : IForwardPass
     /// <summary>Runs all layers like <see cref="IForwardPass.Run"/>, for rows of which nothing but the most likely token is asked for.</summary>
     /// <param name="batch">Decode rows and prompt chunks.</param>
     /// <param name="window">The training window that rides along, or null.</param>
-    /// <returns>[rows whose logits are wanted]: the token of the largest logit, the lowest among equals; ids that are no token are not looked at. Valid until the next call.</returns>
-    /// <exception cref="InvalidOperationException">A row's largest logit is not finite: the model or its cache is damaged.</exception>
+    /// <returns>
+    /// [rows whose logits are wanted]: the token of the largest logit, the lowest among equals; −1 where the largest is not finite. Ids that are no token are not looked at. Valid
+    /// until the next call.
+    /// </returns>
     ReadOnlySpan<int> RunGreedy(Batch batch, TrainingWindow? window);
 }

@@ -17,7 +17,7 @@ internal sealed class KvTensors : IDisposable
         values = new Tensor[config.Layers];
         for (int layer = 0; layer < config.Layers; layer++)
         {
-            // Zeros, because masked slots are multiplied by zero, and zero times an uninitialized NaN is NaN.
+            // Zeros, so that nobody ever meets uninitialized numbers.
             keys[layer] = zeros([blocks, blockSize, config.KeyValueHeads, config.HeadSize], dtype: type, device: device).DetachFromDisposeScope();
             values[layer] = zeros([blocks, blockSize, config.KeyValueHeads, config.HeadSize], dtype: type, device: device).DetachFromDisposeScope();
         }

@@ -125,7 +125,7 @@ internal sealed class ModelRunner : IDisposable
             int at = first + ahead;
             var token = results.MostLikely.IsEmpty
                 ? sampler.Sample(results.Logits.Slice(at * vocabulary, vocabulary), row.Sequence, ahead)
-                : new SampledToken(results.MostLikely[at], null, null);
+                : results.MostLikely[at] is >= 0 and var place ? new SampledToken(place, null, null) : Sampler.NotFinite;
             bool accepted = ahead < row.Drafts && token.Token == row.Sequence.TokensAndDrafts[row.Sequence.Tokens.Length + ahead];
             outcome.Sampled.Add(token with { Accepted = accepted });
             if (!accepted)

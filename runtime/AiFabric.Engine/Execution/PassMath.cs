@@ -33,8 +33,9 @@ internal class PassMath(DecoderConfig config, KvTensors cache) : BlockMath
         using var scope = NewDisposeScope();
         long[] shape = [rows.Count, rows.Context, config.KeyValueHeads, config.HeadSize];
         var (keys, values) = cache.Gather(layer, rows.Blocks);
+        (keys, values) = (Own(keys.view(shape), rows), Own(values.view(shape), rows));
         var grouped = queries.view(rows.Count, config.KeyValueHeads, config.Heads / config.KeyValueHeads, config.HeadSize);
-        var mixed = DecoderMath.Mix(grouped, keys.view(shape).transpose(1, 2), values.view(shape).transpose(1, 2), rows.Masks?[layer], config);
+        var mixed = DecoderMath.Mix(grouped, keys.transpose(1, 2), values.transpose(1, 2), rows.Masks?[layer], config);
         into.copy_(mixed.reshape(rows.Count, config.Heads * config.HeadSize));
     }
 
@@ -47,4 +48,7 @@ internal class PassMath(DecoderConfig config, KvTensors cache) : BlockMath
     /// <returns>[n, heads · headDim].</returns>
     public virtual Tensor AttendSegment(Tensor queries, Tensor keys, Tensor values, LayerMasks? masks, int layer) =>
         DecoderMath.Attention(queries, keys, values, masks?[layer], config);
+
+    // What is masked still takes part in sums, times zero; what a request with a broken adapter left behind is no numbers, and stays that times zero.
+    private static Tensor Own(Tensor gathered, CachedRows rows) => rows.Stale is { } stale ? gathered.masked_fill_(stale, 0) : gathered;
 }

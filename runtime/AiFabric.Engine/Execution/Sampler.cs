@@ -13,6 +13,12 @@ namespace AiFabric.Engine.Execution;
 /// <param name="unused">Ids that are no token. An answer with one could not be spelled, so that they get no part of the distribution, and none of the log probabilities either.</param>
 internal sealed class Sampler(int vocabulary, int[] unused)
 {
+    /// <summary>What a row gets instead of a token when its logits are no numbers. Rows do not touch each other, so that it says nothing of the others of its batch.</summary>
+    public static readonly SampledToken NotFinite = new(-1, null, null)
+    {
+        Failure = "The model's logits are not finite numbers: its weights, or those of the request's adapter, are damaged or too large.",
+    };
+
     private readonly Candidates candidates = new(vocabulary);
     private readonly int[] occurrences = new int[vocabulary];
 
@@ -23,7 +29,7 @@ internal sealed class Sampler(int vocabulary, int[] unused)
     /// <param name="logits">[vocab]; overwritten.</param>
     /// <param name="sequence">Its parameters, tokens so far and seed.</param>
     /// <param name="ahead">How many of its drafts count as tokens so far: those accepted before this draw.</param>
-    /// <exception cref="InvalidOperationException">The logits are not finite: the model or its cache is damaged.</exception>
+    /// <returns>The token; or a failure, where the logits are not finite or the constraint lets no token pass.</returns>
     public SampledToken Sample(Span<float> logits, Sequence sequence, int ahead = 0)
     {
         // Here for every pass that sends logits, behind its soft cap, which would make numbers of infinities. A pass that sends tokens leaves these out itself (IGreedyPass).
@@ -36,10 +42,10 @@ internal sealed class Sampler(int vocabulary, int[] unused)
         ApplyPenalties(logits, tokens, sequence.PromptCount, parameters);
         if (sequence.Matcher is { } matcher && !Constrain(logits, tokens[sequence.PromptCount..], matcher, sequence.Request.StopTokens))
             return new SampledToken(-1, null, null) { Failure = "No token of the vocabulary can continue the answer in the format that the request asks for." };
-        int token = parameters.Temperature <= 0
+        int? token = parameters.Temperature <= 0
             ? Greedy(logits)
             : Draw(logits, parameters, CounterRandom.NextDouble(sequence.Seed, sequence.OutputCount + ahead));
-        return new SampledToken(token, logprobs?.Of(token), logprobs?.Top);
+        return token is { } drawn ? new SampledToken(drawn, logprobs?.Of(drawn), logprobs?.Top) : NotFinite;
     }
 
     // Whatever Sample does to logits must be excluded here.
@@ -72,8 +78,8 @@ internal sealed class Sampler(int vocabulary, int[] unused)
             logits[stops[i]] = float.NegativeInfinity;
     }
 
-    // The first of the largest; what is not a number is none of them.
-    private static int Greedy(ReadOnlySpan<float> logits)
+    // The first of the largest; what is not a number is none of them. Null where there is no largest.
+    private static int? Greedy(ReadOnlySpan<float> logits)
     {
         float most = float.NegativeInfinity;
         int i = 0;
@@ -90,14 +96,14 @@ internal sealed class Sampler(int vocabulary, int[] unused)
         }
         for (; i < logits.Length; i++)
             most = logits[i] > most ? logits[i] : most;
-        return float.IsFinite(most) ? logits.IndexOf(most) : throw NotFinite();
+        return float.IsFinite(most) ? logits.IndexOf(most) : null;
     }
 
-    private int Draw(ReadOnlySpan<float> logits, SamplingParameters parameters, double uniform)
+    private int? Draw(ReadOnlySpan<float> logits, SamplingParameters parameters, double uniform)
     {
         candidates.Fill(logits, parameters.Temperature, parameters.TopK);
         if (!double.IsFinite(candidates.Total) || candidates.Total <= 0)
-            throw NotFinite();
+            return null;
         candidates.KeepTopP(parameters.TopP);
         candidates.KeepMinP(parameters.MinP);
         return candidates.At(uniform);
@@ -130,6 +136,4 @@ internal sealed class Sampler(int vocabulary, int[] unused)
         foreach (int token in tokens)
             occurrences[token] = 0;
     }
-
-    internal static InvalidOperationException NotFinite() => new("The model's logits are not finite numbers.");
 }

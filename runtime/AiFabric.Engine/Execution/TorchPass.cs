@@ -76,7 +76,7 @@ internal sealed class TorchPass : IGreedyPass
         if (mostLikely.Length < places.Length)
             mostLikely = new int[2 * places.Length];
         for (int row = 0; row < places.Length; row++)
-            mostLikely[row] = places[row] >= 0 ? (int)places[row] : throw Sampler.NotFinite();
+            mostLikely[row] = (int)places[row];
         return mostLikely.AsSpan(0, places.Length);
     }
 

@@ -113,6 +113,24 @@ public sealed class PeftFolderTests
         Assert.Contains("the adapter is for another model", shallower.Message);
     }
 
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.NegativeInfinity)]
+    public void Numbers_that_are_not_finite_are_refused_by_the_tensors_name(float number)
+    {
+        using var folder = new TemporaryFolder();
+        using (NewDisposeScope())
+        using (var values = RandomAdapter.Values(new LoraMethod { Rank = 8, Alpha = 16, Targets = [LoraTarget.Query] }, TinyModel.Config, seed: 1))
+        {
+            values[1, LoraTarget.Query][1].narrow(0, 5, 1).fill_(number);
+            PeftFolder.Save(values, TinyModel.Config, folder.File("adapter"), "tiny");
+        }
+        long before = Tensor.TotalCount;
+        var refusal = Assert.Throws<CheckpointException>(() => Read(folder.File("adapter")));
+        Assert.Contains("tensor 'base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight' holds numbers that are not finite", refusal.Message);
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
     [Fact]
     public void A_missing_folder_is_named()
     {

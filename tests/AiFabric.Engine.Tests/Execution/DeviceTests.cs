@@ -102,7 +102,7 @@ public sealed class DeviceTests : IDisposable
     }
 
     [Fact]
-    public void Damaged_weights_are_reported_and_no_token_is_drawn()
+    public void Damaged_weights_give_no_token()
     {
         using var weights = DecoderWeights.Load(model.Path, ScalarType.Float64, CPU);
         using (no_grad())
@@ -111,7 +111,7 @@ public sealed class DeviceTests : IDisposable
         var batch = new Batch();
         batch.PromptChunks.Add(Prompt(new BlockPool(64), 5, 1));
 
-        Assert.Throws<InvalidOperationException>(() => pass.RunGreedy(batch, null).Length);
+        Assert.Equal([-1], pass.RunGreedy(batch, null).ToArray());
     }
 
     private BatchRows Prompt(BlockPool pool, int length, int seed)

@@ -154,6 +154,29 @@ public sealed class EngineLifeTests : IDisposable
         Assert.Equal(1, engine.Metrics.FailedIterations.Value);
     }
 
+    [Theory]
+    [InlineData(ScalarType.Float32, 2)]
+    [InlineData(ScalarType.Float64, 2)] // The pass in tensors.
+    [InlineData(ScalarType.Float64, null)] // The same, which draws by itself, as on a device.
+    public async Task An_adapter_whose_numbers_overflow_ends_its_own_requests_and_no_others(ScalarType type, int? logprobs)
+    {
+        await using var engine = model.Start(o => o with { Type = type });
+        InstallOverflowing(engine);
+        var healthy = Greedy(model.Prompt(5, 1), 20) with { TopLogprobs = logprobs };
+        var alone = await engine.Submit(healthy with { CacheSalt = "alone" }).AllAsync();
+
+        // Its prompt ends inside a block, which the healthy one takes next.
+        var together = engine.SubmitTogether([healthy with { PromptTokens = model.Prompt(7, 2), Adapter = "broken" }, healthy]);
+
+        var end = Assert.Single(await together[0].AllAsync());
+        Assert.Equal(FinishReason.Error, end.Finish);
+        Assert.Contains("not finite", end.Error, StringComparison.Ordinal);
+        Assert.Equal(alone.Select(e => (e.Token, e.Finish)), (await together[1].AllAsync()).Select(e => (e.Token, e.Finish)));
+        Assert.Equal(0, engine.Metrics.FailedIterations.Value);
+        await engine.RunOnEngineThreadAsync(() => 0, CancellationToken.None);
+        Assert.Equal((0, 512), (engine.CurrentLoad.Running, engine.CurrentLoad.FreeBlocks));
+    }
+
     [Fact]
     public async Task A_failing_training_session_leaves_the_loop_and_inference_goes_on()
     {
@@ -241,7 +264,21 @@ public sealed class EngineLifeTests : IDisposable
     private static void InstallBroken(LlmEngine engine)
     {
         using var scope = NewDisposeScope();
-        var patch = new LinearPatch { A = zeros(2, 7), B = zeros(9, 2) }.Keep();
-        engine.Install(new PeftAdapter("broken", new LoraMethod { Rank = 2 }, [[patch, null, null, null, null, null, null], new LinearPatch?[7]]));
+        Install(engine, zeros(2, 7), zeros(9, 2));
+    }
+
+    // Finite numbers, which loading takes, with products beyond Float32.
+    private void InstallOverflowing(LlmEngine engine)
+    {
+        using var scope = NewDisposeScope();
+        int hidden = model.Config.HiddenSize;
+        Install(engine, ones(2, hidden) * 1e38, ones(hidden, 2) * 1e38);
+    }
+
+    // On what attention adds to the residual, so that everything after it is touched.
+    private static void Install(LlmEngine engine, Tensor a, Tensor b)
+    {
+        var patch = new LinearPatch { A = a, B = b }.Keep();
+        engine.Install(new PeftAdapter("broken", new LoraMethod { Rank = 2 }, [[null, null, null, patch, null, null, null], new LinearPatch?[7]]));
     }
 }

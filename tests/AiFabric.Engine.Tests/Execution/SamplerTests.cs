@@ -136,10 +136,14 @@ public sealed class SamplerTests
     }
 
     [Fact]
-    public void Logits_that_are_no_numbers_are_an_error()
+    public void Logits_that_are_no_numbers_are_a_failure_of_their_sequence()
     {
-        Assert.Throws<InvalidOperationException>(() => One([float.NaN, float.NaN], new SamplingParameters()));
-        Assert.Throws<InvalidOperationException>(() => One([float.NaN, float.NaN], new SamplingParameters { Temperature = 0 }));
+        foreach (float damaged in (float[])[float.NaN, float.PositiveInfinity])
+        {
+            foreach (var parameters in (SamplingParameters[])[new(), new() { TopK = 2 }, new() { Temperature = 0 }])
+                Assert.Equal(Sampler.NotFinite, new Sampler(3, []).Sample([damaged, damaged, damaged], Make(parameters, [0], [], topLogprobs: 2)));
+        }
+        Assert.NotNull(Sampler.NotFinite.Failure);
     }
 
     [Fact]
