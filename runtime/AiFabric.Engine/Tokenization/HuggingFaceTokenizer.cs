@@ -30,7 +30,7 @@ public sealed class HuggingFaceTokenizer
         json.Model.Withhold(specials);
         rawTokens = new AddedTokenFinder(added.Where(t => t.Special || !t.Normalized).Select(t => (t.Content, t)));
         AddedToken[] normalized = [.. added.Where(t => !t.Special && t.Normalized)];
-        normalizedTokens = normalized.Length == 0 ? null : new AddedTokenFinder(normalized.Select(t => (Normalize(t.Content), t)));
+        normalizedTokens = normalized.Length == 0 ? null : new AddedTokenFinder(normalized.Select(t => (Normalize(t.Content, continues: false), t)));
         BeginOfSequenceId = added.Find(t => t.Content == settings.BeginOfSequence)?.Id;
         EndOfSequenceId = added.Find(t => t.Content == settings.EndOfSequence)?.Id;
         OpeningIds = Marks(json.PostProcessor.Opening, settings.AddBeginOfSequence, BeginOfSequenceId);
@@ -132,6 +132,19 @@ public sealed class HuggingFaceTokenizer
     public int[] Encode(IReadOnlyList<PromptSegment> prompt) =>
         Encode(WellFormed(string.Concat(prompt.Select(segment => segment.Text))), TrustedSpans.Of(prompt));
 
+    /// <summary>Encodes a text as a whole, but that a token ends where a part does: no space is put before a part that goes on from text.</summary>
+    /// <param name="parts">The text's parts in order.</param>
+    /// <param name="parseSpecial">Whether the spelling of a control mark within a part means the mark.</param>
+    /// <returns>Token ids of each part.</returns>
+    public int[][] EncodeParts(IReadOnlyList<string> parts, bool parseSpecial)
+    {
+        var ids = new int[parts.Count][];
+        var before = Before.Nothing;
+        for (int i = 0; i < ids.Length; i++)
+            ids[i] = Encode(WellFormed(parts[i]), parseSpecial ? TrustedSpans.All : TrustedSpans.None, ref before);
+        return ids;
+    }
+
     /// <summary>Decodes tokens to text. Bytes that form no UTF-8 become U+FFFD; control marks are left out.</summary>
     /// <param name="ids">The tokens.</param>
     /// <param name="continues">
@@ -166,30 +179,38 @@ public sealed class HuggingFaceTokenizer
 
     private int[] Encode(string text, TrustedSpans trust)
     {
+        var before = Before.Nothing;
+        return Encode(text, trust, ref before);
+    }
+
+    // Before is what stands before the text, and then what stands before a text that follows.
+    private int[] Encode(string text, TrustedSpans trust, ref Before before)
+    {
         var ids = new List<int>((text.Length / 3) + 1);
         foreach (var section in rawTokens.Cut(text, trust))
         {
             if (section.Token is { } token)
                 ids.Add(token.Id);
             else
-                EncodeText(Normalize(text.Substring(section.Start, section.Length)), section.Start == 0, ids);
+                EncodeText(new Piece(Normalize(text.Substring(section.Start, section.Length), before == Before.Text), before), ids);
+            before = section.Token is null ? Before.Text : Before.Border;
         }
         return [.. ids];
     }
 
-    private void EncodeText(string text, bool atStart, List<int> ids)
+    private void EncodeText(Piece text, List<int> ids)
     {
         if (normalizedTokens is null)
         {
-            EncodeWords(new Piece(text, atStart), ids);
+            EncodeWords(text, ids);
             return;
         }
-        foreach (var section in normalizedTokens.Cut(text, TrustedSpans.None))
+        foreach (var section in normalizedTokens.Cut(text.Text, TrustedSpans.None))
         {
             if (section.Token is { } token)
                 ids.Add(token.Id);
             else
-                EncodeWords(new Piece(text.Substring(section.Start, section.Length), atStart && section.Start == 0), ids);
+                EncodeWords(text.Part(section.Start, section.Start + section.Length), ids);
         }
     }
 
@@ -207,7 +228,7 @@ public sealed class HuggingFaceTokenizer
         }
     }
 
-    private string Normalize(string text) => json.Normalizer is null ? text : json.Normalizer(text);
+    private string Normalize(string text, bool continues) => json.Normalizer is null ? text : json.Normalizer(text, continues);
 
     // The marks that tokenizer_config.json names are special even where tokenizer.json has them as plain tokens.
     private static List<AddedToken> AllAdded(TokenizerJson json, TokenizerSettings settings)

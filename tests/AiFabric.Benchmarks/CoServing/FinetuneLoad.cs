@@ -25,7 +25,8 @@ internal sealed class FinetuneLoad : IDisposable
         string data = Path.Combine(folder, "data.jsonl");
         File.WriteAllLines(data, Enumerable.Range(0, Samples).Select(i => JsonSerializer.Serialize(new { text = i.ToString(CultureInfo.InvariantCulture) })));
         var encoder = new SampleEncoder(
-            (text, _) => Prompts.Random(int.Parse(text, CultureInfo.InvariantCulture), SequenceTokens + 1, engine.Config.VocabularySize), null, null);
+            (parts, _) => [.. parts.Select(text => Prompts.Random(int.Parse(text, CultureInfo.InvariantCulture), SequenceTokens + 1, engine.Config.VocabularySize))],
+            null, null);
         var recipe = new TrainingRecipe
         {
             AdapterName = "coserve",

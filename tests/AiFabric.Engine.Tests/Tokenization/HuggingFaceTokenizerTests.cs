@@ -51,6 +51,14 @@ public sealed class HuggingFaceTokenizerTests : IDisposable
     }
 
     [Fact]
+    public void Parts_of_a_text_of_bytes_are_encoded_each_by_itself()
+    {
+        var tokenizer = Make(["a b", "Ġ a"]);
+        Gen.String["ab é\n"].Array[1, 5].Sample(
+            parts => tokenizer.EncodeParts(parts, parseSpecial: false).SelectMany(ids => ids).SequenceEqual(parts.SelectMany(part => tokenizer.Encode(part))));
+    }
+
+    [Fact]
     public void Token_bytes_joined_are_the_texts_bytes()
     {
         var tokenizer = Make(["a b", "Ġ a"]);

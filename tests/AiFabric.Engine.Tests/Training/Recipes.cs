@@ -9,7 +9,7 @@ namespace AiFabric.Engine.Tests.Training;
 internal static class Recipes
 {
     /// <summary>One token a character, from the letters and a few signs; no marks.</summary>
-    public static SampleEncoder Encoder { get; } = new((text, _) => [.. text.Select(c => c % TinyModel.Vocabulary)], null, null);
+    public static SampleEncoder Encoder { get; } = new((parts, _) => [.. parts.Select(text => text.Select(c => c % TinyModel.Vocabulary).ToArray())], null, null);
 
     public static TrainingRecipe Make(TemporaryFolder folder) => new()
     {

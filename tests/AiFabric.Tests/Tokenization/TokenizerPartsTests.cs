@@ -28,7 +28,14 @@ public sealed class TokenizerPartsTests
     [InlineData("""{"type":"ByteLevel"}""", "\u00E9 a", "\u00C3\u00A9\u0120a")]
     [InlineData("""{"type":"BertNormalizer"}""", "\u00C9t\u00E9\u0000\t\u65E5", "ete  \u65E5 ")]
     public void Normalizers_change_text_as_their_specification_says(string json, string text, string expected) =>
-        Assert.Equal(expected, NormalizerReader.Read(Part(json))(text));
+        Assert.Equal(expected, NormalizerReader.Read(Part(json))(text, continues: false));
+
+    [Theory]
+    [InlineData("""{"type":"Prepend","prepend":"_"}""", "a", "a")]
+    [InlineData("""{"type":"Strip"}""", " a ", " a")]
+    [InlineData("""{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"_"},{"type":"Replace","pattern":{"String":" "},"content":"_"}]}""", "a b", "a_b")]
+    public void Normalizers_leave_the_start_of_a_text_that_goes_on(string json, string text, string expected) =>
+        Assert.Equal(expected, NormalizerReader.Read(Part(json))(text, continues: true));
 
     [Fact]
     public void Normalization_forms_agree_with_each_other()
@@ -54,7 +61,7 @@ public sealed class TokenizerPartsTests
         byte[] table = [.. BitConverter.GetBytes(units.Length * 4), .. units.SelectMany(BitConverter.GetBytes), .. "xyz\0"u8];
         var normalizer = NormalizerReader.Read(Part($$"""{"type":"Precompiled","precompiled_charsmap":"{{Convert.ToBase64String(table)}}"}"""));
 
-        Assert.Equal("xyzbxyz", normalizer("aba"));
+        Assert.Equal("xyzbxyz", normalizer("aba", continues: false));
         Assert.Contains("cut off", Refusal(() => NormalizerReader.Read(Part($$"""{"type":"Precompiled","precompiled_charsmap":"{{Convert.ToBase64String(table[..100])}}"}"""))), StringComparison.Ordinal);
     }
 
@@ -82,8 +89,28 @@ public sealed class TokenizerPartsTests
     public void Pre_tokenizers_cut_text_as_Hugging_Faces_do(string json, string text, string expected)
     {
         var pieces = new List<Piece>();
-        PreTokenizerReader.Read(Part(json))(new Piece(text, AtStart: true), pieces);
+        PreTokenizerReader.Read(Part(json))(new Piece(text, Before.Nothing), pieces);
         Assert.Equal(expected.Split('|'), pieces.Select(piece => piece.Text));
+    }
+
+    [Theory]
+    [InlineData("""{"type":"Metaspace","replacement":"_","prepend_scheme":"always"}""", "_a|_b", "_a|_b", "a|_b")]
+    [InlineData("""{"type":"Metaspace","replacement":"_","prepend_scheme":"first"}""", "_a|_b", "a|_b", "a|_b")]
+    [InlineData("""{"type":"Metaspace","replacement":"_","prepend_scheme":"never"}""", "a|_b", "a|_b", "a|_b")]
+    [InlineData("""{"type":"Sequence","pretokenizers":[{"type":"WhitespaceSplit"},{"type":"Metaspace","replacement":"_"}]}""", "_a|_b", "_a|_b", "a|_b")]
+    [InlineData("""{"type":"ByteLevel","add_prefix_space":true,"use_regex":true}""", "\u0120a|\u0120b", "\u0120a|\u0120b", "a|\u0120b")]
+    public void A_space_is_put_where_no_text_goes_on(string json, string atStart, string afterBorder, string afterText)
+    {
+        Assert.Equal(atStart, Cut(Before.Nothing));
+        Assert.Equal(afterBorder, Cut(Before.Border));
+        Assert.Equal(afterText, Cut(Before.Text));
+
+        string Cut(Before before)
+        {
+            var pieces = new List<Piece>();
+            PreTokenizerReader.Read(Part(json))(new Piece("a b", before), pieces);
+            return string.Join('|', pieces.Select(piece => piece.Text));
+        }
     }
 
     [Theory]

@@ -1,3 +1,5 @@
+using System.Text;
+using AiFabric.Engine.Tokenization;
 using AiFabric.Engine.Training;
 using AiFabric.Engine.Training.Data;
 using Xunit;
@@ -9,8 +11,16 @@ public sealed class TrainingCorpusTests : IDisposable
     private const int Begin = 1, End = 2;
     private readonly string folder = Directory.CreateTempSubdirectory("aifabric-corpus-").FullName;
 
+    // Puts a space before a text, as SentencePiece does: 5 and 6 are " a" and " b".
+    private const string SentencePiece =
+        """
+        {"added_tokens":[{"id":0,"content":"<s>","special":true},{"id":1,"content":"</s>","special":true}],
+        "normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"_"},{"type":"Replace","pattern":{"String":" "},"content":"_"}]},
+        "model":{"type":"BPE","unk_token":"<s>","vocab":{"<s>":0,"</s>":1,"_":2,"a":3,"b":4,"_a":5,"_b":6,":":7},"merges":["_ a","_ b"]}}
+        """;
+
     private static SampleEncoder Encoder => new(
-        (text, _) => [.. text.Select(c => (int)c)], Begin, End,
+        Characters, Begin, End,
         (turns, open) => string.Concat(turns.Select(turn => $"<{turn.Role[0]}>{turn.Content};")) + (open ? "<a>" : ""));
 
     [Fact]
@@ -76,7 +86,7 @@ public sealed class TrainingCorpusTests : IDisposable
     [Fact]
     public void Conversations_need_a_chat_template()
     {
-        var encoder = new SampleEncoder((text, _) => [.. text.Select(c => (int)c)], Begin, End);
+        var encoder = new SampleEncoder(Characters, Begin, End);
         var refusal = Assert.Throws<TrainingException>(
             () => Load(Recipe(DatasetFormat.Chat), encoder, """{"messages": [{"role": "assistant", "content": "a"}]}"""));
         Assert.Contains("no chat template", refusal.Message);
@@ -174,6 +184,23 @@ public sealed class TrainingCorpusTests : IDisposable
             corpus.Train.Select(sample => new string([.. sample.Targets.Where((target, i) => sample.Learned[i] && target != End).Select(token => (char)token)])));
     }
 
+    [Theory]
+    [InlineData(DatasetFormat.PromptCompletion, """{"prompt": "a:", "completion": "b"}""", new long[] { 0, 5, 7, 4, 1 }, 2)]
+    [InlineData(DatasetFormat.PromptCompletion, """{"prompt": "a:", "completion": " b"}""", new long[] { 0, 5, 7, 6, 1 }, 2)]
+    [InlineData(DatasetFormat.PromptCompletion, """{"prompt": "", "completion": "b"}""", new long[] { 0, 6, 1 }, 2)]
+    [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}""", new long[] { 5, 7, 4, 1 }, 2)]
+    [InlineData(
+        DatasetFormat.Chat,
+        """{"messages": [{"role": "assistant", "content": "b"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}""", new long[] { 6, 1, 5, 7, 4, 1 }, 3)]
+    public void An_answer_has_the_tokens_that_follow_the_prompt_when_it_is_served(DatasetFormat format, string line, long[] tokens, int learned)
+    {
+        var tokenizer = HuggingFaceTokenizer.Parse(Encoding.UTF8.GetBytes(SentencePiece), new TokenizerSettings(null, "<s>", "</s>", true), "tokenizer.json");
+        var encoder = new SampleEncoder(tokenizer, (turns, _) => string.Concat(turns.Select(turn => turn.Content + (turn.Role == "user" ? ":" : "</s>"))));
+        TrainingSample sample = Load(Recipe(format), encoder, line).Train[0];
+        Assert.Equal(tokens, sample.Targets.Prepend(sample.Inputs[0]));
+        Assert.Equal(learned, sample.LossTokens);
+    }
+
     [Fact]
     public void Shuffled_labels_are_the_same_tokens_in_another_order_and_spare_the_held_out_texts()
     {
@@ -188,6 +215,8 @@ public sealed class TrainingCorpusTests : IDisposable
     }
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    private static int[][] Characters(IReadOnlyList<string> parts, bool _) => [.. parts.Select(text => text.Select(c => (int)c).ToArray())];
 
     private TrainingCorpus Load(DatasetFormat format, params string[] lines) => Load(Recipe(format), Encoder, lines);
 

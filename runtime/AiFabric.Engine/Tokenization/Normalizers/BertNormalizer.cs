@@ -7,7 +7,7 @@ namespace AiFabric.Engine.Tokenization.Normalizers;
 internal static class BertNormalizer
 {
     /// <exception cref="Weights.CheckpointException">A field is unknown or of another type.</exception>
-    public static Normalizer Read(JsonPart json)
+    public static Func<string, string> Read(JsonPart json)
     {
         json.Only("clean_text", "handle_chinese_chars", "strip_accents", "lowercase");
         bool clean = json.Flag("clean_text", true), chinese = json.Flag("handle_chinese_chars", true), lowercase = json.Flag("lowercase", true);

@@ -39,7 +39,7 @@ internal static class CharacterSplits
         void Add(int end)
         {
             if (kind != 0 && end > start)
-                output.Add(new Piece(piece.Text[start..end], piece.AtStart && start == 0));
+                output.Add(piece.Part(start, end));
         }
     }
 

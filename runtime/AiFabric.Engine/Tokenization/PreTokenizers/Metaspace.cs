@@ -13,7 +13,8 @@ internal static class Metaspace
         return (piece, output) =>
         {
             string text = piece.Text.Replace(' ', replacement);
-            if (text.Length > 0 && text[0] != replacement && (scheme == "always" || (scheme == "first" && piece.AtStart)))
+            bool prefixed = scheme == "always" ? piece.Before != Before.Text : scheme == "first" && piece.Before == Before.Nothing;
+            if (prefixed && text.Length > 0 && text[0] != replacement)
                 text = replacement + text;
             piece = piece with { Text = text };
             if (split)

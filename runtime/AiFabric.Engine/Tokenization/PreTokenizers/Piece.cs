@@ -1,9 +1,25 @@
 namespace AiFabric.Engine.Tokenization.PreTokenizers;
 
+/// <summary>What stands before a piece, which says whether a space is put there.</summary>
+internal enum Before
+{
+    /// <summary>Nothing: the text begins here.</summary>
+    Nothing,
+
+    /// <summary>An added token, or another piece.</summary>
+    Border,
+
+    /// <summary>Text that this piece goes on from, though a caller has it encoded apart.</summary>
+    Text,
+}
+
 /// <summary>A part of a text that tokens do not cross.</summary>
 /// <param name="Text">The part.</param>
-/// <param name="AtStart">Whether the text begins with it.</param>
-internal readonly record struct Piece(string Text, bool AtStart);
+/// <param name="Before">What stands before it.</param>
+internal readonly record struct Piece(string Text, Before Before)
+{
+    public Piece Part(int start, int end) => new(Text[start..end], start == 0 ? Before : Before.Border);
+}
 
 /// <summary>Cuts a piece into smaller ones.</summary>
 internal delegate void PreTokenizer(Piece piece, List<Piece> output);
@@ -28,8 +44,7 @@ internal static class Splitter
     /// <param name="output">Gets the parts; empty ones are left out.</param>
     public static void Split(Piece piece, List<(int Start, int Length)> found, SplitBehavior behavior, bool invert, List<Piece> output)
     {
-        string text = piece.Text;
-        var parts = Parts(text.Length, found, invert);
+        var parts = Parts(piece.Text.Length, found, invert);
         if (behavior == SplitBehavior.MergedWithNext)
             parts.Reverse();
         var merged = new List<(int Start, int End)>();
@@ -52,7 +67,7 @@ internal static class Splitter
         if (behavior == SplitBehavior.MergedWithNext)
             merged.Reverse();
         foreach (var (start, end) in merged)
-            output.Add(new Piece(text[start..end], piece.AtStart && start == 0));
+            output.Add(piece.Part(start, end));
     }
 
     private static List<(int Start, int End, bool Match)> Parts(int length, List<(int Start, int Length)> found, bool invert)

@@ -64,7 +64,7 @@ internal static class PreTokenizerReader
         var words = json.Flag("use_regex", true) ? TextPattern.OfRegex(Gpt2Pattern, json.At) : null;
         return (piece, output) =>
         {
-            if (prefix && !piece.Text.StartsWith(' '))
+            if (prefix && piece.Before != Before.Text && !piece.Text.StartsWith(' '))
                 piece = piece with { Text = " " + piece.Text };
             int first = output.Count;
             if (words is null)

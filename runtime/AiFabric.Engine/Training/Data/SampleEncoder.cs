@@ -5,23 +5,24 @@ namespace AiFabric.Engine.Training.Data;
 /// <summary>Turns the segments of a line into tokens. Thread safe.</summary>
 public sealed class SampleEncoder
 {
-    private readonly Func<string, bool, int[]> encode;
+    private readonly Func<IReadOnlyList<string>, bool, IReadOnlyList<int[]>> encode;
     private readonly int? begin;
     private readonly int? end;
 
-    /// <param name="encode">Text and whether to parse control marks → token ids.</param>
+    /// <param name="encode">The parts of a text, and whether to parse control marks → token ids of each part.</param>
     /// <param name="begin">Token put before every text and prompt, or null.</param>
     /// <param name="end">Token put after every text and completion, or null.</param>
     /// <param name="renderChat">
     /// Messages and whether to open the assistant's answer → text with control marks. Null where the model has no chat template.
     /// </param>
-    public SampleEncoder(Func<string, bool, int[]> encode, int? begin, int? end, Func<IReadOnlyList<ChatTurn>, bool, string>? renderChat = null) =>
+    public SampleEncoder(
+        Func<IReadOnlyList<string>, bool, IReadOnlyList<int[]>> encode, int? begin, int? end, Func<IReadOnlyList<ChatTurn>, bool, string>? renderChat = null) =>
         (this.encode, this.begin, this.end, RenderChat) = (encode, begin, end, renderChat);
 
     /// <summary>Encodes as the model's tokenizer does.</summary>
     public SampleEncoder(HuggingFaceTokenizer tokenizer, Func<IReadOnlyList<ChatTurn>, bool, string>? renderChat = null)
         : this(
-            (text, parseMarks) => tokenizer.Encode(text, parseMarks),
+            tokenizer.EncodeParts,
             tokenizer.OpeningIds is [var opening, ..] ? opening : null,
             tokenizer.EndOfSequenceId,
             renderChat)
@@ -30,7 +31,7 @@ public sealed class SampleEncoder
 
     internal Func<IReadOnlyList<ChatTurn>, bool, string>? RenderChat { get; }
 
-    /// <summary>Encodes the segments one by one, so that the border of the loss is a border of tokens.</summary>
+    /// <summary>Encodes the segments as parts of one text, so that the border of the loss is a border of tokens.</summary>
     /// <param name="segments">Text in order.</param>
     /// <param name="sequenceLength">Tokens at most; what follows is cut.</param>
     /// <returns>The sample, or null when nothing to learn is left.</returns>
@@ -41,9 +42,9 @@ public sealed class SampleEncoder
         bool marked = segments is [{ ParseMarks: true }, ..]; // A chat template writes its own marks.
         if (!marked && begin is { } opening)
             Add(opening, false);
-        foreach (TextSegment segment in segments)
+        foreach ((TextSegment segment, int[] ids) in segments.Zip(encode([.. segments.Select(part => part.Text)], marked)))
         {
-            foreach (int token in encode(segment.Text, segment.ParseMarks))
+            foreach (int token in ids)
                 Add(token, segment.Learned);
         }
 
@@ -64,7 +65,7 @@ public sealed class SampleEncoder
     /// <param name="sequenceLength">Tokens of each sequence but the last.</param>
     internal IEnumerable<TrainingSample> Cut(string text, int sequenceLength)
     {
-        int[] tokens = [.. begin is { } opening ? [opening] : Array.Empty<int>(), .. encode(text, false), .. end is { } closing ? [closing] : Array.Empty<int>()];
+        int[] tokens = [.. begin is { } opening ? [opening] : Array.Empty<int>(), .. encode([text], false)[0], .. end is { } closing ? [closing] : Array.Empty<int>()];
         bool[] learned = Enumerable.Repeat(true, sequenceLength).ToArray();
         // A sequence begins with the token that the one before it ended with, so that each token is learned once.
         for (int start = 0; start + 1 < tokens.Length; start += sequenceLength - 1)
