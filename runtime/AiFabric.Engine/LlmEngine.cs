@@ -139,7 +139,7 @@ public sealed class LlmEngine : IAsyncDisposable
     private Generation Submit(GenerationRequest request, int maxTokens, StatePool? states)
     {
         long load = request.Adapter is { } name
-            ? adapters.TryAcquire(name)
+            ? adapters.TryAcquire(name, request.Held)
                 ?? throw new EngineRejectedException(RejectionCodes.AdapterNotFound, $"No adapter '{name}' is loaded.", "model")
             : 0;
         try
@@ -197,7 +197,7 @@ public sealed class LlmEngine : IAsyncDisposable
 
     /// <summary>Keeps an adapter in memory until the answer is disposed, whatever others are loaded meanwhile.</summary>
     /// <returns>Null when none of that name is in memory.</returns>
-    public IDisposable? TryHoldAdapter(string name) => adapters.TryHold(name);
+    public AdapterHold? TryHoldAdapter(string name) => adapters.TryHold(name);
 
     /// <summary>Takes an adapter away from new requests; those that run with it end undisturbed.</summary>
     /// <returns>False when there is none of that name.</returns>

@@ -8,6 +8,23 @@ namespace AiFabric.Engine.Adapters;
 /// <param name="Rank">Rank of its matrices.</param>
 public sealed record AdapterInfo(string Name, string Digest, int Rank);
 
+/// <summary>Keeps one version of an adapter in memory until it is disposed, also when another one takes its name.</summary>
+public sealed class AdapterHold : IDisposable
+{
+    private readonly AdapterRegistry registry;
+    private int released;
+
+    internal AdapterHold(AdapterRegistry registry, long load) => (this.registry, Load) = (registry, load);
+
+    internal long Load { get; }
+
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref released, 1) == 0)
+            registry.Release(Load);
+    }
+}
+
 /// <summary>
 /// The adapters requests may name. A lease keeps an adapter's tensors alive until the last sequence that uses it ends, also when it
 /// was unloaded or replaced meanwhile. Thread safe.
@@ -74,12 +91,15 @@ internal sealed class AdapterRegistry(int maxAdapters) : IDisposable
     }
 
     /// <summary>Holds an adapter; the caller gives the number back to <see cref="Release(long)"/> once.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="held">The version to hold; null for the one that has the name now.</param>
     /// <returns>The load's number, or null when no adapter has that name.</returns>
-    public long? TryAcquire(string name)
+    public long? TryAcquire(string name, AdapterHold? held = null)
     {
         lock (gate)
         {
-            if (!byName.TryGetValue(name, out var entry))
+            var entry = held is null ? byName.GetValueOrDefault(name) : byLoad.GetValueOrDefault(held.Load);
+            if (entry is null)
                 return null;
             entry.Holders++;
             entry.LastUse = ++uses;
@@ -88,7 +108,7 @@ internal sealed class AdapterRegistry(int maxAdapters) : IDisposable
     }
 
     /// <summary>Holds an adapter until the answer is disposed; null when no adapter has that name.</summary>
-    public IDisposable? TryHold(string name) => TryAcquire(name) is { } load ? new Hold(this, load) : null;
+    public AdapterHold? TryHold(string name) => TryAcquire(name) is { } load ? new AdapterHold(this, load) : null;
 
     /// <summary>The adapter of a load that somebody holds.</summary>
     public PeftAdapter Held(long load)
@@ -149,16 +169,5 @@ internal sealed class AdapterRegistry(int maxAdapters) : IDisposable
         public long LastUse { get; set; }
 
         public AdapterInfo Info { get; } = new(adapter.Name, adapter.Digest, adapter.Rank);
-    }
-
-    private sealed class Hold(AdapterRegistry registry, long load) : IDisposable
-    {
-        private int released;
-
-        public void Dispose()
-        {
-            if (Interlocked.Exchange(ref released, 1) == 0)
-                registry.Release(load);
-        }
     }
 }

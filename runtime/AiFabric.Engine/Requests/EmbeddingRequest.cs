@@ -1,3 +1,5 @@
+using AiFabric.Engine.Adapters;
+
 namespace AiFabric.Engine.Requests;
 
 /// <summary>A text whose vector is wanted. Already tokenized and validated.</summary>
@@ -7,6 +9,9 @@ public sealed record EmbeddingRequest
 
     /// <summary>Loaded adapter whose rows are added; null for the base model.</summary>
     public string? Adapter { get; init; }
+
+    /// <summary>As in <see cref="GenerationRequest.Held"/>.</summary>
+    public AdapterHold? Held { get; init; }
 
     /// <summary>Whose request it is, as in <see cref="GenerationRequest.Tenant"/>.</summary>
     public string? Tenant { get; init; }
@@ -26,6 +31,7 @@ public sealed record EmbeddingRequest
         PromptTokens = Tokens,
         MaxTokens = 0,
         Adapter = Adapter,
+        Held = Held,
         Tenant = Tenant,
         Priority = Priority,
         Age = Age,

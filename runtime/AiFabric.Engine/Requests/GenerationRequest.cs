@@ -1,3 +1,4 @@
+using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Constraints;
 
 namespace AiFabric.Engine.Requests;
@@ -20,6 +21,9 @@ public sealed record GenerationRequest
 
     /// <summary>Loaded adapter whose rows are added; null for the base model.</summary>
     public string? Adapter { get; init; }
+
+    /// <summary>The version of that adapter, which the caller holds; null for the one that has the name when the request is submitted.</summary>
+    public AdapterHold? Held { get; init; }
 
     /// <summary>Token ids that end the sequence (reported as <see cref="FinishReason.Stop"/>); empty to ignore end of text.</summary>
     public IReadOnlyList<int> StopTokens { get; init; } = [];

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using AiFabric.Engine;
+using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Weights;
 using AiFabric.Protocol.Control;
@@ -63,7 +64,7 @@ internal sealed class AdapterShelf(LlmEngine engine) : IDisposable
     /// <summary>Keeps an adapter in memory, read anew if need be, until the answer is disposed.</summary>
     /// <returns>Null when there is none of that name.</returns>
     /// <exception cref="ApiException">429: all adapters in memory are in use; 503: its files cannot be read any more.</exception>
-    public async Task<IDisposable?> HoldAsync(string name, CancellationToken cancellationToken)
+    public async Task<AdapterHold?> HoldAsync(string name, CancellationToken cancellationToken)
     {
         if (engine.TryHoldAdapter(name) is { } held)
             return held;

@@ -1,4 +1,5 @@
 using AiFabric.Engine;
+using AiFabric.Engine.Adapters;
 using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Tokenization;
@@ -36,7 +37,7 @@ internal sealed class EncoderBackend(EncoderEngine engine) : IModelBackend
 
     public Embedding Embed(EmbeddingRequest request) => engine.Embed(request);
 
-    public Task<IDisposable?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) => Task.FromResult<IDisposable?>(null);
+    public Task<AdapterHold?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) => Task.FromResult<AdapterHold?>(null);
 
     public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken) =>
         throw new EngineRejectedException(RejectionCodes.AdapterInvalid, "This model makes embeddings; it takes no adapters.", "uri");

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using AiFabric.Engine;
+using AiFabric.Engine.Adapters;
 using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Models.Encoders;
 using AiFabric.Engine.Requests;
@@ -86,7 +87,7 @@ internal sealed class EngineBackend : IModelBackend
     public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken) =>
         shelf.PutAsync(name, folder, digest, cancellationToken);
 
-    public async Task<IDisposable?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) =>
+    public async Task<AdapterHold?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) =>
         name is null ? null : await shelf.HoldAsync(name, cancellationToken);
 
     public Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken) => shelf.RemoveAsync(name, cancellationToken);

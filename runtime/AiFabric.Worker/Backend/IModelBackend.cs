@@ -1,4 +1,5 @@
 using AiFabric.Engine;
+using AiFabric.Engine.Adapters;
 using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Tokenization;
@@ -44,10 +45,10 @@ internal interface IModelBackend : IAsyncDisposable
     /// <exception cref="Engine.Weights.CheckpointException">The folder does not hold an adapter for this model.</exception>
     Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken);
 
-    /// <summary>Keeps an adapter ready for requests until the answer is disposed.</summary>
+    /// <summary>Keeps an adapter, as it is now, ready for requests until the answer is disposed.</summary>
     /// <returns>Null when there is none of that name, or no name.</returns>
     /// <exception cref="Errors.ApiException">429: all adapters in memory are in use; 503: its files cannot be read any more.</exception>
-    Task<IDisposable?> HoldAdapterAsync(string? name, CancellationToken cancellationToken);
+    Task<AdapterHold?> HoldAdapterAsync(string? name, CancellationToken cancellationToken);
 
     /// <returns>False when there is none of that name.</returns>
     Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken);

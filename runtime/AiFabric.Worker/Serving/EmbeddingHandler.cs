@@ -1,3 +1,4 @@
+using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Requests;
 using AiFabric.Protocol;
 using AiFabric.Protocol.OpenAI;
@@ -32,7 +33,8 @@ internal sealed class EmbeddingHandler(WorkerState state, TimeProvider time, ILo
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, state.Aborted);
         try
         {
-            var vectors = await ComputeAsync(model.Backend, plan, ends.Token);
+            using var adapter = await model.Backend.HoldAdapterAsync(plan.Requests[0].Adapter, ends.Token);
+            var vectors = await ComputeAsync(model.Backend, plan, adapter, ends.Token);
             return new EmbeddingList
             {
                 Data = [.. vectors.Select((vector, index) => new EmbeddingItem { Index = index, Embedding = new EmbeddingVector(vector, plan.Base64) })],
@@ -46,7 +48,7 @@ internal sealed class EmbeddingHandler(WorkerState state, TimeProvider time, ILo
         }
     }
 
-    private static async Task<List<float[]>> ComputeAsync(IModelBackend backend, EmbeddingPlan plan, CancellationToken cancellationToken)
+    private static async Task<List<float[]>> ComputeAsync(IModelBackend backend, EmbeddingPlan plan, AdapterHold? adapter, CancellationToken cancellationToken)
     {
         var pending = new Queue<Embedding>();
         var vectors = new List<float[]>(plan.Requests.Count);
@@ -54,7 +56,7 @@ internal sealed class EmbeddingHandler(WorkerState state, TimeProvider time, ILo
         {
             foreach (var request in plan.Requests)
             {
-                while (pending.Count == MaxPending || !TryEmbed(backend, request, pending))
+                while (pending.Count == MaxPending || !TryEmbed(backend, request with { Held = adapter }, pending))
                     await TakeAsync();
             }
             while (pending.Count > 0)

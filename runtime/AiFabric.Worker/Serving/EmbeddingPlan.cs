@@ -15,7 +15,7 @@ internal sealed record EmbeddingPlan
     /// <summary>As the client wrote it.</summary>
     public required string Model { get; init; }
 
-    /// <summary>One for each input.</summary>
+    /// <summary>One for each input, all of one adapter.</summary>
     public required IReadOnlyList<EmbeddingRequest> Requests { get; init; }
 
     /// <summary>Whether vectors are scaled to length 1.</summary>

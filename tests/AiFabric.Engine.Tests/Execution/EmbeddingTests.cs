@@ -1,3 +1,4 @@
+using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Requests;
 using Xunit;
 using static AiFabric.Engine.Tests.Execution.EngineTestExtensions;
@@ -58,6 +59,21 @@ public sealed class EmbeddingTests : IDisposable
     }
 
     [Fact]
+    public async Task Who_holds_an_adapter_is_served_by_that_version_when_another_has_its_name()
+    {
+        await using var engine = model.Start();
+        using var reference = new Reference(model.Path, model.Config);
+        using PeftAdapter old = model.Adapter("own", 3, 5), newest = model.Adapter("own", 3, 6);
+        int[] tokens = model.Prompt(20, 1);
+        engine.Install(model.Adapter("own", 3, 5));
+        using var held = engine.TryHoldAdapter("own");
+        engine.Install(model.Adapter("own", 3, 6));
+
+        AssertClose(reference.Mean(tokens, old), await EmbedAsync(engine, tokens, "own", held), 1e-4);
+        AssertClose(reference.Mean(tokens, newest), await EmbedAsync(engine, tokens, "own"), 1e-4);
+    }
+
+    [Fact]
     public async Task A_cancelled_one_frees_its_blocks_and_a_stopped_engine_says_so()
     {
         var engine = model.Start();
@@ -97,9 +113,9 @@ public sealed class EmbeddingTests : IDisposable
         }
     }
 
-    private static async Task<float[]> EmbedAsync(LlmEngine engine, int[] tokens)
+    private static async Task<float[]> EmbedAsync(LlmEngine engine, int[] tokens, string? adapter = null, AdapterHold? held = null)
     {
-        using var embedding = engine.Embed(new EmbeddingRequest { Tokens = tokens });
+        using var embedding = engine.Embed(new EmbeddingRequest { Tokens = tokens, Adapter = adapter, Held = held });
         return await ReadAsync(embedding);
     }
 

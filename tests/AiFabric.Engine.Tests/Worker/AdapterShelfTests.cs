@@ -10,6 +10,8 @@ namespace AiFabric.Engine.Tests.Worker;
 /// <summary>More adapters than fit into memory.</summary>
 public sealed class AdapterShelfTests : IDisposable
 {
+    private static readonly string[] Texts = [.. Enumerable.Range(1, 20).Select(i => string.Concat(Enumerable.Repeat("whale ", i)))];
+
     private readonly TinyServedModel model = new();
     private readonly TemporaryFolder folder = new();
 
@@ -44,6 +46,19 @@ public sealed class AdapterShelfTests : IDisposable
     }
 
     [Fact]
+    public async Task Adapters_beyond_memory_embed_as_if_they_were_there()
+    {
+        await using var worker = await model.ServeAsync(options => options with { MaxAdapters = 1 });
+        await PutAsync(worker, "a");
+        await PutAsync(worker, "b");
+
+        float[] first = await EmbedAsync(worker, "a"), second = await EmbedAsync(worker, "b");
+        Assert.InRange(Distance(first, second), 1e-3, double.MaxValue);
+        float[][] alone = [first, second, first], together = await Task.WhenAll(EmbedAsync(worker, "a"), EmbedAsync(worker, "b"), EmbedAsync(worker, "a"));
+        Assert.All(alone.Zip(together), pair => Assert.InRange(Distance(pair.First, pair.Second), 0, 1e-4));
+    }
+
+    [Fact]
     public async Task An_adapter_whose_files_changed_on_disk_is_not_served_under_its_old_digest()
     {
         await using var worker = await model.ServeAsync(options => options with { MaxAdapters = 1 });
@@ -62,23 +77,41 @@ public sealed class AdapterShelfTests : IDisposable
         Assert.Equal(HttpStatusCode.OK, put.StatusCode);
     }
 
-    // More requests at once than adapters fit are told to come again.
     private static async Task<string> AskAsync(RunningWorker worker, string name)
+    {
+        var body = await UntilServedAsync(() => PostAsync(worker, name));
+        return body.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString()!; // always there
+    }
+
+    // The numbers of all texts' vectors.
+    private static async Task<float[]> EmbedAsync(RunningWorker worker, string name)
+    {
+        var body = await UntilServedAsync(() => PostAsync(worker, "/v1/embeddings", new { model = "demo:" + name, input = Texts }));
+        return [.. body.GetProperty("data").EnumerateArray().SelectMany(item => item.GetProperty("embedding").EnumerateArray()).Select(number => number.GetSingle())];
+    }
+
+    private static double Distance(float[] a, float[] b) => a.Zip(b).Max(pair => Math.Abs(pair.First - pair.Second));
+
+    // More requests at once than adapters fit are told to come again.
+    private static async Task<JsonElement> UntilServedAsync(Func<Task<(HttpStatusCode Status, JsonElement Body)>> post)
     {
         while (true)
         {
-            var (status, body) = await PostAsync(worker, name);
+            var (status, body) = await post();
             if (status == HttpStatusCode.OK)
-                return body.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString()!; // always there
+                return body;
             Assert.Equal((HttpStatusCode.TooManyRequests, "adapter_limit"), (status, body.GetProperty("error").GetProperty("code").GetString()));
             await Task.Yield();
         }
     }
 
-    private static async Task<(HttpStatusCode Status, JsonElement Body)> PostAsync(RunningWorker worker, string name)
+    private static Task<(HttpStatusCode Status, JsonElement Body)> PostAsync(RunningWorker worker, string name) => PostAsync(
+        worker, "/v1/chat/completions",
+        new { model = "demo:" + name, messages = new[] { new { role = "user", content = "Hello" } }, temperature = 0, max_tokens = 12, ignore_eos = true });
+
+    private static async Task<(HttpStatusCode Status, JsonElement Body)> PostAsync(RunningWorker worker, string path, object body)
     {
-        using var answer = await worker.Serving.PostAsJsonAsync(
-            "/v1/chat/completions", new { model = "demo:" + name, messages = new[] { new { role = "user", content = "Hello" } }, temperature = 0, max_tokens = 12, ignore_eos = true });
+        using var answer = await worker.PostAsync(path, body);
         return (answer.StatusCode, await answer.Content.ReadFromJsonAsync<JsonElement>());
     }
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Threading.Channels;
+using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Requests;
 using AiFabric.Engine.Tokenization;
 using AiFabric.Engine.Training;
@@ -111,7 +112,7 @@ internal sealed class ScriptedBackend : IModelBackend
             output.TryWrite(new TokenEvent { Token = b, Logprob = -0.5, TopLogprobs = [new(b, -0.5)] });
     }
 
-    public Task<IDisposable?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) => Task.FromResult<IDisposable?>(null);
+    public Task<AdapterHold?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) => Task.FromResult<AdapterHold?>(null);
 
     public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken) => folder(_ => ReadAdapter(name, digest), cancellationToken);
 
