@@ -68,6 +68,18 @@ public sealed class TrainingCorpusTests : IDisposable
     [InlineData(DatasetFormat.Preference, """{"prompt": "a", "chosen": "b"}""", "line 3: has no field 'rejected'")]
     [InlineData(DatasetFormat.Preference, """{"input": {"messages": [{"role": "user", "content": "a"}]}, "preferred_output": []}""", "line 3: field 'preferred_output' must be a list")]
     [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "user"}]}""", "line 3: messages[0] has no field 'content'")]
+    [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": null, "tool_calls": [{"id": "1"}]}]}""", "line 3: messages[1] has 'tool_calls', which finetuning does not support")]
+    [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "assistant", "content": "", "function_call": {"name": "f"}}]}""", "line 3: messages[0] has 'function_call', which finetuning does not support")]
+    [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "assistant", "content": "a"}], "tools": [{"type": "function"}]}""", "line 3: has 'tools', which finetuning does not support")]
+    [InlineData(DatasetFormat.Chat, """{"messages": [{"role": "assistant", "content": "a"}], "functions": []}""", "line 3: has 'functions', which finetuning does not support")]
+    [InlineData(
+        DatasetFormat.Preference,
+        """{"input": {"messages": [{"role": "user", "content": "a"}], "tools": [{}]}, "preferred_output": [{"role": "assistant", "content": "b"}], "non_preferred_output": [{"role": "assistant", "content": "c"}]}""",
+        "line 3: has 'tools', which finetuning does not support")]
+    [InlineData(
+        DatasetFormat.Preference,
+        """{"input": {"messages": [{"role": "user", "content": "a"}]}, "preferred_output": [{"role": "assistant", "content": "b", "tool_calls": [{}]}], "non_preferred_output": [{"role": "assistant", "content": "c"}]}""",
+        "line 3: preferred_output[0] has 'tool_calls', which finetuning does not support")]
     public void A_broken_line_is_named_by_file_number_and_cause(DatasetFormat format, string line, string message)
     {
         string good = format switch
@@ -81,6 +93,13 @@ public sealed class TrainingCorpusTests : IDisposable
         Assert.Equal((TrainingErrorReasons.InvalidDataset, false), (refusal.Error.Reason, refusal.Error.Retryable));
         Assert.Contains(Path.Combine(folder, "data.jsonl"), refusal.Message);
         Assert.Contains(message, refusal.Message);
+    }
+
+    [Fact]
+    public void Calls_that_are_null_are_none()
+    {
+        TrainingCorpus corpus = Load(DatasetFormat.Chat, """{"messages": [{"role": "assistant", "content": "a", "tool_calls": null, "function_call": null}], "tools": null, "functions": null}""");
+        Assert.Single(corpus.Train);
     }
 
     [Fact]

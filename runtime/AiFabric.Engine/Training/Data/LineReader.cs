@@ -57,6 +57,7 @@ internal static class LineReader
 
     private static List<ChatTurn> Messages(JsonElement root, string field, bool needsAnswer = true)
     {
+        RefuseCalls(root, "tools", "functions");
         if (!root.TryGetProperty(field, out JsonElement list))
             throw new FormatException($"has no field '{field}'");
         if (list.ValueKind != JsonValueKind.Array || list.GetArrayLength() == 0)
@@ -68,6 +69,7 @@ internal static class LineReader
                 throw new FormatException($"{field}[{turns.Count}] must be an object, found {Kind(item)}");
             try
             {
+                RefuseCalls(item, "tool_calls", "function_call");
                 turns.Add(new ChatTurn(Text(item, "role"), Text(item, "content", mayBeEmpty: true), Weight(item)));
             }
             catch (FormatException e)
@@ -82,6 +84,16 @@ internal static class LineReader
         return !needsAnswer || turns.Exists(turn => turn is { Role: "assistant", IsLearned: true })
             ? turns
             : throw new FormatException("has no message of the assistant to learn from");
+    }
+
+    // Dropped, they would teach the model to answer with nothing where it should call.
+    private static void RefuseCalls(JsonElement item, params ReadOnlySpan<string> fields)
+    {
+        foreach (string field in fields)
+        {
+            if (item.TryGetProperty(field, out JsonElement value) && value.ValueKind != JsonValueKind.Null)
+                throw new FormatException($"has '{field}', which finetuning does not support: only the text in 'content' is learned, so put it there or leave the line out");
+        }
     }
 
     private static bool Weight(JsonElement message)

@@ -59,7 +59,7 @@ internal sealed class LineChecker
             return $"is {format}, the lines before are {Format}; a file holds lines of one kind";
         return format switch
         {
-            LineFormat.Chat => CheckMessages(sample.GetProperty("messages")),
+            LineFormat.Chat => CheckCalls(sample, "tools", "functions") ?? CheckMessages(sample.GetProperty("messages")),
             LineFormat.PromptCompletion => CheckText(sample, "prompt") ?? CheckText(sample, "completion"),
             _ => CheckText(sample, "text"),
         };
@@ -70,15 +70,28 @@ internal sealed class LineChecker
         if (messages.ValueKind != JsonValueKind.Array || messages.GetArrayLength() == 0)
             return "'messages' must be a list with at least one message";
         bool answered = false;
-        foreach (JsonElement message in messages.EnumerateArray())
+        foreach ((int index, JsonElement message) in messages.EnumerateArray().Index())
         {
             if (message.ValueKind != JsonValueKind.Object || !message.TryGetProperty("role", out JsonElement role) || role.ValueKind != JsonValueKind.String)
                 return "each of 'messages' must be an object with a 'role'";
             answered |= role.ValueEquals("assistant"u8);
+            if (CheckCalls(message, "tool_calls", "function_call") is { } call)
+                return $"messages[{index}] {call}";
             if (CheckText(message, "content") is { } wrong)
                 return wrong;
         }
         return answered ? null : "'messages' must hold an assistant's message, which is what is learned";
+    }
+
+    // In a worker's words.
+    private static string? CheckCalls(JsonElement holder, params ReadOnlySpan<string> names)
+    {
+        foreach (string name in names)
+        {
+            if (holder.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null)
+                return $"has '{name}', which finetuning does not support: only the text in 'content' is learned, so put it there or leave the line out";
+        }
+        return null;
     }
 
     private static string? CheckText(JsonElement holder, string name)
