@@ -30,6 +30,11 @@ internal static class LineReader
         {
             throw new FormatException($"is not valid JSON: {e.Message}", e);
         }
+        catch (InvalidOperationException e)
+        {
+            // Valid JSON, and no Unicode text.
+            throw new FormatException("is not valid Unicode text: it has half of a surrogate pair, such as \\ud83d alone", e);
+        }
     }
 
     private static List<TextSegment> Answered(JsonElement root, string answer) =>
