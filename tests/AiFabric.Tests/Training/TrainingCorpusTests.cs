@@ -115,6 +115,19 @@ public sealed class TrainingCorpusTests : IDisposable
     }
 
     [Fact]
+    public void A_conversation_that_the_chat_template_refuses_is_named()
+    {
+        var template = ChatTemplate.Parse("{% if messages | length > 1 %}{{ raise_exception('One message at most.') }}{% endif %}");
+        var encoder = new SampleEncoder(
+            Characters, Begin, End,
+            (turns, opens) => string.Concat(template.Render([.. turns.Select(turn => new AiFabric.Engine.Tokenization.ChatTurn(turn.Role, turn.Content))], opens).Select(part => part.Text)));
+        var refusal = Assert.Throws<TrainingException>(
+            () => Load(Recipe(DatasetFormat.Chat), encoder, """{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"""));
+        Assert.Equal((TrainingErrorReasons.InvalidDataset, false), (refusal.Error.Reason, refusal.Error.Retryable));
+        Assert.EndsWith("line 1: the model's chat template refuses the conversation: One message at most.", refusal.Message);
+    }
+
+    [Fact]
     public void An_empty_data_set_is_refused() => Assert.Contains("is empty", Assert.Throws<TrainingException>(() => Load(DatasetFormat.Text, "", " ")).Message);
 
     [Fact]

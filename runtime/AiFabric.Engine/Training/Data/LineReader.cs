@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AiFabric.Engine.Tokenization.Templates;
 
 namespace AiFabric.Engine.Training.Data;
 
@@ -29,6 +30,10 @@ internal static class LineReader
         catch (JsonException e)
         {
             throw new FormatException($"is not valid JSON: {e.Message}", e);
+        }
+        catch (ChatTemplateException e)
+        {
+            throw new FormatException($"the model's chat template refuses the conversation: {e.Message.TrimEnd('.')}", e);
         }
         catch (InvalidOperationException e)
         {
