@@ -83,21 +83,41 @@ public sealed class PeftFolderTests
     [InlineData("modules_to_save", "[\"lm_head\"]", "merge them into the base model")]
     [InlineData("rank_pattern", "{\"q_proj\": 4}", "ranks that differ by layer")]
     [InlineData("layers_to_transform", "[0]", "adapters on some layers only")]
+    [InlineData("init_lora_weights", "\"pissa\"", "init_lora_weights is \"pissa\"; supported are true, false, \"gaussian\", \"eva\" and \"orthogonal\"")]
+    [InlineData("init_lora_weights", "\"pissa_niter_16\"", "path_initial_model_for_weight_conversion")]
+    [InlineData("init_lora_weights", "\"olora\"", "path_initial_model_for_weight_conversion")]
+    [InlineData("init_lora_weights", "\"corda\"", "path_initial_model_for_weight_conversion")]
+    [InlineData("init_lora_weights", "\"loftq\"", "path_initial_model_for_weight_conversion")]
+    [InlineData("init_lora_weights", "3", "init_lora_weights is 3; supported are")]
+    [InlineData("alora_invocation_tokens", "[7, 8]", "activated LoRA, which acts only behind these tokens, is not supported")]
     [InlineData("target_modules", "[\"q_proj\", \"c_attn\"]", "target_modules names \"c_attn\"; supported are q_proj, k_proj")]
     [InlineData("target_modules", "\".*_proj\"", "it must be a list of module names")]
     [InlineData("target_modules", "[\"q_proj\", \"k_proj\"]", "has no tensor 'base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight'")]
     public void What_is_not_supported_is_refused_with_the_reason(string field, string value, string message)
     {
         using var folder = new TemporaryFolder();
-        string place = Save(folder, [LoraTarget.Query], out _, out _);
-        string path = Path.Combine(place, PeftFolder.ConfigFile);
-        JsonNode config = JsonNode.Parse(File.ReadAllText(path))!; // written above
-        config[field] = JsonNode.Parse(value);
-        File.WriteAllText(path, config.ToJsonString());
+        string place = SaveWith(folder, field, value);
         long before = Tensor.TotalCount;
         var refusal = Assert.Throws<CheckpointException>(() => Read(place));
         Assert.Contains(message, refusal.Message);
         Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    [Theory]
+    [InlineData("init_lora_weights", "null")]
+    [InlineData("init_lora_weights", "true")]
+    [InlineData("init_lora_weights", "false")]
+    [InlineData("init_lora_weights", "\"gaussian\"")]
+    [InlineData("init_lora_weights", "\"Gaussian\"")]
+    [InlineData("init_lora_weights", "\"eva\"")]
+    [InlineData("init_lora_weights", "\"orthogonal\"")]
+    [InlineData("alora_invocation_tokens", "null")]
+    [InlineData("alora_invocation_tokens", "[]")]
+    public void What_changes_no_answer_is_taken(string field, string value)
+    {
+        using var folder = new TemporaryFolder();
+        using AdapterValues loaded = Read(SaveWith(folder, field, value));
+        Assert.Equal(8, loaded.Method.Rank);
     }
 
     [Fact]
@@ -147,6 +167,17 @@ public sealed class PeftFolderTests
         numbers = Numbers(values);
         digest = PeftFolder.Save(values, TinyModel.Config, folder.File("adapter"), "tiny");
         return folder.File("adapter");
+    }
+
+    // With a field that PEFT might have written.
+    private static string SaveWith(TemporaryFolder folder, string field, string value)
+    {
+        string place = Save(folder, [LoraTarget.Query], out _, out _);
+        string path = Path.Combine(place, PeftFolder.ConfigFile);
+        JsonNode config = JsonNode.Parse(File.ReadAllText(path))!; // written above
+        config[field] = JsonNode.Parse(value);
+        File.WriteAllText(path, config.ToJsonString());
+        return place;
     }
 
     private static AdapterValues Read(string place, DecoderConfig? config = null) =>

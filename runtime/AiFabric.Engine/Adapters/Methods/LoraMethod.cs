@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
@@ -7,6 +8,9 @@ namespace AiFabric.Engine.Adapters.Methods;
 /// <summary>Low-rank additions, <c>y = W·x + s · B·(A·x)</c> (Hu et al., arXiv 2106.09685).</summary>
 public record LoraMethod : PeftMethod
 {
+    // Ways to begin that leave the base model's weights as they are. PEFT reads their names in any case.
+    private static readonly HashSet<string> PlainStarts = new(["gaussian", "eva", "orthogonal"], StringComparer.OrdinalIgnoreCase);
+
     /// <summary>Rows of every A and columns of every B.</summary>
     public override int Rank { get; init; } = 16;
 
@@ -66,9 +70,11 @@ public record LoraMethod : PeftMethod
                 ("layer_replication", "replicated layers are not supported"),
                 ("target_parameters", "adapters on bare parameters are not supported"),
                 ("trainable_token_indices", "trained token embeddings are not supported"),
+                ("alora_invocation_tokens", "activated LoRA, which acts only behind these tokens, is not supported"),
             ]);
         if (fields.Get("bias") is { } bias && bias.ToString() != "none")
             throw fields.Error($"bias is {bias.GetRawText()}; only \"none\" is supported");
+        RequirePlainStart(fields);
         var method = fields.Flag("use_dora") ? new DoraMethod() : new LoraMethod();
         return method with
         {
@@ -78,5 +84,17 @@ public record LoraMethod : PeftMethod
             Dropout = fields.Fraction("lora_dropout"),
             Targets = fields.Targets("target_modules"),
         };
+    }
+
+    // For PiSSA, OLoRA, CorDA and LoftQ PEFT takes something off the base model's weights when it loads the adapter, which here nobody does.
+    private static void RequirePlainStart(PeftFields fields)
+    {
+        bool isPlain = fields.Get("init_lora_weights") is not { } start
+            || start.ValueKind is JsonValueKind.True or JsonValueKind.False || PlainStarts.Contains(start.ToString());
+        if (isPlain)
+            return;
+        throw fields.Error(
+            $"init_lora_weights is {fields.Text("init_lora_weights")}; supported are true, false, \"gaussian\", \"eva\" and \"orthogonal\", which leave the base model's weights " +
+            "as they are: convert the adapter to plain LoRA on saving (save_pretrained of PEFT with path_initial_model_for_weight_conversion), or merge it into the base model");
     }
 }
