@@ -44,7 +44,8 @@ internal sealed class CompletionHandler(WorkerState state, WorkerMetrics metrics
             using var adapter = await model.Backend.HoldAdapterAsync(plan.Request.Adapter, ends.Token);
             for (int choice = 0; choice < plan.Choices; choice++)
                 generations.Add(model.Backend.Submit(plan.RequestOf(choice) with { Held = adapter }));
-            var readers = generations.Select((g, choice) => (g, new ChoiceReader(model.Backend.Tokenizer, plan.StopStrings, plan.CallsOf(choice)))).ToList();
+            int minTokens = plan.Request.Sampling.MinTokens;
+            var readers = generations.Select((g, choice) => (g, new ChoiceReader(model.Backend.Tokenizer, plan.StopStrings, minTokens, plan.CallsOf(choice)))).ToList();
             var pieces = ChoiceMerge.ReadAsync(readers, ends.Token);
             if (plan.Stream)
                 await StreamAsync(context, plan, format, pieces, account, ends.Token);

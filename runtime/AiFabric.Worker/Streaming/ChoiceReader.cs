@@ -8,9 +8,10 @@ namespace AiFabric.Worker.Streaming;
 
 /// <summary>Turns one generation's tokens into pieces of text, cut at stop strings, and of calls.</summary>
 /// <param name="tokenizer">The model's.</param>
-/// <param name="stopStrings">None of them is in the text.</param>
+/// <param name="stopStrings">None of them ends in the text behind the first <paramref name="minTokens"/> tokens.</param>
+/// <param name="minTokens">Tokens that come before a stop string may end the answer.</param>
 /// <param name="tools">Finds the calls; null where none can be.</param>
-internal sealed class ChoiceReader(HuggingFaceTokenizer tokenizer, IReadOnlyList<string> stopStrings, ToolCallReader? tools = null)
+internal sealed class ChoiceReader(HuggingFaceTokenizer tokenizer, IReadOnlyList<string> stopStrings, int minTokens, ToolCallReader? tools = null)
 {
     private readonly IncrementalDetokenizer detokenizer = new(tokenizer, continues: true, tools?.Marks);
     private readonly StopScanner scanner = new(stopStrings);
@@ -60,13 +61,13 @@ internal sealed class ChoiceReader(HuggingFaceTokenizer tokenizer, IReadOnlyList
         if (step.Logprob is { } logprob && !tokenizer.SpecialIds.Contains(token))
             pending.Add(new TokenEntry(token, logprob, step.TopLogprobs ?? [], textLength));
         textLength += text.Length;
-        return scanner.Append(text);
+        return Scan(text);
     }
 
     private ChoicePiece Last(string text, string finish)
     {
         if (!scanner.Stopped)
-            text += scanner.Append(detokenizer.Flush()) + (scanner.Stopped ? "" : scanner.Flush());
+            text += Scan(detokenizer.Flush()) + (scanner.Stopped ? "" : scanner.Flush());
         if (scanner.Stopped)
         {
             pending.RemoveAll(entry => entry.TextOffset >= scanner.GivenOut);
@@ -80,6 +81,8 @@ internal sealed class ChoiceReader(HuggingFaceTokenizer tokenizer, IReadOnlyList
         // A call that was cut off is none that the client should make.
         return Piece(sorted, tools.IsOver || (finish == "stop" && tools.IsComplete) ? "tool_calls" : finish);
     }
+
+    private string Scan(string text) => scanner.Append(text, mayStop: completionTokens > minTokens);
 
     private SortedPiece Sort(string text) => tools?.Append(text) ?? new SortedPiece(text, []);
 

@@ -15,8 +15,10 @@ internal sealed class StopScanner(IReadOnlyList<string> stops)
     public int GivenOut { get; private set; }
 
     /// <summary>Adds text.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="mayStop">Whether a stop string that ends in it counts.</param>
     /// <returns>The text that is now known to lie before any stop string.</returns>
-    public string Append(string text)
+    public string Append(string text, bool mayStop = true)
     {
         if (Stopped)
             return "";
@@ -25,8 +27,9 @@ internal sealed class StopScanner(IReadOnlyList<string> stops)
             GivenOut += text.Length;
             return text;
         }
+        int known = held.Length;
         string all = held.Append(text).ToString();
-        int cut = FirstCut(all);
+        int cut = mayStop ? FirstCut(all, known) : -1;
         Stopped = cut >= 0;
         int keep = Stopped ? 0 : LongestBeginning(all);
         string given = Stopped ? all[..cut] : all[..^keep];
@@ -46,13 +49,13 @@ internal sealed class StopScanner(IReadOnlyList<string> stops)
     }
 
     // The stop string that is complete first cuts, so that the result does not depend on how the text was cut into tokens;
-    // of several complete at the same character, the longest.
-    private int FirstCut(string text)
+    // of several complete at the same character, the longest. One that ends in the known beginning did not count when that came.
+    private int FirstCut(string text, int known)
     {
         int cut = -1, firstEnd = int.MaxValue;
         foreach (string stop in stops)
         {
-            int at = text.IndexOf(stop, StringComparison.Ordinal);
+            int at = text.IndexOf(stop, Math.Max(0, known + 1 - stop.Length), StringComparison.Ordinal);
             if (at >= 0 && (at + stop.Length < firstEnd || (at + stop.Length == firstEnd && at < cut)))
                 (cut, firstEnd) = (at, at + stop.Length);
         }

@@ -23,13 +23,14 @@ public sealed class StreamingTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => worker.DisposeAsync();
 
-    private static object Body(bool stream = true, object? stop = null, int? maxTokens = null, bool usage = false, int n = 1) => new
+    private static object Body(bool stream = true, object? stop = null, int? maxTokens = null, bool usage = false, int n = 1, int? minTokens = null) => new
     {
         model = "demo",
         messages = new[] { new { role = "user", content = "Hi" } },
         stream,
         stop,
         max_tokens = maxTokens,
+        min_tokens = minTokens,
         n,
         stream_options = usage ? new { include_usage = true } : null,
     };
@@ -76,6 +77,21 @@ public sealed class StreamingTests : IAsyncLifetime
         Assert.Equal(expected, RunningWorker.TextOf(events));
         Assert.Equal(finish, JsonDocument.Parse(events[^2]).RootElement.GetProperty("choices")[0].GetProperty("finish_reason").GetString());
         var whole = await worker.PostJsonAsync(Chat, Body(stream: false, stop: new[] { "never", stop }));
+        Assert.Equal(expected, whole.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
+    }
+
+    // A token is a byte.
+    [Theory]
+    [InlineData("a. b. c.", ".", 1, "a")]
+    [InlineData("a. b. c.", ".", 2, "a. b")]
+    [InlineData("xENDyEND", "END", 3, "x")]
+    [InlineData("xENDyEND", "END", 4, "xENDy")]
+    [InlineData("xENDyEND", "END", 8, "xENDyEND")]
+    public async Task A_stop_string_ends_an_answer_once_the_least_tokens_have_come(string answer, string stop, int minTokens, string expected)
+    {
+        backend.Answer = answer;
+        Assert.Equal(expected, RunningWorker.TextOf(await worker.StreamAsync(Chat, Body(stop: stop, minTokens: minTokens))));
+        var whole = await worker.PostJsonAsync(Chat, Body(stream: false, stop: stop, minTokens: minTokens));
         Assert.Equal(expected, whole.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
     }
 
