@@ -12,7 +12,7 @@ internal static class ModelDownload
     /// <summary>Where a cache is mounted that is not a folder of the node.</summary>
     public const string MountPath = "/var/lib/aifabric/models";
 
-    public const string VolumeName = "model-cache";
+    public const string VolumeName = PodTemplateBuilder.VolumePrefix + "model-cache";
 
     /// <summary>Seconds that a worker may take to download before it is started anew (and goes on where it was).</summary>
     private const int DownloadSeconds = 24 * 60 * 60;

@@ -20,8 +20,8 @@ internal static class PodSecurity
         return
         [
             .. folders.DistinctBy(folder => folder.Path).Select(folder => (
-                new V1Volume { Name = folder.Name, EmptyDir = new V1EmptyDirVolumeSource() },
-                new V1VolumeMount { Name = folder.Name, MountPath = folder.Path })),
+                new V1Volume { Name = PodTemplateBuilder.VolumePrefix + folder.Name, EmptyDir = new V1EmptyDirVolumeSource() },
+                new V1VolumeMount { Name = PodTemplateBuilder.VolumePrefix + folder.Name, MountPath = folder.Path })),
         ];
     }
 

@@ -35,6 +35,9 @@ internal static class PodTemplateBuilder
     public const string TokenVariable = "AIFABRIC_CONTROL_TOKEN";
     public const string ThreadsVariable = "AIFABRIC_THREADS";
 
+    /// <summary>Begins the names of the operator's volumes: a user who calls his own <c>data</c> or <c>tmp</c> means another.</summary>
+    public const string VolumePrefix = "aifabric-";
+
     /// <summary>Names the control token without telling it, so that a new one rolls the pods.</summary>
     public const string TokenAnnotation = "aifabric.io/control-token";
 
@@ -250,7 +253,7 @@ internal static class PodTemplateBuilder
     /// <summary>A volume's name is a label, while a claim's name may have dots and 253 characters.</summary>
     private static string VolumeName(string claim)
     {
-        string name = "pvc-" + claim.Replace('.', '-');
+        string name = VolumePrefix + "pvc-" + claim.Replace('.', '-');
         return name.Length <= 63 ? name : name[..52] + "-" + CanonicalJson.Hash(JsonValue.Create(claim));
     }
 
