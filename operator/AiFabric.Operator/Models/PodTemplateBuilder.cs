@@ -41,7 +41,7 @@ internal static class PodTemplateBuilder
     /// <summary>Names the control token without telling it, so that a new one rolls the pods.</summary>
     public const string TokenAnnotation = "aifabric.io/control-token";
 
-    /// <summary>A worker that stops has this long to finish its streams and write a checkpoint; the user's template may say otherwise.</summary>
+    /// <summary>A worker that stops has this long to finish its streams and write a checkpoint; a template may say otherwise.</summary>
     private const int GraceSeconds = 60;
 
     /// <summary>Of the grace period, what is kept for after the streams: to end those that are left with an error, and to close.</summary>
@@ -123,7 +123,7 @@ internal static class PodTemplateBuilder
             EnableServiceLinks = false,
             SecurityContext = settings.Restricted ? PodSecurity.OfPod() : null,
             TopologySpreadConstraints = [SpreadOverNodes(model)],
-            TerminationGracePeriodSeconds = GraceSeconds,
+            TerminationGracePeriodSeconds = Grace(model, settings),
             // Ready, and so the end of its predecessor, waits for the gateways.
             ReadinessGates = [new V1PodReadinessGate { ConditionType = PodConditions.Routable }],
             Volumes = volumes.Length == 0 ? null : volumes,
@@ -158,7 +158,7 @@ internal static class PodTemplateBuilder
             Name = WorkerPod.ContainerName,
             Image = settings.Image,
             Command = settings.Command.Count == 0 ? null : [.. settings.Command],
-            Args = Arguments(model, ModelUri(model, weights)),
+            Args = Arguments(model, settings, ModelUri(model, weights)),
             Env = Environment(model, settings),
             Ports =
             [
@@ -175,7 +175,7 @@ internal static class PodTemplateBuilder
             SecurityContext = settings.Restricted ? PodSecurity.OfContainer() : null,
         };
 
-    private static List<string> Arguments(CoServedModel model, string modelUri)
+    private static List<string> Arguments(CoServedModel model, PodSettings settings, string modelUri)
     {
         CoServedModelSpec spec = model.Spec;
         var arguments = new List<string>
@@ -183,7 +183,7 @@ internal static class PodTemplateBuilder
             "serve", "--model", modelUri, "--served-name", ServedName(model), "--host", $"$({PodIpVariable})",
             "--port", Text(Ports.ServingNumber), "--control-port", Text(Ports.ControlNumber),
         };
-        int drain = DrainSeconds(spec.Template?.Spec?.TerminationGracePeriodSeconds);
+        int drain = (int)Math.Clamp(Grace(model, settings) - ReserveSeconds, 0, 86_400);
         if (spec.Model.Quantization is { } quantization and not Quantization.None)
             arguments.AddRange(["--quantization", quantization.ToString()]);
         Add("--linger-seconds", Math.Min(LingerSeconds, drain / 2));
@@ -210,7 +210,9 @@ internal static class PodTemplateBuilder
         }
     }
 
-    private static int DrainSeconds(long? grace) => (int)Math.Clamp((grace ?? GraceSeconds) - ReserveSeconds, 0, 86_400);
+    /// <summary>The pod's, once the templates lie over each other: the worker's arguments have to fit into it.</summary>
+    private static long Grace(CoServedModel model, PodSettings settings) =>
+        model.Spec.Template?.Spec?.TerminationGracePeriodSeconds ?? settings.Template?.Spec?.TerminationGracePeriodSeconds ?? GraceSeconds;
 
     private static List<V1EnvVar> Environment(CoServedModel model, PodSettings settings) =>
     [

@@ -164,6 +164,19 @@ public sealed class PodTemplateTests
         Assert.Equal(("2", "1Gi"), (worker.Resources.Limits["cpu"].ToString(), worker.Resources.Limits["memory"].ToString()));
     }
 
+    [Theory]
+    [InlineData(null, null, 60L)]
+    [InlineData(120L, null, 120L)]
+    [InlineData(null, 300L, 300L)]
+    [InlineData(120L, 300L, 300L)]
+    public void The_worker_drains_within_its_pods_grace_period_whoever_set_it(long? administrators, long? models, long grace)
+    {
+        V1PodSpec pod = PodTemplateBuilder.Build(
+            Make.Model(spec => spec.Template = WithGrace(models)), Make.Settings with { Template = WithGrace(administrators) }, "t").Spec;
+        Assert.Equal(grace, pod.TerminationGracePeriodSeconds);
+        Assert.Equal(["--drain-seconds", $"{grace - 10}"], pod.Containers[0].Args.SkipWhile(argument => argument != "--drain-seconds").Take(2));
+    }
+
     [Fact]
     public void Pods_that_are_processes_see_the_machines_own_folders()
     {
@@ -180,6 +193,8 @@ public sealed class PodTemplateTests
 
     private static string Revision(CoServedModel model, string token = "t") =>
         PodTemplateBuilder.Build(model, Make.Settings, token).Metadata.Labels[Labels.Revision];
+
+    private static V1PodTemplateSpec WithGrace(long? seconds) => new() { Spec = new V1PodSpec { TerminationGracePeriodSeconds = seconds } };
 
     private static V1PodTemplateSpec Labelled(Dictionary<string, string> labels) => new() { Metadata = new V1ObjectMeta { Labels = labels } };
 
