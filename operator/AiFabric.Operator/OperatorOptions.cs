@@ -31,6 +31,12 @@ internal sealed class OperatorOptions : IValidatableObject
     /// <summary>Whether worker pods meet the restricted Pod Security Standard. False is for the local cluster, whose pods are processes of the machine.</summary>
     public bool RestrictedPods { get; set; } = true;
 
+    /// <summary>
+    /// Whether models' PodDisruptionBudgets let pods be evicted that are not ready (<c>unhealthyPodEvictionPolicy: AlwaysAllow</c>). False is for API
+    /// servers before Kubernetes 1.27, which refuse the field or drop it.
+    /// </summary>
+    public bool EvictUnreadyPods { get; set; } = true;
+
     /// <summary>Token of all workers' control ports; null makes a random one for each model.</summary>
     [MinLength(16)]
     public string? ControlToken { get; set; }

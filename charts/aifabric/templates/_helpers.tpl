@@ -100,6 +100,11 @@ annotations:
 {{- end }}
 {{- end }}
 
+{{- /* "true" where PodDisruptionBudgets can let pods go that are not ready, instead of keeping their node from being drained. */}}
+{{- define "aifabric.evictsUnready" -}}
+{{- if semverCompare ">=1.27.0-0" .Capabilities.KubeVersion.Version }}true{{ end }}
+{{- end }}
+
 {{- /* Constraints that select the component's own pods where they say nothing else. */}}
 {{- define "aifabric.topologySpread" -}}
 {{- $selector := dict "labelSelector" (dict "matchLabels" (include "aifabric.selectorLabels" . | fromYaml)) }}

@@ -15,8 +15,8 @@ internal sealed record BudgetPlan(V1PodDisruptionBudget? Apply, V1PodDisruptionB
 }
 
 /// <summary>
-/// Decides on a model's PodDisruptionBudget. Pure. Draining a node then takes one replica at a time. A single replica has none: a budget would
-/// keep its node from ever being drained.
+/// Decides on a model's PodDisruptionBudget. Pure. Draining a node then takes one replica at a time; one that is not ready serves nobody and may
+/// always go. A single replica has none: a budget would keep its node from ever being drained.
 /// </summary>
 internal static class BudgetPlanner
 {
@@ -36,21 +36,22 @@ internal static class BudgetPlanner
         }
         if (observed.Budget is not null && !isOurs)
             return Impossible(Reasons.NameTaken, $"a PodDisruptionBudget {Name(observed.Model)} that is not this model's exists: delete it, or rename the model");
-        V1PodDisruptionBudget wanted = JsonSubset.Stamp(Budget(observed.Model));
+        V1PodDisruptionBudget wanted = JsonSubset.Stamp(Budget(observed));
         return BudgetPlan.Nothing with { Apply = JsonSubset.Holds(wanted, observed.Budget) ? null : wanted };
     }
 
     private static BudgetPlan Impossible(string reason, string message) => BudgetPlan.Nothing with { Possible = Check.Fail(reason, message) };
 
-    private static V1PodDisruptionBudget Budget(CoServedModel model) => new()
+    private static V1PodDisruptionBudget Budget(ModelObservation observed) => new()
     {
         ApiVersion = "policy/v1",
         Kind = "PodDisruptionBudget",
-        Metadata = OwnedMetadata.For(model, Name(model), "worker"),
+        Metadata = OwnedMetadata.For(observed.Model, Name(observed.Model), "worker"),
         Spec = new V1PodDisruptionBudgetSpec
         {
             MaxUnavailable = 1,
-            Selector = new V1LabelSelector { MatchLabels = OwnedMetadata.SelectorOf(model) },
+            UnhealthyPodEvictionPolicy = observed.EvictsUnready ? "AlwaysAllow" : null,
+            Selector = new V1LabelSelector { MatchLabels = OwnedMetadata.SelectorOf(observed.Model) },
         },
     };
 }

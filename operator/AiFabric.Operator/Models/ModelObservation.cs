@@ -26,6 +26,9 @@ internal sealed record ModelObservation
     /// <summary>Whether the API server knows PodDisruptionBudgets (policy/v1, Kubernetes 1.21).</summary>
     public bool BudgetsServed { get; init; } = true;
 
+    /// <summary>Whether its PodDisruptionBudgets may have an <c>unhealthyPodEvictionPolicy</c> (Kubernetes 1.27).</summary>
+    public bool EvictsUnready { get; init; } = true;
+
     /// <summary>The model's pods, by name.</summary>
     public IReadOnlyList<WorkerPod> Pods { get; init; } = [];
 

@@ -8,6 +8,7 @@ using AiFabric.Operator.Validation;
 using AiFabric.Operator.Workers;
 using AiFabric.Protocol.Control;
 using k8s.Models;
+using Microsoft.Extensions.Options;
 
 namespace AiFabric.Operator.Models;
 
@@ -15,7 +16,7 @@ namespace AiFabric.Operator.Models;
 internal sealed class ModelObserver(
     WorkerPods pods, IStore<V1Deployment> deployments, IStore<V1Service> services, IInformer<V1PodDisruptionBudget> budgets,
     IStore<CoServedModel> models, IStore<Adapter> adapters, IStore<FinetuneJob> jobs,
-    IWorkerClient workers, LoadingReports loadings, IGatewayDirectory gateways, ScaleBook scales)
+    IWorkerClient workers, LoadingReports loadings, IGatewayDirectory gateways, ScaleBook scales, IOptions<OperatorOptions> options)
 {
     public async Task<ModelObservation> ObserveAsync(CoServedModel model, string tokenFingerprint, CancellationToken cancellationToken)
     {
@@ -32,6 +33,7 @@ internal sealed class ModelObserver(
             Service = services.Get(space, ModelPlanner.ServiceName(model)),
             Budget = budgets.Get(space, BudgetPlanner.Name(model)),
             BudgetsServed = budgets.IsServed,
+            EvictsUnready = options.Value.EvictUnreadyPods,
             Pods = mine,
             Loads = loads.Where(load => load.Load is not null).ToDictionary(load => load.Uid, load => load.Load!), // Filtered just before.
             Loadings = await loadings.AskAsync(model, mine, cancellationToken),

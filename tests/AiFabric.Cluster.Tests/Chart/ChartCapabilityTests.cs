@@ -51,6 +51,16 @@ public sealed class ChartCapabilityTests
 
     [Theory]
     [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
+    public async Task Pods_that_are_not_ready_may_be_evicted_where_the_cluster_knows_how(string version)
+    {
+        var helm = new Helm(version);
+        Assert.Equal((null, true), await EvictionAsync(helm, "--kube-version", "1.26.9"));
+        Assert.Equal(("AlwaysAllow", false), await EvictionAsync(helm, "--kube-version", "1.27.0"));
+        Assert.Equal(("AlwaysAllow", false), await EvictionAsync(helm, "--kube-version", "v1.27.3-eks-a5565ad"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
     public async Task A_route_comes_with_the_gateway_api_or_when_it_is_asked_for(string version)
     {
         const string Parent = "gateway.httpRoute.parentRefs[0].name=public,gateway.httpRoute.enabled=";
@@ -59,6 +69,16 @@ public sealed class ChartCapabilityTests
         Assert.Equal(0, Routes(await helm.TemplateAsync("--set", Parent + "auto")));
         Assert.Equal(1, Routes(await helm.TemplateAsync("--set", Parent + "auto", "--api-versions", "gateway.networking.k8s.io/v1")));
         Assert.Equal(1, Routes(await helm.TemplateAsync("--set", Parent + "true")));
+    }
+
+    /// <summary>The policy of the chart's budgets, and whether the operator is told to leave it out of models'.</summary>
+    private static async Task<(string? Policy, bool LeftOut)> EvictionAsync(Helm helm, params string[] arguments)
+    {
+        IReadOnlyList<Rendered> objects = await helm.TemplateAsync(arguments);
+        IEnumerable<string?> policies = objects.Where(document => document.Kind == "PodDisruptionBudget")
+            .Select(budget => budget.At("spec", "unhealthyPodEvictionPolicy"));
+        Rendered operators = objects.Single(document => document is { Kind: "Deployment", Name: "aifabric-operator" });
+        return (Assert.Single(policies.Distinct()), operators.Text.Contains("{name: Operator__EvictUnreadyPods, value: \"false\"}", StringComparison.Ordinal));
     }
 
     private static int Routes(IReadOnlyList<Rendered> objects) => objects.Count(document => document.Kind == "HTTPRoute");

@@ -24,7 +24,8 @@ public sealed class LocalOperatorTests : OperatorTests
     {
         await Fabric.CreateModelAsync(replicas: 2);
         await Fabric.WaitAsync(async () => await BudgetAsync() is not null, () => "a PodDisruptionBudget");
-        Assert.Equal("1", (await BudgetAsync())!.Spec.MaxUnavailable.Value); // It was seen to be there.
+        V1PodDisruptionBudgetSpec budget = (await BudgetAsync())!.Spec; // It was seen to be there.
+        Assert.Equal(("1", "AlwaysAllow"), (budget.MaxUnavailable.Value, budget.UnhealthyPodEvictionPolicy));
         await Fabric.Client.DeleteAsync<V1PodDisruptionBudget>("demo", Fabric.Space);
         await Fabric.WaitAsync(async () => await BudgetAsync() is not null, () => "a deleted PodDisruptionBudget to be back");
         await Fabric.Client.PatchAsync<CoServedModel>("demo", Fabric.Space, new JsonObject { ["spec"] = new JsonObject { ["replicas"] = 1 } });

@@ -16,6 +16,16 @@ public sealed class BudgetPlannerTests
         Assert.Equal("demo", budget.Spec.Selector.MatchLabels["aifabric.io/model"]);
     }
 
+    [Fact]
+    public void A_replica_that_is_not_ready_may_always_go_where_the_server_knows_how()
+    {
+        V1PodDisruptionBudget budget = Plan(2).Apply!, older = Plan(2, evictsUnready: false).Apply!;
+        Assert.Equal("AlwaysAllow", budget.Spec.UnhealthyPodEvictionPolicy);
+        Assert.Null(older.Spec.UnhealthyPodEvictionPolicy);
+        Assert.Equal("AlwaysAllow", Plan(2, live: older).Apply!.Spec.UnhealthyPodEvictionPolicy);
+        Assert.Equal(BudgetPlan.Nothing, Plan(2, live: older, evictsUnready: false));
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
@@ -51,8 +61,8 @@ public sealed class BudgetPlannerTests
         Assert.Equal((null, null, Reasons.NameTaken), (plan.Apply, plan.Remove, plan.Possible.Reason));
     }
 
-    private static BudgetPlan Plan(int replicas, V1PodDisruptionBudget? live = null, bool served = true) =>
-        BudgetPlanner.Plan(new ModelObservation { Model = Make.Model(), Budget = live, BudgetsServed = served }, replicas);
+    private static BudgetPlan Plan(int replicas, V1PodDisruptionBudget? live = null, bool served = true, bool evictsUnready = true) => BudgetPlanner.Plan(
+        new ModelObservation { Model = Make.Model(), Budget = live, BudgetsServed = served, EvictsUnready = evictsUnready }, replicas);
 
     private static V1PodDisruptionBudget Foreign() => new() { Metadata = new V1ObjectMeta { Name = "demo" }, Spec = new V1PodDisruptionBudgetSpec() };
 }

@@ -22,6 +22,9 @@
 {{- range $name, $value := merge (deepCopy .Values.worker.env) (include "aifabric.tracing" . | fromYaml) }}
 - {name: {{ printf "Operator__WorkerEnvironment__%s" $name | quote }}, value: {{ include "aifabric.text" $value | quote }}}
 {{- end }}
+{{- if not (or (include "aifabric.evictsUnready" .) (hasKey .Values.operator.settings "EvictUnreadyPods")) }}
+- {name: Operator__EvictUnreadyPods, value: "false"}
+{{- end }}
 - {name: Operator__DataUri, value: {{ .Values.data.uri | quote }}}
 {{- if and .Values.modelCache.hostPath .Values.modelCache.claimName }}
 {{- fail "modelCache: set hostPath or claimName, not both" }}
