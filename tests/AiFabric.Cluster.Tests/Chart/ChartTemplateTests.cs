@@ -51,6 +51,19 @@ public sealed class ChartTemplateTests
 
     [Theory]
     [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
+    public async Task A_single_gateway_gives_its_disk_back_before_its_successor_takes_it(string version)
+    {
+        Assert.Equal("Recreate", await StrategyAsync("gateway.replicas=1,gateway.files.claimName=files"));
+        Assert.Equal("Recreate", await StrategyAsync("gateway.replicas=1,gateway.runs.claimName=runs"));
+        Assert.Null(await StrategyAsync("gateway.replicas=1"));
+        Assert.Null(await StrategyAsync("gateway.replicas=2,gateway.files.claimName=files"));
+
+        async Task<string?> StrategyAsync(string set) => (await new Helm(version).TemplateAsync("--set", set))
+            .Single(document => document is { Kind: "Deployment", Name: "aifabric-gateway" }).At("spec", "strategy", "type");
+    }
+
+    [Theory]
+    [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
     public async Task Namespaced_mode_renders_nothing_outside_of_the_namespace(string version)
     {
         IReadOnlyList<Rendered> objects = await new Helm(version).TemplateAsync("--set", "scope=namespace,webhooks.enabled=auto");
