@@ -73,6 +73,25 @@ public sealed class ChartTemplateTests
 
     [Theory]
     [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
+    public async Task The_gateways_internal_port_is_open_to_those_who_have_business_there(string version)
+    {
+        Assert.Equal(["operator"], await PeersAsync(""));
+        Assert.Equal(["operator", "aifabric-worker"], await PeersAsync(",gateway.files.claimName=files"));
+        Assert.Equal(["operator", "prometheus"], await PeersAsync(",networkPolicy.metricsFrom[0].podSelector.matchLabels.app=prometheus"));
+
+        async Task<IEnumerable<string>> PeersAsync(string set)
+        {
+            IReadOnlyList<Rendered> objects = await new Helm(version).TemplateAsync("--set", "networkPolicy.enabled=true" + set);
+            Rendered policy = objects.Single(document => document is { Kind: "NetworkPolicy", Name: "aifabric-gateway" });
+            return from rule in Enumerable.Range(0, ((YamlSequenceNode)policy.Node("spec", "ingress")!).Children.Count) // Clients are always let in.
+                   where policy.At("spec", "ingress", rule, "ports", 0, "port") == "8081"
+                   select new[] { "app.kubernetes.io/component", "app.kubernetes.io/name", "app" }
+                       .Select(label => policy.At("spec", "ingress", rule, "from", 0, "podSelector", "matchLabels", label)).OfType<string>().FirstOrDefault("everyone");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Helm.Versions), MemberType = typeof(Helm))]
     public async Task Dashboards_are_carried_as_they_are(string version)
     {
         IReadOnlyList<Rendered> objects = await new Helm(version).TemplateAsync("--set", "monitoring.dashboards.enabled=true");
