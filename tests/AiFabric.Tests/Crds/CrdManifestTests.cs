@@ -26,6 +26,24 @@ public sealed class CrdManifestTests
     public void Assembly_carries_the_manifests_for_those_who_install_them() => Assert.Equal(
         new CrdBuilder(typeof(CoServedModel).Assembly).BuildAll(), CrdManifests.Read());
 
+    [Fact]
+    public void Instructions_to_remove_everything_name_every_definition()
+    {
+        string[] names =
+        [
+            .. CrdManifests.Read().Keys.Select(file => Path.GetFileNameWithoutExtension(file).Split('_'))
+                .Select(parts => $"{parts[1]}.{parts[0]}").Order(StringComparer.Ordinal),
+        ];
+        string[][] commands =
+        [
+            .. File.ReadLines(Path.Combine(RepositoryRoot(), "docs", "install.md"))
+                .Where(line => line.StartsWith("kubectl delete ", StringComparison.Ordinal)).Select(line => line.Split(' ')),
+        ];
+        Assert.Equal(2, commands.Length);
+        Assert.Equal(names, commands[0][2].Split(',').Order(StringComparer.Ordinal));
+        Assert.Equal(names, commands[1][3..].Order(StringComparer.Ordinal));
+    }
+
     private static string RepositoryRoot()
     {
         string? folder = AppContext.BaseDirectory;
