@@ -5,8 +5,8 @@ namespace AiFabric.Kube;
 /// <summary>Every log line of the controller runtime. Ids 1001 to 1099.</summary>
 internal static partial class Log
 {
-    [LoggerMessage(1001, LogLevel.Error, "{Kind} {Name} cannot be read and is left out")]
-    public static partial void UnreadableObject(ILogger logger, Exception exception, string kind, string name);
+    [LoggerMessage(1001, LogLevel.Error, "{Kind} {Name} cannot be read at {Path}: it is left out, or stays as it was last read")]
+    public static partial void UnreadableObject(ILogger logger, Exception exception, string kind, string name, string path);
 
     [LoggerMessage(1010, LogLevel.Debug, "Listed {Count} {Plural} at resourceVersion {ResourceVersion}")]
     public static partial void Listed(ILogger logger, int count, string plural, string? resourceVersion);

@@ -107,7 +107,7 @@ public sealed class Informer<T> : IInformer<T>, IRunnable
                 if (IsServed)
                     Log.KindNotServed(_logger, _plural, _options.AbsentKindRecheck);
                 (IsServed, _resourceVersion) = (false, null);
-                _cache.Replace([]);
+                _cache.Replace([], []);
                 _synced.TrySetResult();
                 if (!await PauseAsync(_options.AbsentKindRecheck, cancellationToken))
                     return;
@@ -129,7 +129,7 @@ public sealed class Informer<T> : IInformer<T>, IRunnable
         {
             ResourcePage<T> all = await ListAsync(cancellationToken);
             IsServed = true;
-            _cache.Replace(all.Items);
+            _cache.Replace(all.Items, all.Unreadable);
             _resourceVersion = all.ResourceVersion ?? throw new JsonException($"The list of {_plural} came without a resourceVersion.");
             Log.Listed(_logger, all.Items.Count, _plural, _resourceVersion);
             _synced.TrySetResult();
@@ -144,9 +144,9 @@ public sealed class Informer<T> : IInformer<T>, IRunnable
     private async Task<ResourcePage<T>> ListAsync(CancellationToken cancellationToken)
     {
         var query = new ListQuery { Namespace = _scope.Namespace, LabelSelector = _scope.LabelSelector, Limit = _options.PageSize };
-        var items = new List<T>();
         ResourcePage<T> page = await _client.ListPageAsync<T>(query, cancellationToken);
-        items.AddRange(page.Items);
+        List<T> items = [.. page.Items];
+        List<string> unreadable = [.. page.Unreadable];
         while (page.Continue is { } next)
         {
             try
@@ -159,8 +159,9 @@ public sealed class Informer<T> : IInformer<T>, IRunnable
                 return await _client.ListPageAsync<T>(query with { Limit = null }, cancellationToken);
             }
             items.AddRange(page.Items);
+            unreadable.AddRange(page.Unreadable);
         }
-        return page with { Items = items };
+        return page with { Items = items, Unreadable = unreadable };
     }
 
     /// <returns>Whether anything was heard, be it a bookmark.</returns>
@@ -201,7 +202,7 @@ public sealed class Informer<T> : IInformer<T>, IRunnable
                 _cache.Set(happened.Object);
                 break;
             case WatchEventKind.Deleted:
-                _cache.Remove(NamespacedName.Of(happened.Object), happened.Object);
+                _cache.Remove(NamespacedName.Of(happened.Object));
                 break;
             default:
                 break; // A bookmark says only how far we are.

@@ -66,7 +66,9 @@ internal sealed class SharedCache<T>(ILogger logger)
     }
 
     /// <summary>A new list: what is not in it any more was deleted while nobody watched.</summary>
-    public void Replace(IReadOnlyList<T> objects)
+    /// <param name="objects">What is there.</param>
+    /// <param name="unreadable">Uids of what is there too and cannot be read: it stays as it was last read.</param>
+    public void Replace(IReadOnlyList<T> objects, IReadOnlyList<string> unreadable)
     {
         lock (_change)
         {
@@ -78,9 +80,9 @@ internal sealed class SharedCache<T>(ILogger logger)
             }
             NamespacedName[] gone;
             lock (_read)
-                gone = [.. _store.Keys.Where(key => !listed.Contains(key))];
+                gone = [.. _store.List(null).Where(entity => !unreadable.Contains(entity.Metadata.Uid)).Select(entity => NamespacedName.Of(entity)).Except(listed)];
             foreach (NamespacedName key in gone)
-                Remove(key, null);
+                Remove(key);
         }
     }
 
@@ -108,9 +110,7 @@ internal sealed class SharedCache<T>(ILogger logger)
         }
     }
 
-    /// <param name="key">What is gone.</param>
-    /// <param name="last">Its last state, newer than the cached one; null when only its absence was seen.</param>
-    public void Remove(NamespacedName key, T? last)
+    public void Remove(NamespacedName key)
     {
         lock (_change)
         {
@@ -118,7 +118,7 @@ internal sealed class SharedCache<T>(ILogger logger)
             lock (_read)
                 old = _store.Remove(key);
             if (old is not null)
-                TellAll(new(StoreChangeKind.Deleted, last ?? old));
+                TellAll(new(StoreChangeKind.Deleted, old));
         }
     }
 

@@ -55,7 +55,7 @@ internal static class EntityJson
     public static T Read<T>(JsonElement json)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        T entity = KubernetesJson.Deserialize<T>(json) ?? throw new JsonException("The server sent null in place of an object.");
+        T entity = TypedJson.Read<T>(json) ?? throw new JsonException("The server sent null in place of an object.");
         entity.Metadata ??= new V1ObjectMeta();
         return Complete(entity);
     }

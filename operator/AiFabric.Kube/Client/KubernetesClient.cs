@@ -79,16 +79,19 @@ public sealed class KubernetesClient : IKubernetesClient, IDisposable
             await SendRawAsync(HttpMethod.Get, path, null, Json, HttpCompletionOption.ResponseContentRead, cancellationToken);
         using JsonDocument document = await ParseAsync(response, cancellationToken);
         var items = new List<T>();
+        var unreadable = new List<string>();
         if (document.RootElement.TryGetProperty("items", out JsonElement array) && array.ValueKind == JsonValueKind.Array)
         {
             foreach (JsonElement element in array.EnumerateArray())
             {
                 if (ReadOrSkip<T>(element) is { } item)
                     items.Add(item);
+                else if (Text(Metadata(element), "uid") is { } uid)
+                    unreadable.Add(uid);
             }
         }
-        JsonElement metadata = document.RootElement.TryGetProperty("metadata", out JsonElement m) ? m : default;
-        return new(items, Text(metadata, "resourceVersion"), Text(metadata, "continue"));
+        JsonElement metadata = Metadata(document.RootElement);
+        return new(items, Text(metadata, "resourceVersion"), Text(metadata, "continue")) { Unreadable = unreadable };
     }
 
     /// <inheritdoc/>
@@ -212,9 +215,10 @@ public sealed class KubernetesClient : IKubernetesClient, IDisposable
             PropagationPolicy = query.PropagationPolicy,
             GracePeriodSeconds = query.GracePeriodSeconds,
         };
-        // An object is never serialized as anything else than a JSON object.
-        return (JsonObject)JsonNode.Parse(KubernetesJson.Serialize(options))!;
+        return (JsonObject)JsonNode.Parse(KubernetesJson.Serialize(options))!; // An object is never serialized as anything else.
     }
+
+    private static JsonElement Metadata(JsonElement element) => element.TryGetProperty("metadata", out JsonElement metadata) ? metadata : default;
 
     private static string? Text(JsonElement element, string name) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement value)
@@ -238,8 +242,7 @@ public sealed class KubernetesClient : IKubernetesClient, IDisposable
         }
         catch (JsonException e)
         {
-            string? name = element.TryGetProperty("metadata", out JsonElement metadata) ? Text(metadata, "name") : null;
-            Log.UnreadableObject(_logger, e, ResourceType.Of<T>().Kind, name ?? "?");
+            Log.UnreadableObject(_logger, e, ResourceType.Of<T>().Kind, Text(Metadata(element), "name") ?? "?", e.Path ?? "$");
             return null;
         }
     }

@@ -29,7 +29,11 @@ public sealed record ListQuery
 /// <param name="Items">The objects, each with its apiVersion and kind filled in.</param>
 /// <param name="ResourceVersion">The state of the collection this list shows; a watch goes on from here.</param>
 /// <param name="Continue">Asks for the next page; null on the last.</param>
-public sealed record ResourcePage<T>(IReadOnlyList<T> Items, string? ResourceVersion, string? Continue);
+public sealed record ResourcePage<T>(IReadOnlyList<T> Items, string? ResourceVersion, string? Continue)
+{
+    /// <summary>Uids of objects that are there and left out, for they do not fit the type.</summary>
+    public IReadOnlyList<string> Unreadable { get; init; } = [];
+}
 
 /// <summary>What to watch.</summary>
 public sealed record WatchQuery
@@ -63,7 +67,7 @@ public enum WatchEventKind
 
 /// <summary>One event of a watch.</summary>
 /// <param name="Kind">What happened.</param>
-/// <param name="Object">The object after it, or its last state when deleted.</param>
+/// <param name="Object">The object after it; when deleted, its metadata alone.</param>
 public sealed record WatchEvent<T>(WatchEventKind Kind, T Object)
     where T : class, IKubernetesObject<V1ObjectMeta>;
 

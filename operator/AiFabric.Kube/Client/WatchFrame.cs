@@ -29,7 +29,7 @@ internal static class WatchFrame
         };
         if (kind is not { } known)
             return null;
-        T? entity = known == WatchEventKind.Bookmark ? ReadMetadata<T>(body) : read(body);
+        T? entity = known is WatchEventKind.Bookmark or WatchEventKind.Deleted ? ReadMetadata<T>(body) : read(body);
         return entity is null ? null : new WatchEvent<T>(known, entity);
     }
 
@@ -49,7 +49,8 @@ internal static class WatchFrame
         }
     }
 
-    // A bookmark's object has nothing but metadata; the rest may be zero values that would not fit the type.
+    // A bookmark's object has nothing but metadata; the rest may be zero values that would not fit the type. Of a deleted object nothing else
+    // counts: one that cannot be read has to leave all the same.
     private static T ReadMetadata<T>(JsonElement body)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {

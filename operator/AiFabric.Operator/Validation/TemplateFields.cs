@@ -2,7 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
-using k8s;
+using AiFabric.Kube;
 using k8s.Models;
 
 namespace AiFabric.Operator.Validation;
@@ -15,19 +15,16 @@ internal static partial class TemplateFields
 {
     private const string Root = "spec.template";
 
-    private static readonly Lazy<JsonSerializerOptions> Strict = new(() =>
-    {
-        JsonSerializerOptions? client = null;
-        KubernetesJson.AddJsonOptions(options => client = options);
-        return new JsonSerializerOptions(client ?? JsonSerializerOptions.Default) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
-    });
+    private static readonly JsonSerializerOptions Strict = new(TypedJson.Options) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
 
-    /// <summary>The first field that is unknown or has the wrong type; null when there is none.</summary>
+    /// <summary>The first field that is unknown or does not fit its type; null when there is none.</summary>
     public static Violation? Check(JsonNode? template)
     {
+        if (template is null)
+            return null;
         try
         {
-            template?.Deserialize<V1PodTemplateSpec>(Strict.Value);
+            TypedJson.Read<V1PodTemplateSpec>(template, Strict);
             return null;
         }
         catch (JsonException e)
@@ -41,7 +38,8 @@ internal static partial class TemplateFields
         }
     }
 
-    private static string FirstSentence(string text) => text.Split(" Path:", 2)[0];
+    /// <summary>What a <see cref="JsonException"/> says, without the place that it may name.</summary>
+    public static string FirstSentence(string text) => text.Split(" Path:", 2)[0];
 
     [GeneratedRegex("^The JSON property '([^']*)' could not be mapped")]
     private static partial Regex UnknownField();

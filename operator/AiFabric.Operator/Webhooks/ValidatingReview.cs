@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using AiFabric.Kube;
 using AiFabric.Operator.Objects;
 using AiFabric.Operator.Validation;
 using k8s;
@@ -47,11 +48,12 @@ internal sealed class ValidatingReview<T>(RuleSet<T> rules, Func<T, Surroundings
             return new([field], []);
         try
         {
-            entity = KubernetesJson.Deserialize<T>(json.ToJsonString());
+            entity = TypedJson.Read<T>(json)!; // An object is never read as null.
         }
         catch (JsonException e)
         {
-            return new([new(e.Path is { Length: > 2 } path ? path[2..] : "spec", "does not fit the kind's schema")], []);
+            string at = e.Path is { Length: > 2 } path ? path[2..] : "spec";
+            return new([new(at, $"does not fit the kind's schema: {TemplateFields.FirstSentence(e.Message)}")], []);
         }
         if (isNew)
             entity.Metadata.CreationTimestamp = null; // Whoever was made before comes first, even within the same second.

@@ -102,12 +102,18 @@ public sealed class KubernetesClientTests : IDisposable
         Assert.NotNull(await _client.GetAsync<V1Deployment>("web", "ns"));
     }
 
-    [Fact]
-    public async Task Object_that_does_not_fit_its_type_is_left_out_of_the_list()
+    [Theory]
+    [InlineData("""{"replicas":"many"}""")]
+    [InlineData("""{"template":{"spec":{"volumes":[{"name":"tmp","emptyDir":{"sizeLimit":"20GB"}}]}}}""")]
+    [InlineData("""{"template":{"metadata":{"creationTimestamp":"yesterday"}}}""")]
+    [InlineData("""{"strategy":{"rollingUpdate":{"maxSurge":true}}}""")]
+    public async Task Object_that_does_not_fit_its_type_is_left_out_of_the_list(string spec)
     {
         _server.FailNext(r => r.IsList, () => Json(
-            """{"metadata":{"resourceVersion":"5"},"items":[{"metadata":{"name":"bad"},"spec":{"replicas":"many"}},{"metadata":{"name":"good"}}]}"""));
-        Assert.Equal("good", Assert.Single(await _client.ListAsync<V1Deployment>()).Metadata.Name);
+            $$$"""{"metadata":{"resourceVersion":"5"},"items":[{"metadata":{"name":"bad","uid":"u"},"spec":{{{spec}}}},{"metadata":{"name":"good"}}]}"""));
+        ResourcePage<V1Deployment> page = await _client.ListPageAsync<V1Deployment>(new ListQuery(), default);
+        Assert.Equal("good", Assert.Single(page.Items).Metadata.Name);
+        Assert.Equal(["u"], page.Unreadable);
     }
 
     [Fact]

@@ -139,12 +139,25 @@ public sealed class ValidatingReviewTests
     [InlineData("""{"metadata":{"label":{}}}""", "spec.template.metadata.label: unknown field")]
     [InlineData("""{"spec":{"containers":"worker"}}""", "spec.template.spec.containers: does not fit the type")]
     [InlineData("""{"spec":{"terminationGracePeriodSeconds":"long"}}""", "spec.template.spec.terminationGracePeriodSeconds: does not fit the type")]
+    [InlineData(
+        """{"spec":{"volumes":[{"name":"tmp","emptyDir":{"sizeLimit":"20GB"}}]}}""",
+        "spec.template.spec.volumes[0].emptyDir.sizeLimit: does not fit the type of a pod template: '20GB' is no quantity")]
+    [InlineData("""{"metadata":{"creationTimestamp":"yesterday"}}""", "spec.template: does not fit the type of a pod template: Unable to parse yesterday")]
     public void A_template_is_read_strictly(string template, string expected)
     {
         JsonObject model = Reviews.Json(Make.Model());
         model["spec"]!["template"] = JsonNode.Parse(template);
         string refusal = Assert.Single(Refusals(Reviews.Decide<CoServedModel>(model, null, null)));
         Assert.StartsWith(expected, refusal, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_quantity_that_is_none_is_refused_outside_of_the_template_too()
+    {
+        JsonObject model = Reviews.Json(Make.Model());
+        model["spec"]!["resources"] = JsonNode.Parse("""{"limits":{"memory":"1e999999999"}}""");
+        string refusal = Assert.Single(Refusals(Reviews.Decide<CoServedModel>(model, null, null)));
+        Assert.StartsWith("spec.resources.limits.memory: does not fit the kind's schema: '1e999999999' is no quantity", refusal, StringComparison.Ordinal);
     }
 
     [Fact]
