@@ -15,6 +15,16 @@ internal static class JsonSubset
     /// <summary>Hash of what was last applied: it also tells of fields that are wanted no more.</summary>
     public const string AppliedAnnotation = "aifabric.io/applied";
 
+    /// <summary>Fields that the server keeps at false or 0, for without them something else holds.</summary>
+    private static readonly HashSet<string> KeptAtZero =
+    [
+        "allowPrivilegeEscalation", "automountServiceAccountToken", "enableServiceLinks", "hostUsers", "runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup",
+        "tolerationSeconds", "terminationGracePeriodSeconds",
+    ];
+
+    /// <summary>Fields that are maps: the server keeps every entry, also one that is empty.</summary>
+    private static readonly HashSet<string> Maps = ["labels", "annotations", "matchLabels", "nodeSelector", "selector"];
+
     /// <summary>Stamps <paramref name="wanted"/> with the hash of its content.</summary>
     public static T Stamp<T>(T wanted)
         where T : class, IKubernetesObject<V1ObjectMeta>
@@ -25,7 +35,10 @@ internal static class JsonSubset
         return wanted;
     }
 
-    /// <summary>Whether <paramref name="live"/> has every field of <paramref name="wanted"/> with the same value.</summary>
+    /// <summary>
+    /// Whether <paramref name="live"/> has every field of <paramref name="wanted"/> with the same value. The server leaves out most fields that are
+    /// false, 0 or empty, so that such a one is held where there is none.
+    /// </summary>
     public static bool Holds<T>(T wanted, T? live)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
@@ -41,12 +54,18 @@ internal static class JsonSubset
     public static bool Contains(JsonNode? wanted, JsonNode? live) => (wanted, live) switch
     {
         (JsonObject a, JsonObject b) => a.All(field => field.Value is null || Contains(field.Value, b[field.Key])),
-        (JsonObject a, null) => a.All(field => field.Value is null),
+        (JsonObject a, null) => a.All(field => Contains(field.Value, null)),
         (JsonArray a, JsonArray b) => a.Count == b.Count && a.Zip(b).All(pair => Contains(pair.First, pair.Second)),
         (JsonArray a, null) => a.Count == 0,
         (JsonValue a, JsonValue b) => JsonNode.DeepEquals(a, b) || SameQuantity(a, b),
+        (JsonValue a, null) => IsLeftOut(a),
         _ => wanted is null && live is null,
     };
+
+    private static bool IsLeftOut(JsonValue wanted) => wanted.ToJsonString() is "false" or "0" or "\"\""
+        && NameOf(wanted) is { } name && !KeptAtZero.Contains(name) && !Maps.Contains(NameOf(wanted.Parent) ?? string.Empty);
+
+    private static string? NameOf(JsonNode? node) => node?.Parent is JsonObject ? node.GetPropertyName() : null;
 
     /// <summary>The server writes quantities its own way: 1000m comes back as 1.</summary>
     private static bool SameQuantity(JsonValue wanted, JsonValue live) =>

@@ -77,6 +77,26 @@ public sealed class ModelPlannerTests
     }
 
     [Fact]
+    public void Nothing_is_applied_when_the_server_left_out_what_is_false_or_empty()
+    {
+        ModelObservation observed = Applied(Make.Model(spec => spec.Template = new V1PodTemplateSpec
+        {
+            Spec = new V1PodSpec
+            {
+                HostIPC = false,
+                Containers = [new V1Container { Name = "worker", Env = [new V1EnvVar { Name = "EMPTY", Value = "" }] }],
+            },
+        }));
+        V1PodSpec live = observed.Deployment!.Spec.Template.Spec;
+        Assert.Equal((false, ""), (live.HostIPC, live.Containers[0].Env.Single(variable => variable.Name == "EMPTY").Value));
+        live.HostIPC = null;
+        live.Containers[0].Env.Single(variable => variable.Name == "EMPTY").Value = null;
+        Assert.Null(ModelPlanner.Plan(observed, Make.Settings).Deployment);
+        live.AutomountServiceAccountToken = null; // Without it the pod would get a token.
+        Assert.NotNull(ModelPlanner.Plan(observed, Make.Settings).Deployment);
+    }
+
+    [Fact]
     public void A_foreign_change_is_undone()
     {
         ModelObservation observed = Applied(Make.Model());
@@ -145,6 +165,15 @@ public sealed class ModelPlannerTests
     [InlineData("""{"a":"1024Mi"}""", """{"a":"1Gi"}""", true)]
     [InlineData("""{"a":"1Gi"}""", """{"a":"1G"}""", false)]
     [InlineData("""{"a":"1x"}""", """{"a":"1"}""", false)]
+    [InlineData("""{"a":false,"b":0,"c":"","d":{"e":false}}""", "{}", true)]
+    [InlineData("""{"a":[{"name":"A","value":""}]}""", """{"a":[{"name":"A"}]}""", true)]
+    [InlineData("""{"a":false}""", """{"a":true}""", false)]
+    [InlineData("""{"a":0}""", """{"a":1}""", false)]
+    [InlineData("""{"a":""}""", """{"a":"x"}""", false)]
+    [InlineData("""{"a":true}""", "{}", false)]
+    [InlineData("""{"a":"0"}""", "{}", false)]
+    [InlineData("""{"nodeSelector":{"gpu":""}}""", """{"nodeSelector":{}}""", false)]
+    [InlineData("""{"securityContext":{"allowPrivilegeEscalation":false}}""", "{}", false)]
     public void One_document_holds_another(string wanted, string live, bool holds) => Assert.Equal(
         holds, JsonSubset.Contains(System.Text.Json.Nodes.JsonNode.Parse(wanted), System.Text.Json.Nodes.JsonNode.Parse(live)));
 
