@@ -47,7 +47,7 @@ internal static class OperatorRegistration
         services.AddReferences();
         services.AddSingleton<ControlTokens>();
         services.AddSingleton<WorkerPods>().AddSingleton<LoadingReports>();
-        services.AddSingleton<StatusWriter>();
+        services.AddSingleton<StatusWriter>().AddSingleton<OwnedObjects>();
         services.AddSingleton<FinetuneMemory>();
         // Control requests bound themselves: a PUT may take longer than a GET.
         services.AddSingleton<IWorkerClient>(provider => new WorkerClient(

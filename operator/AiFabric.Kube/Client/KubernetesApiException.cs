@@ -53,4 +53,7 @@ public sealed class KubernetesApiException : Exception
 
     /// <summary>The object failed validation (422).</summary>
     public bool IsInvalid => StatusCode == HttpStatusCode.UnprocessableEntity;
+
+    /// <summary>The server will not have it (400, 403, 422): validation, a policy, a quota, missing rights. Only a change of these or of the object helps.</summary>
+    public bool IsRefusal => StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.Forbidden or HttpStatusCode.UnprocessableEntity;
 }

@@ -5,6 +5,7 @@ internal static class Reasons
 {
     public const string InvalidSpec = "InvalidSpec";
     public const string NameTaken = "NameTaken";
+    public const string ObjectRefused = "ObjectRefused";
     public const string ScaledToZero = "ScaledToZero";
     public const string DemandWithinTarget = "DemandWithinTarget";
     public const string LimitedByMax = "LimitedByMax";
@@ -72,7 +73,7 @@ internal static class Reasons
 
     private static readonly HashSet<string> Warnings =
     [
-        InvalidSpec, NameTaken, PodsRefused, ModelLoadFailed, DownloadFailed, CrashLoopBackOff, ImagePullBackOff, Unschedulable, OutOfMemory, NoGateway, GatewayUnreachable,
+        InvalidSpec, NameTaken, ObjectRefused, PodsRefused, ModelLoadFailed, DownloadFailed, CrashLoopBackOff, ImagePullBackOff, Unschedulable, OutOfMemory, NoGateway, GatewayUnreachable,
         ObjectiveMissed, JobFailed, TooManyAdapters, InvalidAdapter, WorkerUnreachable, VolumeNotMounted, Rejected, AdapterNameTaken,
         FinetuningForbidden, RankTooLarge, BackOff, BackoffLimitExceeded, DeadlineExceeded, CircularRouting,
     ];

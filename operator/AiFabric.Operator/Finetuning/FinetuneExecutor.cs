@@ -2,6 +2,7 @@ using System.Net;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Kube;
 using AiFabric.Operator.Conditions;
+using AiFabric.Operator.Objects;
 using AiFabric.Operator.Workers;
 using AiFabric.Protocol.Control;
 
@@ -9,10 +10,11 @@ namespace AiFabric.Operator.Finetuning;
 
 /// <summary>Carries out a <see cref="FinetunePlan"/>.</summary>
 internal sealed class FinetuneExecutor(
-    IKubernetesClient client, IWorkerClient workers, FinetuneMemory memory, OperatorMetrics metrics, ILogger<FinetuneExecutor> logger)
+    IKubernetesClient client, OwnedObjects objects, IWorkerClient workers, FinetuneMemory memory, OperatorMetrics metrics,
+    ILogger<FinetuneExecutor> logger)
 {
     /// <returns>The plan as it was carried out: with the worker's answer, or with what stood in the way.</returns>
-    /// <exception cref="KubernetesApiException">The API server refused.</exception>
+    /// <exception cref="KubernetesApiException">The API server failed, or refused to delete the job.</exception>
     public async Task<FinetunePlan> ApplyAsync(FinetuneObservation observed, FinetunePlan plan, FinetuneTimes times, CancellationToken cancellationToken)
     {
         FinetuneJob job = observed.Job;
@@ -38,8 +40,8 @@ internal sealed class FinetuneExecutor(
             case FinetuneStep.Run when plan.Request is { } request:
                 return await SendAsync(observed, plan, request, times, cancellationToken);
             case FinetuneStep.Publish:
-                if (plan.Adapter is { } adapter)
-                    await client.ApplyAsync(adapter, cancellationToken: cancellationToken);
+                if (await objects.ApplyAsync(plan.Adapter, cancellationToken) is { Holds: false } refused)
+                    return plan with { Step = FinetuneStep.Wait, Problem = refused, LookAgain = OwnedObjects.Retry(times.Steady) };
                 Log.JobComplete(logger, NamespacedName.Of(job), job.Spec.Output.AdapterName, plan.Session?.AdapterDigest);
                 return plan;
             case FinetuneStep.Expire:

@@ -1,6 +1,7 @@
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Kube;
 using AiFabric.Operator.Conditions;
+using AiFabric.Operator.Objects;
 using AiFabric.Operator.Validation;
 using AiFabric.Operator.Workers;
 using Microsoft.Extensions.Options;
@@ -16,16 +17,16 @@ internal sealed class ModelController(
     {
         statuses.Freshen(entity);
         OperatorOptions settings = options.Value;
-        bool isValid = ModelRules.All.Check(entity).Count == 0;
-        string fingerprint = isValid ? ControlTokens.Fingerprint(await tokens.EnsureAsync(entity, cancellationToken)) : string.Empty;
-        ModelObservation observed = await observer.ObserveAsync(entity, fingerprint, cancellationToken);
+        (string fingerprint, Check token) = await EnsureTokenAsync(entity, cancellationToken);
+        ModelObservation observed = (await observer.ObserveAsync(entity, fingerprint, cancellationToken)) with { Token = token };
         ModelPlan plan = ModelPlanner.Plan(observed, settings.GetPodSettings());
-        await executor.ApplyAsync(entity, plan, cancellationToken);
-        CoServedModelStatus status = ModelStatusBuilder.Build(observed, plan, settings.PublicUrl, time.GetUtcNow());
+        ModelPlan done = await executor.ApplyAsync(entity, plan, cancellationToken);
+        CoServedModelStatus status = ModelStatusBuilder.Build(observed, done, settings.PublicUrl, time.GetUtcNow());
         await statuses.WriteAsync<CoServedModel, CoServedModelSpec, CoServedModelStatus>(
             entity, status, s => s.Conditions, [], cancellationToken);
         // Pods, Deployments and routes are watched: this look is for what only the workers know.
-        return ReconciliationResult<CoServedModel>.Success(entity, settings.Paced(TimeSpan.FromSeconds(settings.SteadySeconds), models.Count));
+        TimeSpan steady = TimeSpan.FromSeconds(settings.SteadySeconds);
+        return ReconciliationResult<CoServedModel>.Success(entity, settings.Paced(done.Refused.Holds ? steady : OwnedObjects.Retry(steady), models.Count));
     }
 
     public Task<ReconciliationResult<CoServedModel>> DeletedAsync(CoServedModel entity, CancellationToken cancellationToken)
@@ -35,5 +36,20 @@ internal sealed class ModelController(
         budgets.Forget(entity);
         tokens.Forget(entity.Metadata.NamespaceProperty, entity.Metadata.Name);
         return Task.FromResult(ReconciliationResult<CoServedModel>.Success(entity));
+    }
+
+    /// <returns>The fingerprint of the workers' control token, or why there is none. An invalid model needs none.</returns>
+    private async Task<(string Fingerprint, Check Token)> EnsureTokenAsync(CoServedModel entity, CancellationToken cancellationToken)
+    {
+        if (ModelRules.All.Check(entity).Count > 0)
+            return (string.Empty, Check.Pass);
+        try
+        {
+            return (ControlTokens.Fingerprint(await tokens.EnsureAsync(entity, cancellationToken)), Check.Pass);
+        }
+        catch (KubernetesApiException e) when (e.IsRefusal)
+        {
+            return (string.Empty, OwnedObjects.Refused($"Secret {ControlTokens.SecretName(entity.Metadata.Name)}", e));
+        }
     }
 }

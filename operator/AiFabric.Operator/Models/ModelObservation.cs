@@ -1,4 +1,5 @@
 using AiFabric.Crds.CoServedModels;
+using AiFabric.Operator.Conditions;
 using AiFabric.Operator.Gateways;
 using AiFabric.Operator.Validation;
 using AiFabric.Operator.Workers;
@@ -53,4 +54,7 @@ internal sealed record ModelObservation
     public TrafficTargets Targets { get; init; } = TrafficTargets.None;
 
     public string TokenFingerprint { get; init; } = string.Empty;
+
+    /// <summary>Why there is no control token: the API server refused its Secret; passes otherwise.</summary>
+    public Check Token { get; init; } = Check.Pass;
 }

@@ -25,7 +25,7 @@ internal sealed record ModelPlan
     /// <summary>The number of pods before, when <see cref="Scale"/> changes it.</summary>
     public int? Before { get; init; }
 
-    /// <summary>Revision that pods should have; null when the spec is refused.</summary>
+    /// <summary>Revision that pods should have; null when the spec is refused, or the Deployment.</summary>
     public string? Revision { get; init; }
 
     /// <summary>To apply; null when the live one is as wanted.</summary>
@@ -36,6 +36,9 @@ internal sealed record ModelPlan
 
     /// <summary>Why nothing is applied; passes otherwise.</summary>
     public Check Refusal { get; init; } = Check.Pass;
+
+    /// <summary>Which of the model's objects the API server refused, and why; passes otherwise.</summary>
+    public Check Refused { get; init; } = Check.Pass;
 
     public BudgetPlan Budget { get; init; } = BudgetPlan.Nothing;
 
@@ -65,11 +68,12 @@ internal static class ModelPlanner
             Replicas = scale?.Replicas ?? observed.Model.Spec.Replicas ?? 1,
             Scale = scale,
             Refusal = Refuse(observed),
+            Refused = observed.Token,
             Gates = RoutableGate.Plan(observed),
             StrayAdapters = StrayAdapters(observed),
             StraySessions = StraySessions(observed),
         };
-        if (!plan.Refusal.Holds)
+        if (!plan.Refusal.Holds || !plan.Refused.Holds)
             return plan; // What runs goes on running as it was last accepted.
         V1PodTemplateSpec template = PodTemplateBuilder.Build(observed.Model, settings, observed.TokenFingerprint);
         V1Deployment deployment = JsonSubset.Stamp(Deployment(observed.Model, template, plan.Replicas));

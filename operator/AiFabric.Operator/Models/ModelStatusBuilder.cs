@@ -18,7 +18,7 @@ internal static class ModelStatusBuilder
     {
         CoServedModel model = observed.Model;
         WorkerPod[] alive = [.. observed.Pods.Where(pod => !pod.Terminating)];
-        // A refused spec has no revision of its own: pods are told by the one that was last accepted.
+        // What is refused has no revision of its own: pods are told by the one that was last accepted.
         string? revision = plan.Revision ?? model.Status?.Revision;
         WorkerPod[] updated = [.. alive.Where(pod => pod.Revision == revision)];
         var conditions = new ConditionSet(model.Status?.Conditions, model.Metadata.Generation, now);
@@ -107,7 +107,8 @@ internal static class ModelStatusBuilder
     /// <summary>The checks, each answering one question.</summary>
     private readonly record struct Facts(ModelObservation Observed, ModelPlan Plan, WorkerPod[] Alive, WorkerPod[] Updated)
     {
-        public Check Accepted() => Plan.Refusal;
+        /// <summary>Whether the spec holds, and the API server took what was made of it.</summary>
+        public Check Accepted() => Check.FirstFailure([Plan.Refusal, Plan.Refused]) ?? Check.Pass;
 
         public Check Scaled() => Plan.Replicas > 0 ? Check.Pass : Check.Fail(Reasons.ScaledToZero, "no replicas are wanted");
 

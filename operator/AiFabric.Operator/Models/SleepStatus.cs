@@ -27,13 +27,13 @@ internal static class SleepStatus
             ? Check.Pass
             : Check.Fail(Reasons.RollingOut, string.Create(CultureInfo.InvariantCulture, $"{alive} pods run, none is wanted while nobody asks"));
         conditions.Set(
-            CoServedModelConditions.Ready, Check.FirstFailure([plan.Refusal, failed, gone, gateways]), Reasons.ScaledToZero,
+            CoServedModelConditions.Ready, Check.FirstFailure([plan.Refusal, plan.Refused, failed, gone, gateways]), Reasons.ScaledToZero,
             "no replica runs while nobody asks; the gateways hold the next request and a replica is started for it");
         conditions.Set(
             CoServedModelConditions.ModelLoaded,
             Check.FirstFailure([failed, Check.Fail(Reasons.ScaledToZero, "no replica runs, so no weights are loaded")]), Reasons.Loaded, string.Empty);
         conditions.Set(
-            CoServedModelConditions.WorkloadsReady, Check.FirstFailure([plan.Refusal, failed, gone]), Reasons.ScaledToZero,
+            CoServedModelConditions.WorkloadsReady, Check.FirstFailure([plan.Refusal, plan.Refused, failed, gone]), Reasons.ScaledToZero,
             "no replica is wanted while nobody asks");
         conditions.Set(
             CoServedModelConditions.RouterReady, Check.FirstFailure([gateways]), Reasons.ScaledToZero,

@@ -1,6 +1,7 @@
 using AiFabric.Crds.Pipelines;
 using AiFabric.Kube;
 using AiFabric.Operator.Conditions;
+using AiFabric.Operator.Objects;
 using Microsoft.Extensions.Options;
 
 namespace AiFabric.Operator.Pipelines;
@@ -15,19 +16,25 @@ internal sealed class PipelineController(
         statuses.Freshen(entity);
         OperatorOptions settings = options.Value;
         PipelineObservation observed = await observer.ObserveAsync(entity, cancellationToken);
-        PipelinePlan plan = PipelinePlanner.Plan(observed, settings.GetPodSettings().Restricted);
-        await executor.ApplyAsync(entity, plan, cancellationToken);
+        PipelinePlan plan = await executor.ApplyAsync(entity, PipelinePlanner.Plan(observed, settings.GetPodSettings().Restricted), cancellationToken);
         PipelineStatus status = PipelineStatusBuilder.Build(observed, plan, time.GetUtcNow());
         await statuses.WriteAsync<Pipeline, PipelineSpec, PipelineStatus>(entity, status, s => s.Conditions, [], cancellationToken);
-        // What the gateways serve is told by nobody: until they do, they are asked often.
-        bool isReady = status.Conditions?.Any(condition => condition is { Type: PipelineConditions.Ready, Status: ConditionStatus.True }) == true;
-        TimeSpan wanted = isReady || !plan.Refusal.Holds ? TimeSpan.FromSeconds(settings.SteadySeconds) : TimeSpan.FromMilliseconds(settings.PollMilliseconds);
-        return ReconciliationResult<Pipeline>.Success(entity, settings.Paced(wanted, pipelines.Count));
+        return ReconciliationResult<Pipeline>.Success(entity, settings.Paced(NextLook(status, plan), pipelines.Count));
     }
 
     public Task<ReconciliationResult<Pipeline>> DeletedAsync(Pipeline entity, CancellationToken cancellationToken)
     {
         statuses.Forget(entity);
         return Task.FromResult(ReconciliationResult<Pipeline>.Success(entity));
+    }
+
+    private TimeSpan NextLook(PipelineStatus status, PipelinePlan plan)
+    {
+        TimeSpan steady = TimeSpan.FromSeconds(options.Value.SteadySeconds);
+        if (plan.Refused.Count > 0)
+            return OwnedObjects.Retry(steady);
+        // What the gateways serve is told by nobody: until they do, they are asked often.
+        bool isReady = status.Conditions?.Any(condition => condition is { Type: PipelineConditions.Ready, Status: ConditionStatus.True }) == true;
+        return isReady || !plan.Refusal.Holds ? steady : TimeSpan.FromMilliseconds(options.Value.PollMilliseconds);
     }
 }

@@ -50,4 +50,7 @@ internal sealed record PipelinePlan
 
     /// <summary>Deployments of stages that are no more.</summary>
     public IReadOnlyList<V1Deployment> Stray { get; init; } = [];
+
+    /// <summary>What the API server said of the Deployments that it refused, by their names.</summary>
+    public IReadOnlyDictionary<string, Check> Refused { get; init; } = new Dictionary<string, Check>();
 }

@@ -4,6 +4,7 @@ using AiFabric.Crds.Common;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.Pipelines;
 using AiFabric.Operator.Conditions;
+using AiFabric.Operator.Validation;
 using k8s.Models;
 
 namespace AiFabric.Operator.Pipelines;
@@ -23,6 +24,7 @@ internal static class PipelineStatusBuilder
             Check.FirstFailure(
             [
                 plan.Refusal,
+                .. plan.Refused.Values,
                 missing is null ? Check.Pass : Check.Fail(Reasons.StageNotReady, $"stage {missing.Name}: {missing.Message}"),
                 observed.Gateways.Answering(),
                 observed.Gateways.Serves(pipeline)
@@ -71,9 +73,10 @@ internal static class PipelineStatusBuilder
         V1Pod[] ready = [.. observed.Pods.Where(pod => pod.Metadata.Labels.TryGetValue(Labels.Stage, out string? name) && name == stage.Name
             && pod.Metadata.Labels.TryGetValue(Labels.Revision, out string? has) && has == revision && PodReadiness.MayServe(pod))];
         int routed = ready.Count(pod => observed.Gateways.CallsFunction(observed.Pipeline, pod.Metadata.Uid));
-        string? problem = ready.Length < wanted
-            ? string.Create(CultureInfo.InvariantCulture, $"{ready.Length} of {wanted} replicas are ready")
-            : routed < wanted ? string.Create(CultureInfo.InvariantCulture, $"the gateways call {routed} of {wanted} replicas") : null;
+        string? problem = plan.Refused.TryGetValue(PipelineRules.FullName(observed.Pipeline, stage), out Check refused) ? refused.Message
+            : ready.Length < wanted ? string.Create(CultureInfo.InvariantCulture, $"{ready.Length} of {wanted} replicas are ready")
+            : routed < wanted ? string.Create(CultureInfo.InvariantCulture, $"the gateways call {routed} of {wanted} replicas")
+            : null;
         return new StageStatus { Name = stage.Name, Ready = problem is null, Message = problem, ReadyReplicas = routed };
     }
 

@@ -5,6 +5,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using AiFabric.Crds.Common;
 using AiFabric.Kube;
+using AiFabric.Operator.Conditions;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Control;
 using AiFabric.Protocol.OpenAI;
@@ -21,9 +22,6 @@ namespace AiFabric.Operator.Workers;
 internal sealed class WorkerClient(
     HttpClient http, ControlTokens tokens, IOptions<OperatorOptions> options, TimeProvider time, OperatorMetrics metrics) : IWorkerClient
 {
-    /// <summary>A worker's error text is cut at this many characters, for it lands in a condition.</summary>
-    private const int MaxErrorLength = 512;
-
     public Task<WorkerReply<LoadReport>> GetLoadAsync(WorkerPod pod, CancellationToken cancellationToken) =>
         SendAsync(pod, HttpMethod.Get, "control/load", null, ControlJson.Default.LoadReport, cancellationToken);
 
@@ -68,7 +66,7 @@ internal sealed class WorkerClient(
             || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             string why = e is OperationCanceledException ? "no answer in time" : e.Message;
-            reply = new(WorkerOutcome.Unreachable, Message: $"pod {pod.Name}: {Cut(why)}");
+            reply = new(WorkerOutcome.Unreachable, Message: $"pod {pod.Name}: {Check.Quote(why)}");
         }
         metrics.WorkerRequests.WithLabels(method.Method, reply.Outcome.ToString()).Inc();
         return reply;
@@ -101,7 +99,7 @@ internal sealed class WorkerClient(
         where T : class
     {
         ErrorBody? error = ReadError(await response.Content.ReadAsStringAsync(cancellationToken));
-        string message = $"pod {pod.Name}: {Cut(error?.Message ?? $"HTTP {(int)response.StatusCode}")}";
+        string message = $"pod {pod.Name}: {Check.Quote(error?.Message ?? $"HTTP {(int)response.StatusCode}")}";
         switch (response.StatusCode)
         {
             case HttpStatusCode.NotFound:
@@ -142,10 +140,4 @@ internal sealed class WorkerClient(
     private static string? CamelCase(string? code) => string.IsNullOrWhiteSpace(code)
         ? null
         : string.Concat(code.Split('_', '-', ' ').Where(part => part.Length > 0).Select(part => char.ToUpperInvariant(part[0]) + part[1..]));
-
-    private static string Cut(string text)
-    {
-        string line = text.ReplaceLineEndings(" ");
-        return line.Length <= MaxErrorLength ? line : line[..MaxErrorLength] + "…";
-    }
 }

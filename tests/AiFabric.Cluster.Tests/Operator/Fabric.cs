@@ -3,6 +3,7 @@ using AiFabric.Cluster.Tests.RealCluster;
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
+using AiFabric.Crds.Pipelines;
 using AiFabric.Kube;
 using AiFabric.LocalCluster.Hosting;
 using AiFabric.Operator;
@@ -35,9 +36,9 @@ internal sealed class Fabric : IAsyncDisposable
     private WebApplication? _gateway;
     private IHost? _operator;
 
-    private Fabric(KubernetesClientConfiguration access, string space, Func<Task> tearDown)
+    private Fabric(KubernetesClientConfiguration access, string space, Func<Task> tearDown, WritePolicy? policy = null)
     {
-        (Access, Space, _tearDown) = (access, space, tearDown);
+        (Access, Space, _tearDown, Policy) = (access, space, tearDown, policy);
         Client = new KubernetesClient(access, new KubeMetrics(Metrics.NewCustomRegistry()), NullLogger<KubernetesClient>.Instance);
         Kubelet = new FakeKubelet(Client, space);
     }
@@ -60,20 +61,27 @@ internal sealed class Fabric : IAsyncDisposable
 
     public KubernetesClientConfiguration Access { get; }
 
+    /// <summary>What the local API server refuses; null for a real one.</summary>
+    public WritePolicy? Policy { get; }
+
     /// <summary>On a local API server of its own.</summary>
     public static async Task<Fabric> StartLocalAsync()
     {
         DirectoryInfo data = Directory.CreateTempSubdirectory("aifabric-cluster-");
+        var policy = new WritePolicy();
         WebApplication cluster = LocalClusterHost.Build(
             new LocalClusterOptions { DataDirectory = data.FullName, Port = 0, RunNode = false },
-            services => services.AddLogging(logging => logging.ClearProviders()));
+            services => services.AddLogging(logging => logging.ClearProviders()).AddSingleton<IStartupFilter>(policy));
         await cluster.StartAsync();
-        var fabric = new Fabric(KubeConfig.FromFile(Path.Combine(data.FullName, "kubeconfig")), "default", async () =>
-        {
-            await cluster.StopAsync();
-            await cluster.DisposeAsync();
-            data.Delete(recursive: true);
-        });
+        var fabric = new Fabric(
+            KubeConfig.FromFile(Path.Combine(data.FullName, "kubeconfig")), "default",
+            async () =>
+            {
+                await cluster.StopAsync();
+                await cluster.DisposeAsync();
+                data.Delete(recursive: true);
+            },
+            policy);
         await fabric.ApplyManifestsAsync();
         await fabric.StartPartsAsync();
         return fabric;
@@ -204,6 +212,7 @@ internal sealed class Fabric : IAsyncDisposable
         CoServedModel model => model.Status?.Conditions,
         Adapter adapter => adapter.Status?.Conditions,
         FinetuneJob job => job.Status?.Conditions,
+        Pipeline pipeline => pipeline.Status?.Conditions,
         _ => null,
     };
 

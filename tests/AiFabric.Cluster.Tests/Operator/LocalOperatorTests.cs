@@ -7,7 +7,7 @@ using Xunit;
 
 namespace AiFabric.Cluster.Tests.Operator;
 
-public sealed class LocalOperatorTests : OperatorTests
+public sealed partial class LocalOperatorTests : OperatorTests
 {
     private protected override Task<Fabric> StartAsync() => Fabric.StartLocalAsync();
 

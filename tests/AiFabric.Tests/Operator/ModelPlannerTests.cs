@@ -124,6 +124,14 @@ public sealed class ModelPlannerTests
     }
 
     [Fact]
+    public void Without_a_control_token_nothing_is_applied_and_its_refusal_is_passed_on()
+    {
+        Check refused = Check.Fail(Reasons.ObjectRefused, "the API server refuses Secret demo-control: no");
+        ModelPlan plan = ModelPlanner.Plan(new ModelObservation { Model = Make.Model(), Token = refused }, Make.Settings);
+        Assert.Equal((null, null, null, refused, true), (plan.Deployment, plan.Service, plan.Revision, plan.Refused, plan.Refusal.Holds));
+    }
+
+    [Fact]
     public void Somebody_elses_Deployment_or_Service_is_never_taken_over()
     {
         var foreign = new V1ObjectMeta { Name = "demo", NamespaceProperty = Make.Space, Uid = "x" };

@@ -18,6 +18,8 @@ public sealed class ModelStatusTests
     [
         (Reasons.InvalidSpec, Serving(), Planned with { Refusal = Check.Fail(Reasons.InvalidSpec, "spec.model.uri: no") }),
         (Reasons.NameTaken, Serving(), Planned with { Refusal = Check.Fail(Reasons.NameTaken, "taken") }),
+        (Reasons.ObjectRefused, Serving(), Planned with { Refused = Check.Fail(Reasons.ObjectRefused, "no quota") }),
+        (Reasons.ObjectRefused, Serving() with { Pods = [] }, Planned with { Replicas = 0, Refused = Check.Fail(Reasons.ObjectRefused, "no quota") }),
         (Reasons.ScaledToZero, Serving() with { Pods = [] }, Planned with { Replicas = 0 }),
         (Reasons.NoPods, Serving() with { Pods = [] }, Planned),
         (Reasons.PodsRefused, Serving() with { Pods = [], Deployment = Refused() }, Planned),

@@ -78,6 +78,10 @@ public sealed class PipelinePlannerTests
         model.Status = new CoServedModelStatus { Conditions = [new V1Condition { Type = CoServedModelConditions.Ready, Status = "True" }] };
         AssertReady(observed, plan, Reasons.StageNotReady, "stage sort: 0 of 2 replicas are ready");
 
+        PipelinePlan refused = plan with { Refused = new Dictionary<string, Check> { ["facts-sort"] = Check.Fail(Reasons.ObjectRefused, "no quota") } };
+        AssertReady(observed, refused, Reasons.ObjectRefused, "no quota");
+        Assert.Equal("no quota", PipelineStatusBuilder.Build(observed, refused, Make.Now).Stages!.Single(stage => stage.Name == "sort").Message);
+
         observed = observed with { Pods = [Pod("p1", plan), Pod("p2", plan)] };
         AssertReady(observed, plan, Reasons.StageNotReady, "stage sort: the gateways call 0 of 2 replicas");
 

@@ -39,6 +39,16 @@ public sealed class SleepStatusTests
         ("False", Reasons.RollingOut), Condition(Build(Asleep() with { Pods = [Make.Pod()] }), CoServedModelConditions.Ready));
 
     [Fact]
+    public void It_is_not_Ready_when_the_API_server_refuses_an_object_of_it()
+    {
+        ModelObservation asleep = Asleep();
+        var plan = new ModelPlan { Scale = ScalePlanner.Plan(asleep.Scale!), Refused = Check.Fail(Reasons.ObjectRefused, "no quota") }; // Always made with one.
+        CoServedModelStatus status = ModelStatusBuilder.Build(asleep, plan, null, Make.Now);
+        Assert.Equal(("False", Reasons.ObjectRefused), Condition(status, CoServedModelConditions.Ready));
+        Assert.Equal(("False", Reasons.ObjectRefused), Condition(status, CoServedModelConditions.WorkloadsReady));
+    }
+
+    [Fact]
     public void A_failure_to_load_is_not_forgotten_by_sleeping()
     {
         ModelObservation broken = Asleep();

@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Net;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Kube;
 using AiFabric.Operator.Gateways;
@@ -62,7 +61,7 @@ internal sealed class OrderTaker(
                     break;
             }
         }
-        catch (KubernetesApiException e) when (e.StatusCode is HttpStatusCode.UnprocessableEntity or HttpStatusCode.BadRequest or HttpStatusCode.Forbidden && live is null)
+        catch (KubernetesApiException e) when (e.IsRefusal && live is null)
         {
             // It would be refused for ever: a rule of the cluster's, a quota, a namespace that this operator may not write to.
             Log.OrderRefused(logger, name, e);

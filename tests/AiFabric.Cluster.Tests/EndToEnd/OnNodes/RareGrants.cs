@@ -11,9 +11,9 @@ internal static class RareGrants
     [
         new("aifabric-operator", "policy", "poddisruptionbudgets", "list", "operator/AiFabric.Operator/OperatorRegistration.cs", "V1PodDisruptionBudget", NoBudgets),
         new("aifabric-operator", "policy", "poddisruptionbudgets", "watch", "operator/AiFabric.Operator/OperatorRegistration.cs", "V1PodDisruptionBudget", NoBudgets),
-        new("aifabric-operator", "policy", "poddisruptionbudgets", "create", "operator/AiFabric.Operator/Models/BudgetExecutor.cs", "client.ApplyAsync(", NoBudgets),
-        new("aifabric-operator", "policy", "poddisruptionbudgets", "patch", "operator/AiFabric.Operator/Models/BudgetExecutor.cs", "client.ApplyAsync(", NoBudgets),
-        new("aifabric-operator", "policy", "poddisruptionbudgets", "delete", "operator/AiFabric.Operator/Models/BudgetExecutor.cs", "client.DeleteAsync(", NoBudgets),
+        new("aifabric-operator", "policy", "poddisruptionbudgets", "create", "operator/AiFabric.Operator/Models/BudgetExecutor.cs", "objects.ApplyAsync(", NoBudgets),
+        new("aifabric-operator", "policy", "poddisruptionbudgets", "patch", "operator/AiFabric.Operator/Models/BudgetExecutor.cs", "objects.ApplyAsync(", NoBudgets),
+        new("aifabric-operator", "policy", "poddisruptionbudgets", "delete", "operator/AiFabric.Operator/Models/BudgetExecutor.cs", "objects.DeleteAsync(", NoBudgets),
         new("aifabric-operator", "", "secrets", "get", "operator/AiFabric.Operator/Workers/ControlTokens.cs", "client.GetAsync<V1Secret>(",
             "a control token is read anew after minutes, and by an operator that did not make it"),
         new("aifabric-operator", "", "secrets", "patch", "operator/AiFabric.Operator/Workers/ControlTokens.cs", "client.ApplyAsync(NewSecret(",
@@ -26,7 +26,7 @@ internal static class RareGrants
             "the same for a pipeline's functions"),
         new("aifabric-operator", "aifabric.io", "pipelines/status", "patch", "operator/AiFabric.Operator/Pipelines/PipelineController.cs", "statuses.WriteAsync<",
             "the journey declares no pipeline"),
-        new("aifabric-operator", "apps", "deployments", "delete", "operator/AiFabric.Operator/Pipelines/PipelineExecutor.cs", "client.DeleteAsync",
+        new("aifabric-operator", "apps", "deployments", "delete", "operator/AiFabric.Operator/Pipelines/PipelineExecutor.cs", "objects.DeleteAsync(",
             "a pipeline loses a stage that is a function"),
     ];
 }
