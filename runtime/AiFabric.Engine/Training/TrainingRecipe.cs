@@ -34,7 +34,10 @@ public sealed record TrainingRecipe
     /// <summary>Held-out data of the same format; null holds out <see cref="EvalFraction"/> of the data set.</summary>
     public string? EvalPath { get; init; }
 
-    /// <summary>Part of the data set that is drawn by the seed and held out, in [0, 1); at least one example where it is above 0. Not beside <see cref="EvalPath"/>.</summary>
+    /// <summary>
+    /// Part of the data set that is drawn by the seed and held out, in [0, 1); at least one example where it is above 0, and <see cref="MaxEvaluationSequences"/> at most.
+    /// Not beside <see cref="EvalPath"/>.
+    /// </summary>
     public double EvalFraction { get; init; } = 0.1;
 
     /// <summary>Ends the job early and keeps the best adapter; null runs all steps and keeps the last.</summary>
@@ -80,7 +83,7 @@ public sealed record TrainingRecipe
     /// <summary>Seed of the data order and of the adapter's first values.</summary>
     public long Seed { get; init; }
 
-    /// <summary>Held-out sequences that an evaluation reads at most, the first ones: a bound on what evaluation takes from training.</summary>
+    /// <summary>Examples that are held out at most, drawn by the seed from more: a bound on what evaluation takes from training. A pair of preferences is one.</summary>
     public int MaxEvaluationSequences { get; init; } = 32;
 
     /// <summary>Control experiment: permutes the targets within each training text, which leaves nothing to learn beyond token frequencies.</summary>

@@ -22,10 +22,8 @@ public sealed record TrainingCorpus(IReadOnlyList<TrainingSample> Train, IReadOn
     {
         (List<TrainingSample[]> examples, int skipped) = ReadFile(recipe.DatasetPath, recipe, encoder, cancellationToken);
         List<TrainingSample[]> heldOut = recipe.EvalPath is { } evalPath
-            ? ReadFile(evalPath, recipe, encoder, cancellationToken).Examples
-            : HoldOut(examples, recipe);
-        if (heldOut.Count > recipe.MaxEvaluationSequences)
-            heldOut.RemoveRange(recipe.MaxEvaluationSequences, heldOut.Count - recipe.MaxEvaluationSequences);
+            ? Draw(recipe.MaxEvaluationSequences, ReadFile(evalPath, recipe, encoder, cancellationToken).Examples, recipe.Seed)
+            : Draw(HeldOutOf(examples.Count, recipe), examples, recipe.Seed);
         if (recipe.EarlyStopping is not null && heldOut.Count == 0)
             throw Invalid($"{recipe.DatasetPath}: earlyStopping needs held-out data, but none is left: give dataset.evalUri, or a larger dataset.evalFraction.");
         List<TrainingSample> train = [.. examples.SelectMany(sides => sides)];
@@ -35,18 +33,22 @@ public sealed record TrainingCorpus(IReadOnlyList<TrainingSample> Train, IReadOn
         return new TrainingCorpus(train, eval, examples[0].Length, DigestOf([.. train, .. eval]), skipped);
     }
 
-    // Takes the held-out examples out of the others, whose order stays.
-    private static List<TrainingSample[]> HoldOut(List<TrainingSample[]> examples, TrainingRecipe recipe)
+    // No more than evaluations read: the others are better trained on.
+    private static int HeldOutOf(int examples, TrainingRecipe recipe) => recipe.EvalFraction == 0 || examples < 2
+        ? 0
+        : Math.Min(Math.Clamp((int)(examples * recipe.EvalFraction), 1, examples - 1), recipe.MaxEvaluationSequences);
+
+    // Takes so many examples, drawn by the seed, out of the others. The order of both stays.
+    private static List<TrainingSample[]> Draw(int most, List<TrainingSample[]> examples, long seed)
     {
-        int count = recipe.EvalFraction == 0 || examples.Count < 2 ? 0 : Math.Clamp((int)(examples.Count * recipe.EvalFraction), 1, examples.Count - 1);
         int[] order = [.. Enumerable.Range(0, examples.Count)];
-        new SeededRandom(recipe.Seed, SplitStream).Shuffle<int>(order);
-        HashSet<int> chosen = [.. order.AsSpan(0, count)];
-        List<TrainingSample[]> heldOut = [.. examples.Where((_, index) => chosen.Contains(index))];
+        new SeededRandom(seed, SplitStream).Shuffle<int>(order);
+        HashSet<int> chosen = [.. order.Take(most)];
+        List<TrainingSample[]> drawn = [.. examples.Where((_, index) => chosen.Contains(index))];
         List<TrainingSample[]> rest = [.. examples.Where((_, index) => !chosen.Contains(index))];
         examples.Clear();
         examples.AddRange(rest);
-        return heldOut;
+        return drawn;
     }
 
     private static (List<TrainingSample[]> Examples, int Skipped) ReadFile(
