@@ -43,6 +43,9 @@ public sealed record FinetuneOrder
     /// <summary>Whether the client wants it to pause.</summary>
     public bool Suspend { get; init; }
 
+    /// <summary>How often the client said that it shall pause or go on. What it said last counts until somebody changes the FinetuneJob itself.</summary>
+    public int PauseCalls { get; init; }
+
     /// <summary>Whether the client wants it to end: its FinetuneJob is to be deleted.</summary>
     public bool Cancel { get; init; }
 

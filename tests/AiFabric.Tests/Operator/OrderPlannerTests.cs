@@ -42,6 +42,44 @@ public sealed class OrderPlannerTests
         Assert.Equal(step, OrderPlanner.Plan(Order with { Taken = true, Cancel = cancel, Suspend = suspend }, live).GetType().Name);
     }
 
+    [Theory]
+    [InlineData("", false)]
+    [InlineData("admin suspends", true)]
+    [InlineData("admin suspends, admin resumes", false)]
+    [InlineData("admin suspends, client resumes", false)] // though its wish was that before
+    [InlineData("admin suspends, client pauses", true)]
+    [InlineData("client pauses", true)]
+    [InlineData("client pauses, client resumes", false)]
+    [InlineData("client pauses, admin resumes", false)]
+    [InlineData("client pauses, admin resumes, client pauses", true)]
+    [InlineData("client pauses, admin resumes, admin suspends, client resumes", false)]
+    public void Who_spoke_last_of_pausing_has_the_say(string story, bool suspended)
+    {
+        FinetuneOrder order = Order;
+        FinetuneJob live = Look(order, null);
+        foreach (string said in story.Split(", ", StringSplitOptions.RemoveEmptyEntries))
+        {
+            bool suspend = said.EndsWith("suspends", StringComparison.Ordinal) || said.EndsWith("pauses", StringComparison.Ordinal);
+            if (said.StartsWith("admin", StringComparison.Ordinal))
+                live.Spec.Suspend = suspend;
+            else
+                order = order with { Taken = true, Suspend = suspend, PauseCalls = order.PauseCalls + 1 };
+            live = Look(order, live);
+            Assert.IsType<OrderPlan.Rest>(OrderPlanner.Plan(order, live)); // The look after it finds nothing to do.
+        }
+        Assert.Equal(suspended, live.Spec.Suspend);
+    }
+
+    [Fact]
+    public void A_job_without_a_note_follows_its_client_once_and_has_one_then()
+    {
+        FinetuneJob live = Make.Job(spec => spec.Suspend = true, Order.Id);
+        live = Look(Order with { Taken = true }, live);
+        Assert.False(live.Spec.Suspend);
+        live.Spec.Suspend = true;
+        Assert.True(Look(Order with { Taken = true }, live).Spec.Suspend);
+    }
+
     [Fact]
     public void The_job_is_valid_and_has_what_was_asked_for()
     {
@@ -53,4 +91,11 @@ public sealed class OrderPlannerTests
 
     [Fact]
     public void An_unknown_format_is_refused() => Assert.IsType<OrderPlan.Refuse>(OrderPlanner.Plan(Order with { Format = "Parquet" }, null));
+
+    // The FinetuneJob after a look at the order.
+    private static FinetuneJob Look(FinetuneOrder order, FinetuneJob? live) => OrderPlanner.Plan(order, live) switch
+    {
+        OrderPlan.Apply apply => apply.Job,
+        _ => live!, // Nothing is made only of what there is.
+    };
 }

@@ -24,6 +24,9 @@ internal abstract record OrderPlan
 /// <summary>Decides what becomes of an order. Pure.</summary>
 internal static class OrderPlanner
 {
+    /// <summary>On a FinetuneJob: what its client said last of pausing, as applied. What somebody changes at the FinetuneJob after that stays until the client speaks again.</summary>
+    public const string SuspendAnnotation = "aifabric.io/ordered-suspend";
+
     /// <param name="order">What a client asked for at the gateway.</param>
     /// <param name="live">The FinetuneJob of its name; null when there is none.</param>
     public static OrderPlan Plan(FinetuneOrder order, FinetuneJob? live)
@@ -40,14 +43,27 @@ internal static class OrderPlanner
             return new OrderPlan.Rest();
         if (order.Cancel)
             return new OrderPlan.Delete();
-        return (live.Spec.Suspend == true) == order.Suspend
+        return IsApplied(order, live)
             ? new OrderPlan.Rest()
             : new OrderPlan.Apply(Job(order, live.Spec.Dataset.Format ?? DatasetFormat.Text));
     }
 
+    // A job that an earlier version made has no note until its client's wish is applied once more.
+    private static bool IsApplied(FinetuneOrder order, FinetuneJob live) =>
+        live.Metadata.Annotations is { } annotations && annotations.TryGetValue(SuspendAnnotation, out string? noted)
+            ? noted == NoteOf(order)
+            : (live.Spec.Suspend == true) == order.Suspend;
+
+    private static string NoteOf(FinetuneOrder order) => $"{(order.Suspend ? "paused" : "running")}-{order.PauseCalls}";
+
     private static FinetuneJob Job(FinetuneOrder order, DatasetFormat format) => new()
     {
-        Metadata = new V1ObjectMeta { Name = order.Id, NamespaceProperty = order.Namespace },
+        Metadata = new V1ObjectMeta
+        {
+            Name = order.Id,
+            NamespaceProperty = order.Namespace,
+            Annotations = new Dictionary<string, string> { [SuspendAnnotation] = NoteOf(order) },
+        },
         Spec = new FinetuneJobSpec
         {
             ModelRef = new LocalReference { Name = order.Model },

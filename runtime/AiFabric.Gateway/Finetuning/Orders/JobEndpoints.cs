@@ -20,9 +20,9 @@ internal static class JobEndpoints
         jobs.MapPost("/{id}/cancel", (HttpContext context, string id, OrderStore orders, OrderKeeper keeper, TimeProvider time) =>
             WishAsync(context, id, orders, keeper, wish => wish with { CancelledAt = wish.CancelledAt ?? time.GetUtcNow().ToUnixTimeSeconds() }));
         jobs.MapPost("/{id}/pause", (HttpContext context, string id, OrderStore orders, OrderKeeper keeper) =>
-            WishAsync(context, id, orders, keeper, wish => wish with { Paused = true }));
+            WishAsync(context, id, orders, keeper, wish => wish.Pausing(true)));
         jobs.MapPost("/{id}/resume", (HttpContext context, string id, OrderStore orders, OrderKeeper keeper) =>
-            WishAsync(context, id, orders, keeper, wish => wish with { Paused = false }));
+            WishAsync(context, id, orders, keeper, wish => wish.Pausing(false)));
     }
 
     private static async Task CreateAsync(HttpContext context, OrderReader reader, OrderKeeper keeper)

@@ -53,9 +53,13 @@ public sealed record Order
 /// <summary>What the client wants of a running job.</summary>
 /// <param name="Paused">It shall keep its progress and stop.</param>
 /// <param name="CancelledAt">Since when it shall end, Unix seconds; null while it shall not.</param>
-public sealed record Wish(bool Paused = false, long? CancelledAt = null)
+/// <param name="PauseCalls">How often the client said that it shall pause or go on: one that says the same again means it, for somebody else may have changed it since.</param>
+public sealed record Wish(bool Paused = false, long? CancelledAt = null, int PauseCalls = 0)
 {
     public bool Cancelled => CancelledAt is not null;
+
+    /// <summary>The wish after the client said that it shall pause, or go on.</summary>
+    public Wish Pausing(bool paused) => this with { Paused = paused, PauseCalls = PauseCalls + 1 };
 }
 
 /// <summary>How a job ended.</summary>

@@ -130,6 +130,7 @@ public sealed class OrderKeeper(OrderStore orders, IInformer<FinetuneJob> jobs, 
             LearningRate = order.LearningRateMultiplier is { } factor ? (factor * LearningRate).ToString("0.##########", CultureInfo.InvariantCulture) : null,
             Seed = order.Seed,
             Suspend = wish.Paused,
+            PauseCalls = wish.PauseCalls,
             Cancel = wish.Cancelled,
             Taken = orders.IsTaken(order),
         };
