@@ -10,7 +10,7 @@ public enum CoServingPolicy
     /// <summary>Finetuning takes only the time that the TPOT objective leaves.</summary>
     InferenceFirst,
 
-    /// <summary>Finetuning gets at least <see cref="EngineOptions.TrainingShare"/> of an iteration's time, even where the objective suffers.</summary>
+    /// <summary>Finetuning gets at least <see cref="EngineOptions.TrainingShare"/> of the time, even where the objective suffers.</summary>
     WeightedFair,
 }
 

@@ -31,6 +31,8 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     // After so many longer iterations with finetuning one keeps to the objective, so that a burst finds finetuning gone.
     private const int MostLonger = 2;
 
+    private readonly FairShare? share = options.Policy == CoServingPolicy.WeightedFair ? new FairShare(options.TrainingShare) : null;
+
     private double allowance;
     private int longer;
     private double decodes;
@@ -98,26 +100,24 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     /// <summary>Milliseconds for finetuning; the batch's inference rows are final. Infinite where no objective bounds it.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="forward">Whether for a window in the pass.</param>
-    public double Training(Batch batch, bool forward)
+    /// <param name="piece">What the smallest piece on offer takes.</param>
+    public double Training(Batch batch, bool forward, double piece)
     {
-        // Beside the pass nothing is taken from it.
-        if (batch.IsBeside)
-            return IsHurried ? 0 : Limit;
         double inference = latency.Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs);
         if (!batch.HasInference)
             return options.TtftMilliseconds is { } ttft ? Math.Max(PerToken / Margin, ttft * IdleShare) - inference : double.PositiveInfinity;
-        double left = forward
-            ? (allowance / latency.MarginOfWindows) - latency.InferenceOfWindow(batch.DecodeTokens, batch.PromptTokens, batch.Pairs)
-            : Limit - inference;
-        // The queue's prompts keep their share of the time. Where it waits for others to end, these are hurried.
-        if (IsHurried)
-            left = 0;
-        else if (batch.PromptChunks.Count > 0 && promptShare > 0)
-            left = Math.Min(left, ((inference - decodes) / promptShare) - inference);
-        return options.Policy == CoServingPolicy.WeightedFair
-            ? Math.Max(left, inference * options.TrainingShare / (1 - options.TrainingShare))
-            : left;
+        double pass = forward ? latency.InferenceOfWindow(batch.DecodeTokens, batch.PromptTokens, batch.Pairs) : inference, left = Left(batch, forward, inference, pass);
+        if (share is null)
+            return left;
+        share.Add(inference, piece);
+        return Math.Max(left, share.Owed + inference - pass);
     }
+
+    /// <summary>Whether finetuning's share pays for a piece of so many milliseconds; never under a policy without one.</summary>
+    public bool Owes(double piece) => share is not null && share.Covers(piece);
+
+    /// <summary>Notes how many milliseconds finetuning takes of the iteration.</summary>
+    public void Spend(double milliseconds) => share?.Spend(milliseconds);
 
     /// <summary>Whether those that decode are so far ahead of the objective that an iteration may be as long as any, no prompt is in it or late, and nobody waits for a place.</summary>
     public bool IsAhead(Batch batch) => allowance >= Longest * PerToken && double.IsFinite(allowance) && batch is { DecodeRows.Count: > 0, PromptChunks.Count: 0 } && !IsHurried;
@@ -132,6 +132,18 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     /// <summary>Milliseconds that one step of backward may take on all threads, so that a window begun in an idle hour still ends in a busy one.</summary>
     /// <param name="milliseconds">For finetuning in this iteration.</param>
     public double StepOfWindow(double milliseconds) => Math.Min(PerToken, Math.Max(milliseconds, PerToken / 2));
+
+    private double Left(Batch batch, bool forward, double inference, double pass)
+    {
+        // The queue's prompts keep their share of the time. Where it waits for others to end, these are hurried.
+        if (IsHurried)
+            return 0;
+        // Beside the pass nothing is taken from it.
+        if (batch.IsBeside)
+            return Limit;
+        double left = (forward ? allowance / latency.MarginOfWindows : Limit) - pass;
+        return batch.PromptChunks.Count > 0 && promptShare > 0 ? Math.Min(left, ((inference - decodes) / promptShare) - inference) : left;
+    }
 
     // On half of the threads the pass must keep the objective with the prompts that it has to take along.
     private bool FitsBeside(Batch batch, long promptTokens, TimeSpan waited)

@@ -90,6 +90,14 @@ public sealed class LatencyModel
     /// <param name="start">Tokens of its sequence before it.</param>
     public double Window(int tokens, int start) => (PerWindowToken * tokens) + (forwardWindow[4] * Pairs(start, tokens));
 
+    /// <summary>Milliseconds by which a window makes an iteration's pass longer.</summary>
+    public double WindowIn(Batch batch, int tokens) => Math.Max(0, InferenceOfWindow(batch.DecodeTokens, batch.PromptTokens, batch.Pairs)
+        + Window(tokens, batch.TrainingPosition) - Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs));
+
+    /// <summary>Milliseconds of a slice of backward in an iteration, beside its pass or after it.</summary>
+    public double SliceIn(Batch batch, BackwardSlice slice) =>
+        batch.IsBeside ? new BesideCosts(this, batch).Of(slice) : Backward().Of(slice, batch.TrainingPosition);
+
     /// <summary>The most prompt tokens that fit.</summary>
     /// <param name="milliseconds">For them.</param>
     /// <param name="start">Tokens of their sequence before them.</param>
@@ -117,9 +125,8 @@ public sealed class LatencyModel
         double pass = batch.HasInference ? Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs, batch.IsBeside) : 0;
         if (batch.Backward.Tokens == 0)
             return pass;
-        return batch.IsBeside
-            ? Math.Max(pass, new BesideCosts(this, batch).Of(batch.Backward))
-            : pass + Backward().Of(batch.Backward, batch.TrainingPosition);
+        double slice = SliceIn(batch, batch.Backward);
+        return batch.IsBeside ? Math.Max(pass, slice) : pass + slice;
     }
 
     /// <summary>Learns from an iteration.</summary>

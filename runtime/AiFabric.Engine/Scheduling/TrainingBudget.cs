@@ -31,14 +31,28 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
     private void FillBatch(Batch batch, TrainingDemand demand)
     {
         batch.TrainingPosition = demand.Position;
+        double piece = Smallest(batch, demand);
         // Turns are whole sequences of finetuning.
-        double milliseconds = options.Temporal is null ? time.Training(batch, demand.Phase == TrainingPhase.Forward) : double.PositiveInfinity;
+        double milliseconds = options.Temporal is null ? time.Training(batch, demand.Phase == TrainingPhase.Forward, piece) : double.PositiveInfinity;
         // Nothing may fit although requests are as far ahead as counts: the smallest piece is due, whatever its cost is taken to be, and teaches what it is. The next iterations pay for it.
-        isDue = time.IsAhead(batch);
+        // Where finetuning has a share, those before have paid.
+        isDue = time.IsAhead(batch) || time.Owes(piece);
         if (demand.Phase == TrainingPhase.Forward)
             FillForward(batch, demand, milliseconds);
         else
             FillBackward(batch, demand, milliseconds);
+        time.Spend(batch.TrainingForwardTokens > 0 ? latency.WindowIn(batch, batch.TrainingForwardTokens) : latency.SliceIn(batch, batch.Backward));
+    }
+
+    // Milliseconds of the least that is worth its fixed cost.
+    private double Smallest(Batch batch, TrainingDemand demand)
+    {
+        int most = Math.Min(demand.TokensLeft, options.MaxFinetuneTokens);
+        if (demand.Phase == TrainingPhase.Forward)
+            return latency.WindowIn(batch, Math.Min(SmallestUseful, most));
+        int losses = demand.OpenTokens == 0 ? most : demand.LossLeft;
+        int least = Math.Min(losses, Math.Max(SmallestUseful, latency.Backward(batch.IsBeside).WorthwhileLoss));
+        return latency.SliceIn(batch, losses > 0 ? new BackwardSlice(losses, least, 0) : new BackwardSlice(demand.OpenTokens, 0, 1));
     }
 
     private void FillForward(Batch batch, TrainingDemand demand, double milliseconds)
