@@ -15,7 +15,7 @@ internal static partial class Log
     [LoggerMessage(1102, LogLevel.Information, "Unloading adapter {Adapter} from pod {Pod}: no Adapter asks for it")]
     public static partial void StrayAdapter(ILogger logger, string adapter, string pod);
 
-    [LoggerMessage(1103, LogLevel.Information, "Cancelling training session {Uid} on pod {Pod}: its job is gone")]
+    [LoggerMessage(1103, LogLevel.Information, "Cancelling training session {Uid} on pod {Pod}: its job is gone or has ended")]
     public static partial void StraySession(ILogger logger, string uid, string pod);
 
     [LoggerMessage(1104, LogLevel.Information, "Pod {Pod} routable: {Status} ({Message})")]

@@ -106,8 +106,10 @@ internal sealed class FinetuneExecutor(
         }
         if (reply.Status == HttpStatusCode.Conflict && plan.Session is not null)
             return await RestartAsync(observed, plan, pod, times, cancellationToken);
+        if (reply.Status == HttpStatusCode.Conflict)
+            memory.Refused(job, pod, observed.Now); // Another replica may have room.
         string message = reply.Message ?? $"pod {pod.Name} does not answer";
-        // A conflict (another session holds the worker) passes; any other refusal of a new session is final.
+        // A conflict (the worker has as many sessions as it takes) passes; any other refusal of a new session is final.
         bool isFinal = reply.Outcome == WorkerOutcome.Rejected && reply.Status != HttpStatusCode.Conflict && plan.Session is null;
         string reason = reply.Outcome == WorkerOutcome.Rejected ? reply.Reason ?? Reasons.Rejected : Reasons.WorkerUnreachable;
         if (isFinal)

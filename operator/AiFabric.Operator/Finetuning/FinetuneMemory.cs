@@ -6,13 +6,16 @@ namespace AiFabric.Operator.Finetuning;
 
 /// <summary>
 /// What the operator remembers of a job from one look to the next. All of it may be lost: then a spec is sent once more, a retry comes at once, a
-/// silent replica is waited for anew.
+/// silent replica is waited for anew, one without room is asked again.
 /// </summary>
 internal sealed class FinetuneMemory
 {
     private readonly ConcurrentDictionary<string, Entry> _entries = new();
 
     public string? SentTo(FinetuneJob job) => Find(job) is { } entry && entry.SentGeneration == job.Metadata.Generation ? entry.SentTo : null;
+
+    /// <summary>When a replica's process last had no room for the job, as <see cref="FinetuneObservation.Refusals"/>.</summary>
+    public IReadOnlyDictionary<string, DateTimeOffset> Refusals(FinetuneJob job) => (Find(job) ?? new Entry()).Refusals;
 
     public DateTimeOffset? RetryAt(FinetuneJob job) => Find(job)?.RetryAt;
 
@@ -31,6 +34,9 @@ internal sealed class FinetuneMemory
 
     public void Sent(FinetuneJob job, WorkerPod pod) => Change(
         job, entry => entry with { SentTo = FinetunePlanner.Process(pod), SentGeneration = job.Metadata.Generation, RetryAt = null });
+
+    public void Refused(FinetuneJob job, WorkerPod pod, DateTimeOffset now) => Change(
+        job, entry => entry with { Refusals = new Dictionary<string, DateTimeOffset>(entry.Refusals) { [FinetunePlanner.Process(pod)] = now } });
 
     public void RetryNotBefore(FinetuneJob job, DateTimeOffset? time) => Change(job, entry => entry with { RetryAt = time, SentTo = null });
 
@@ -52,5 +58,7 @@ internal sealed class FinetuneMemory
         public DateTimeOffset? SilentSince { get; init; }
 
         public DateTimeOffset? Swept { get; init; }
+
+        public IReadOnlyDictionary<string, DateTimeOffset> Refusals { get; init; } = new Dictionary<string, DateTimeOffset>();
     }
 }

@@ -49,6 +49,9 @@ internal sealed record FinetuneObservation
     /// <summary>Since when the job's replica is ready but silent; null when it is not.</summary>
     public DateTimeOffset? SilentSince { get; init; }
 
+    /// <summary>When replica processes, as <c>podUid/restarts</c>, last had no room for the job; those that never said so are missing.</summary>
+    public IReadOnlyDictionary<string, DateTimeOffset> Refusals { get; init; } = new Dictionary<string, DateTimeOffset>();
+
     /// <summary>No new try before this time; null for at once.</summary>
     public DateTimeOffset? RetryAt { get; init; }
 

@@ -38,6 +38,7 @@ internal sealed class FinetuneObserver(
             Rival = isOver ? null : FinetuneChecks.Rival(job, jobs.Making(new(space, job.Spec.Output.AdapterName))),
             SentTo = memory.SentTo(job),
             SilentSince = isOver ? null : memory.Silent(job, isSilent, now),
+            Refusals = memory.Refusals(job),
             RetryAt = memory.RetryAt(job),
         };
     }

@@ -7,13 +7,15 @@ namespace AiFabric.Operator.Finetuning;
 internal static class ReplicaChoice
 {
     /// <summary>
-    /// The replica it ran on, if that still answers: its checkpoint may be local and warm. Else, of the ready ones that answer: of the current
-    /// revision (others are about to go), with the fewest sessions, then the fewest requests, then by name.
+    /// Of the ready ones that answer: one that never refused the job for want of room, else the one that did so the longest ago. Of several the one
+    /// it ran on, for its checkpoint may be local and warm; else of the current revision (others are about to go), with the fewest sessions, then
+    /// the fewest requests, then by name.
     /// </summary>
     /// <returns>Null when no ready replica answers.</returns>
     public static WorkerPod? Choose(FinetuneObservation observed) => observed.Replicas
         .Where(replica => replica.Pod.Reachable && replica.Error is null)
-        .OrderByDescending(replica => replica.Pod.Name == observed.Job.Status?.Pod)
+        .OrderBy(replica => observed.Refusals.GetValueOrDefault(FinetunePlanner.Process(replica.Pod)))
+        .ThenByDescending(replica => replica.Pod.Name == observed.Job.Status?.Pod)
         .ThenByDescending(replica => replica.Pod.Revision == observed.Model?.Status?.Revision)
         .ThenBy(replica => Sessions(replica.Load, observed.Uid))
         .ThenBy(replica => replica.Load is { } load ? load.RunningRequests + load.QueuedRequests : 0)

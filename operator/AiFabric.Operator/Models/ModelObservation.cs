@@ -47,7 +47,7 @@ internal sealed record ModelObservation
     /// <summary>Names of the Adapters of this model.</summary>
     public IReadOnlySet<string> Adapters { get; init; } = new HashSet<string>();
 
-    /// <summary>Uids of the FinetuneJobs of this model.</summary>
+    /// <summary>Uids of the FinetuneJobs of this model whose end is not written down yet.</summary>
     public IReadOnlySet<string> Jobs { get; init; } = new HashSet<string>();
 
     /// <summary>Whom its canary and mirror name; nobody when it has neither.</summary>

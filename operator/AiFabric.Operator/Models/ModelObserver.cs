@@ -2,6 +2,7 @@ using AiFabric.Crds.Adapters;
 using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Kube;
+using AiFabric.Operator.Finetuning;
 using AiFabric.Operator.Gateways;
 using AiFabric.Operator.Objects;
 using AiFabric.Operator.Validation;
@@ -40,7 +41,7 @@ internal sealed class ModelObserver(
             Gateways = await routes,
             Scale = model.Spec.Scaling is null ? null : scales.Input(model, await gateways.AskDemandAsync(cancellationToken)),
             Adapters = adapters.OfModel(NamespacedName.Of(model)).Select(adapter => adapter.Metadata.Name).ToHashSet(),
-            Jobs = jobs.OfModel(NamespacedName.Of(model)).Select(job => job.Metadata.Uid).ToHashSet(),
+            Jobs = jobs.OfModel(NamespacedName.Of(model)).Where(job => !FinetunePlanner.IsTerminal(job)).Select(job => job.Metadata.Uid).ToHashSet(),
             Targets = TargetsOf(model),
             TokenFingerprint = tokenFingerprint,
         };

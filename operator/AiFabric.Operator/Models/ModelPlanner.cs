@@ -10,7 +10,7 @@ namespace AiFabric.Operator.Models;
 /// <summary>An adapter on a worker that no Adapter object asks for any more.</summary>
 internal sealed record StrayAdapter(WorkerPod Pod, string Name);
 
-/// <summary>A training session on a worker whose job is gone.</summary>
+/// <summary>A training session on a worker whose job is gone or has ended.</summary>
 internal sealed record StraySession(WorkerPod Pod, string Uid);
 
 /// <summary>What to do for a model.</summary>

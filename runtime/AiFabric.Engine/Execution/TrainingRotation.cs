@@ -32,15 +32,23 @@ internal sealed class TrainingRotation(Action wake)
     /// <summary>Who was asked last.</summary>
     public ITrainingExecutor? Asked { get; private set; }
 
-    /// <summary>Of the sessions that have work the one that got the least, by weight.</summary>
+    /// <summary>Of the sessions that have work the one that got the least, by weight. Those that are over leave.</summary>
     public ITrainingExecutor? Next(out TrainingDemand demand)
     {
         demand = default;
         Session? next = null;
-        foreach (var session in sessions)
+        int index = 0;
+        while (index < sessions.Count)
         {
+            var session = sessions[index];
             Asked = session.Executor;
             var offered = Asked.Demand;
+            if (offered.Phase == TrainingPhase.Over)
+            {
+                Detach(Asked);
+                continue;
+            }
+            index++;
             if (offered.Phase == TrainingPhase.Idle || offered.TokensLeft <= 0)
                 continue;
             session.Share.CatchUp(level);

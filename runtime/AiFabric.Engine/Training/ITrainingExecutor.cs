@@ -5,7 +5,7 @@ namespace AiFabric.Engine.Training;
 /// <summary>What a training session can do next.</summary>
 public enum TrainingPhase
 {
-    /// <summary>Nothing: no job, suspended, or ended.</summary>
+    /// <summary>Nothing for now: no job, suspended, or busy in the background.</summary>
     Idle,
 
     /// <summary>A window of tokens can ride in the next shared forward pass.</summary>
@@ -13,6 +13,9 @@ public enum TrainingPhase
 
     /// <summary>A slice of backward can run after the next forward pass.</summary>
     Backward,
+
+    /// <summary>Nothing any more: it ended, and the engine lets go of it.</summary>
+    Over,
 }
 
 /// <summary>Work on offer to the scheduler.</summary>

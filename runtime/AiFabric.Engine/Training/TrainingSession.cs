@@ -147,7 +147,7 @@ public sealed class TrainingSession : ITrainingExecutor
         if (cancelRequested)
             return Cancel();
         if (run is null)
-            return default;
+            return End();
         if (snapshot.State == TrainingState.Failed && !RetryStorage())
             return default;
         if (run.Cursor.Activity == TrainingActivity.Checkpoint)
@@ -211,8 +211,14 @@ public sealed class TrainingSession : ITrainingExecutor
         if (snapshot.State is not (TrainingState.Succeeded or TrainingState.Cancelled))
             Enter(TrainingState.Cancelled);
         Release();
+        return End();
+    }
+
+    /// <summary>Once told, the engine asks no more: who cancels later need not wait.</summary>
+    private TrainingDemand End()
+    {
         cancelled.TrySetResult();
-        return default;
+        return new TrainingDemand(TrainingPhase.Over, 0);
     }
 
     private bool RetryStorage()

@@ -11,7 +11,7 @@ namespace AiFabric.Worker.Control;
 /// <summary>The training sessions of this process. A restarted worker knows none: whoever wants one puts it again, and it resumes from its checkpoint.</summary>
 internal sealed class TrainingRegistry(ServeOptions options, ModelStore store, ILogger log) : IDisposable
 {
-    /// <summary>Sessions known at the same time; each holds an optimizer's state.</summary>
+    /// <summary>Sessions at the same time that have not ended; each holds an optimizer's state. Of an ended one only its outcome is kept.</summary>
     public const int MaxSessions = 32;
 
     // Enough for the running step to end and its checkpoint to be written.
@@ -104,8 +104,8 @@ internal sealed class TrainingRegistry(ServeOptions options, ModelStore store, I
             throw new ApiException(503, "The server is not ready: the model is being loaded.", code: "not_ready");
         if (options.MaxFinetuneTokens == 0)
             throw new ApiException(409, "This worker keeps finetuning out (--max-finetune-tokens 0).", code: "finetuning_disabled");
-        if (sessions.Count >= MaxSessions)
-            throw new ApiException(409, $"This worker knows {sessions.Count} sessions, as many as it takes; delete one.", code: "too_many_sessions");
+        if (sessions.Values.Count(s => !s.Ended) >= MaxSessions)
+            throw new ApiException(409, $"This worker has {MaxSessions} sessions that have not ended, as many as it takes; delete one.", code: "too_many_sessions");
         var session = new Session(request.Job, RecipeOf(request), model.StartTraining(RecipeReader.Read(local, options.ServedName), request.Suspend)) { Suspended = request.Suspend };
         sessions = new Dictionary<string, Session>(sessions) { [uid] = session };
         Log.Training(log, uid, request.Job, request.Suspend ? "accepted, suspended" : "accepted");
@@ -134,6 +134,8 @@ internal sealed class TrainingRegistry(ServeOptions options, ModelStore store, I
         public ITrainingRun Run { get; } = run;
 
         public bool Suspended { get; set; }
+
+        public bool Ended => Run.Progress.State is Engine.Training.TrainingState.Succeeded or Engine.Training.TrainingState.Failed;
 
         public TrainingStatus Status(string uid) => StatusWriter.Of(uid, Run.Progress);
     }

@@ -50,6 +50,9 @@ internal sealed class FakeWorker : IAsyncDisposable
     /// <summary>Steps at which training stands still until the test raises it.</summary>
     public static int HoldAt { get; set; } = int.MaxValue;
 
+    /// <summary>Whether it takes no new session.</summary>
+    public bool IsFull { get; set; }
+
     /// <summary>How a session ends at its next step; null: as usual.</summary>
     public TrainingError? NextError { get; set; }
 
@@ -131,7 +134,7 @@ internal sealed class FakeWorker : IAsyncDisposable
         lock (_lock)
         {
             if (context.Request.Method != "GET")
-                _calls.Add($"{context.Request.Method} {path[1]}/{name}{(training?.Suspend == true ? " suspend" : string.Empty)}");
+                _calls.Add($"{context.Request.Method} {path[1]}/{name}{(training?.Suspend == true ? " suspend" : string.Empty)}{EndNeedsLock(name)}");
             answer = (context.Request.Method, path[1]) switch
             {
                 ("GET", "load") => Ok(LoadNeedsLock(), ControlJson.Default.LoadReport),
@@ -148,6 +151,10 @@ internal sealed class FakeWorker : IAsyncDisposable
         }
         await answer(context);
     }
+
+    /// <summary>Said of calls about a session that ended.</summary>
+    private string EndNeedsLock(string uid) =>
+        _sessions.TryGetValue(uid, out (TrainingRequest Request, TrainingStatus Status) known) && known.Status.State > TrainingState.Suspended ? " ended" : string.Empty;
 
     private LoadReport LoadNeedsLock() => new()
     {
@@ -180,6 +187,10 @@ internal sealed class FakeWorker : IAsyncDisposable
                 return c => ErrorAsync(c, 409, "recipe_changed", "known with another recipe");
             TrainingState state = request.Suspend ? TrainingState.Suspended : TrainingState.Running;
             _sessions[uid] = (request, known.Status with { State = known.Status.State <= TrainingState.Suspended ? state : known.Status.State });
+        }
+        else if (IsFull)
+        {
+            return c => ErrorAsync(c, 409, "too_many_sessions", "as many sessions as it takes");
         }
         else
         {

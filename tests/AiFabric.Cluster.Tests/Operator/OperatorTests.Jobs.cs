@@ -87,7 +87,27 @@ public abstract partial class OperatorTests
         await Fabric.WaitAsync(
             () => Task.FromResult(!worker.Sessions.Contains("stray-uid") && !worker.Adapters.ContainsKey("stray")),
             () => "what no object asks for to be removed");
-        Assert.DoesNotContain(worker.Calls, call => call.StartsWith("DELETE training/", StringComparison.Ordinal) && !call.EndsWith("stray-uid", StringComparison.Ordinal));
+        await Fabric.WaitAsync(() => Task.FromResult(worker.Sessions.Count == 0), () => "the session of the job that ended to be removed");
+        string[] cancelled = [.. worker.Calls.Where(call => call.StartsWith("DELETE training/", StringComparison.Ordinal))];
+        Assert.All(cancelled, call => Assert.True(call.EndsWith("stray-uid", StringComparison.Ordinal) || call.EndsWith(" ended", StringComparison.Ordinal), call));
+    }
+
+    [Fact]
+    public async Task A_job_that_a_replica_has_no_room_for_is_tried_on_another()
+    {
+        await _fabric.CreateModelAsync(replicas: 2);
+        await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "True");
+        foreach (FakeWorker worker in _fabric.Kubelet.Workers)
+            worker.IsFull = true;
+        await _fabric.CreateJobAsync();
+        await _fabric.ConditionAsync<FinetuneJob>("job", FinetuneJobConditions.Running, "False", "TooManySessions");
+        await Fabric.WaitAsync(
+            () => Task.FromResult(_fabric.Kubelet.Workers.All(worker => worker.Calls.Any(call => call.StartsWith("PUT training/", StringComparison.Ordinal)))),
+            () => "both replicas to be asked");
+        foreach (FakeWorker worker in _fabric.Kubelet.Workers)
+            worker.IsFull = false;
+        await _fabric.ConditionAsync<FinetuneJob>("job", FinetuneJobConditions.Complete, "True");
+        Assert.Equal(0, (await _fabric.Client.GetAsync<FinetuneJob>("job", _fabric.Space))!.Status.Failures);
     }
 
     [Fact]
@@ -115,7 +135,9 @@ public abstract partial class OperatorTests
             "job", _fabric.Space, new JsonObject { ["spec"] = new JsonObject { ["checkpoint"] = new JsonObject { ["intervalSteps"] = 2 } } });
         FakeWorker.HoldAt = int.MaxValue;
         await _fabric.ConditionAsync<FinetuneJob>("job", FinetuneJobConditions.Complete, "True");
-        Assert.Contains(_fabric.Kubelet.Workers.Single().Calls, call => call.StartsWith("DELETE training/", StringComparison.Ordinal));
+        Assert.Contains(
+            _fabric.Kubelet.Workers.Single().Calls,
+            call => call.StartsWith("DELETE training/", StringComparison.Ordinal) && !call.EndsWith(" ended", StringComparison.Ordinal));
     }
 
     [Fact]

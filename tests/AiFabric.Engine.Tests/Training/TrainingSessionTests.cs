@@ -106,6 +106,18 @@ public sealed class TrainingSessionTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task A_job_that_ended_asks_for_nothing_any_more_and_may_be_cancelled()
+    {
+        using var folder = new TemporaryFolder();
+        using var weights = TinyModel.Load(folder, ScalarType.Float32);
+        using var harness = new SessionHarness(Recipes.Make(folder).WithCountingText(), weights);
+        Assert.Equal(TrainingState.Succeeded, harness.RunToEnd().State);
+        Assert.Equal(TrainingPhase.Over, harness.Session.Demand.Phase);
+        await harness.Session.CancelAsync(); // though nobody asks it for work any more
+        Assert.Equal(TrainingState.Succeeded, harness.Progress.State);
+    }
+
+    [Fact]
     public void The_number_of_tensors_returns_to_its_start()
     {
         using var folder = new TemporaryFolder();
@@ -158,7 +170,7 @@ public sealed class TrainingSessionTests(ITestOutputHelper output)
         TrainingProgress end = harness.RunToEnd();
         Assert.Equal((TrainingState.Failed, TrainingErrorReasons.LossNotFinite, false), (end.State, end.Error?.Reason, end.Error?.Retryable));
         Assert.Contains("learning rate", end.Error?.Message);
-        Assert.Equal(TrainingPhase.Idle, harness.Session.Demand.Phase);
+        Assert.Equal(TrainingPhase.Over, harness.Session.Demand.Phase);
     }
 
     [Fact]

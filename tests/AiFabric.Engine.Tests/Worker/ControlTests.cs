@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Control;
+using AiFabric.Worker.Control;
 using Xunit;
 
 namespace AiFabric.Engine.Tests.Worker;
@@ -66,6 +67,23 @@ public sealed class ControlTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.NoContent, (await worker.Control.DeleteAsync("/control/training/u1")).StatusCode);
         Assert.True(backend.Runs[0].Stopped);
         Assert.Equal(HttpStatusCode.NotFound, (await worker.Control.GetAsync("/control/training/u1")).StatusCode);
+    }
+
+    [Theory]
+    [InlineData(AiFabric.Engine.Training.TrainingState.Succeeded, TrainingState.Succeeded)]
+    [InlineData(AiFabric.Engine.Training.TrainingState.Failed, TrainingState.Failed)]
+    public async Task An_ended_session_makes_room_for_another_and_still_tells_its_outcome(AiFabric.Engine.Training.TrainingState end, TrainingState told)
+    {
+        for (int i = 0; i < TrainingRegistry.MaxSessions; i++)
+            Assert.Equal(HttpStatusCode.OK, (await PutAsync($"u{i}", Recipe)).StatusCode);
+        using var refused = await PutAsync("next", Recipe);
+        Assert.Equal(HttpStatusCode.Conflict, refused.StatusCode);
+        Assert.Contains("too_many_sessions", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+
+        backend.Runs[0].End = end;
+        Assert.Equal(HttpStatusCode.OK, (await PutAsync("next", Recipe)).StatusCode);
+        Assert.Equal(told, (await StatusAsync(await worker.Control.GetAsync("/control/training/u0"))).State);
+        Assert.Equal(HttpStatusCode.Conflict, (await PutAsync("last", Recipe)).StatusCode);
     }
 
     [Theory]

@@ -158,7 +158,14 @@ internal sealed class ScriptedRun(TrainingRecipe recipe) : ITrainingRun
 
     public bool Stopped { get; private set; }
 
-    public TrainingProgress Progress => new() { State = Suspended ? AiFabric.Engine.Training.TrainingState.Suspended : AiFabric.Engine.Training.TrainingState.Starting, Loss = double.NaN };
+    /// <summary>How it ended; null while it has not.</summary>
+    public AiFabric.Engine.Training.TrainingState? End { get; set; }
+
+    public TrainingProgress Progress => new()
+    {
+        State = End ?? (Suspended ? AiFabric.Engine.Training.TrainingState.Suspended : AiFabric.Engine.Training.TrainingState.Starting),
+        Loss = double.NaN,
+    };
 
     public void Suspend() => Suspended = true;
 

@@ -34,6 +34,22 @@ public sealed class FinetunePlannerTests
     }
 
     [Fact]
+    public void A_replica_that_had_no_room_is_asked_again_only_after_the_others()
+    {
+        FinetuneObservation observed = On("a", new(Make.Pod("a")), new(Make.Pod("b"), Load: Make.Load()), new(Make.Pod("c"), Load: Make.Load()));
+        var memory = new FinetuneMemory();
+        foreach (string pod in (string[])["a", "b", "c", "a"])
+        {
+            observed = observed with { Now = observed.Now.AddSeconds(1), Refusals = memory.Refusals(observed.Job) };
+            Assert.Equal(pod, Plan(observed).Pod!.Name);
+            memory.Refused(observed.Job, Make.Pod(pod), observed.Now);
+        }
+        // A restarted worker has room again.
+        observed = On("a", new(Make.Pod("a", restarts: 1)), new(Make.Pod("b"), Load: Make.Load())) with { Refusals = memory.Refusals(observed.Job) };
+        Assert.Equal("a", Plan(observed).Pod!.Name);
+    }
+
+    [Fact]
     public void A_running_session_is_polled_and_not_sent_again()
     {
         FinetunePlan plan = Plan(On("a", new FinetuneReplica(Make.Pod("a"), Make.Session(TrainingState.Running))) with { SentTo = "a-uid/0" });
