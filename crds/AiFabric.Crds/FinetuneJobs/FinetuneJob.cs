@@ -261,7 +261,7 @@ public sealed class OutputSpec
     [Pattern("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
     public string AdapterName { get; set; } = string.Empty;
 
-    [Description("Folder that receives the PEFT folder: file:// or pvc://. Default: the model's shared data volume.")]
+    [Description("Folder that receives the adapter's PEFT folder, adapter-<uid of the job>, and is else left as it is: file:// or pvc://. Default: the model's shared data volume.")]
     [Length(1, 2048)]
     public string? Uri { get; set; }
 

@@ -59,14 +59,14 @@ internal static class FinetunePublication
     }
 
     /// <summary>
-    /// The place as the job declared it, so that any pod that mounts the claim finds it, with what the worker put behind it.
+    /// The place as the job declared it, so that any pod that mounts the claim finds it, with what the worker was sent behind it.
     /// </summary>
     private static string? Source(FinetuneObservation observed, WorkerPod pod, TrainingStatus session)
     {
-        StorageUri? declared = FinetunePaths.Output(observed.Job, observed.Data);
+        StorageUri? declared = FinetunePaths.Declared(observed.Job, observed.Data);
         string? sent = declared?.WorkerUri(pod.Spec, writable: false);
         if (declared is null || sent is null || session.AdapterUri is not { } made)
-            return session.AdapterUri ?? declared?.ToString();
+            return session.AdapterUri ?? FinetunePaths.Output(observed.Job, observed.Data)?.ToString();
         if (made.TrimEnd('/') == sent)
             return declared.ToString();
         return made.StartsWith(sent + "/", StringComparison.Ordinal) ? declared.Below(made[(sent.Length + 1)..].TrimEnd('/')).ToString() : made;

@@ -191,14 +191,18 @@ public sealed class FinetunePlannerTests
         Adapter adapter = plan.Adapter!;
         Assert.Equal(FinetuneStep.Publish, plan.Step);
         Assert.Equal(("french", Make.Space, "demo"), (adapter.Metadata.Name, adapter.Metadata.NamespaceProperty, adapter.Spec.ModelRef.Name));
-        Assert.Equal(("file:///data/team/job/job-uid", Make.Digest('c')), (adapter.Spec.Source.Uri, adapter.Spec.Digest));
+        Assert.Equal(("file:///data/team/job/job-uid/adapter-job-uid", Make.Digest('c')), (adapter.Spec.Source.Uri, adapter.Spec.Digest));
         Assert.Equal("job", adapter.Metadata.Labels[Labels.FinetuneJob]);
         Assert.Null(adapter.Metadata.OwnerReferences);
         Assert.Null(Plan(On("a", new FinetuneReplica(Make.Pod("a"), Make.Session(TrainingState.Succeeded))) with { Adapter = adapter }).Adapter);
     }
 
-    [Fact]
-    public void An_adapter_on_a_claim_is_declared_by_the_claim()
+    [Theory]
+    [InlineData("pvc://shared/x", "file:///out/x/adapter-job-uid", "pvc://shared/x/adapter-job-uid")]
+    [InlineData("pvc://shared", "file:///out/adapter-job-uid", "pvc://shared/adapter-job-uid")]
+    [InlineData("pvc://shared/x", "file:///out/x", "pvc://shared/x")] // of a session that an older operator sent
+    [InlineData("pvc://shared/x", null, "pvc://shared/x/adapter-job-uid")]
+    public void An_adapter_on_a_claim_is_declared_by_the_claim(string declared, string? made, string told)
     {
         WorkerPod pod = Make.Pod("a") with
         {
@@ -208,9 +212,9 @@ public sealed class FinetunePlannerTests
                 Volumes = [new V1Volume { Name = "v", PersistentVolumeClaim = new() { ClaimName = "shared" } }],
             },
         };
-        FinetuneObservation observed = On("a", new FinetuneReplica(pod, Make.Session(TrainingState.Succeeded) with { AdapterUri = "file:///out/x/adapter" }));
-        observed.Job.Spec.Output.Uri = "pvc://shared/x";
-        Assert.Equal("pvc://shared/x/adapter", Plan(observed).Adapter!.Spec.Source.Uri);
+        FinetuneObservation observed = On("a", new FinetuneReplica(pod, Make.Session(TrainingState.Succeeded) with { AdapterUri = made }));
+        observed.Job.Spec.Output.Uri = declared;
+        Assert.Equal(told, Plan(observed).Adapter!.Spec.Source.Uri);
     }
 
     [Fact]

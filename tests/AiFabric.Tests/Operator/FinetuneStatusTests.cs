@@ -1,6 +1,7 @@
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Operator.Conditions;
 using AiFabric.Operator.Finetuning;
+using AiFabric.Operator.Storage;
 using AiFabric.Protocol.Control;
 using k8s;
 using Xunit;
@@ -118,7 +119,7 @@ public sealed class FinetuneStatusTests
         });
         TrainingRequest request = TrainingRequests.Make(job, Make.Data, Make.Pod(), out Check problem)!;
         Assert.True(problem.Holds);
-        Assert.Equal(("job", true, "file:///out", "file:///ckpt/job-uid", 4, 1),
+        Assert.Equal(("job", true, "file:///out/adapter-job-uid", "file:///ckpt/job-uid", 4, 1),
             (request.Job, request.Suspend, request.OutputUri, request.CheckpointUri, request.CheckpointIntervalSteps, request.CheckpointRetain));
         Assert.Equal(new TrainingDataset { Uri = "file:///d.jsonl", EvalUri = "file:///e.jsonl", Format = TrainingDataFormat.Chat }, request.Dataset);
         Assert.Equal((8, 16, "q_proj"), (request.Lora.Rank, request.Lora.Alpha, request.Lora.TargetModules.Single()));
@@ -149,6 +150,24 @@ public sealed class FinetuneStatusTests
             again.Spec.Output.Uri = uri;
             Assert.NotEqual(FinetunePaths.Checkpoints(first, Make.Data), FinetunePaths.Checkpoints(again, Make.Data));
         }
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("file:///out")]
+    [InlineData("file:///")]
+    [InlineData("pvc://shared")]
+    public void What_an_export_replaces_holds_nothing_of_others_and_no_checkpoint(string? uri)
+    {
+        FinetuneJob job = Make.Job(spec => spec.Output.Uri = uri), other = Make.Job(spec => spec.Output.Uri = uri);
+        other.Metadata.Uid = "second-uid";
+        string[] places =
+        [
+            .. ((FinetuneJob[])[job, other]).SelectMany(each => (StorageUri?[])[FinetunePaths.Output(each, Make.Data), FinetunePaths.Checkpoints(each, Make.Data)])
+                .Select(place => place!.ToString()),
+        ];
+        foreach (string place in places)
+            Assert.Single(places, each => each == place || each.StartsWith(place + "/", StringComparison.Ordinal));
     }
 
     private static FinetunePlan Fail(FinetuneStep step, string reason) => new(step) { Problem = Check.Fail(reason, "because") };

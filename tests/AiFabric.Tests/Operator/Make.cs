@@ -127,7 +127,7 @@ internal static class Make
         Loss = 1.23456,
         TokensPerSecond = 321.98,
         EstimatedRemainingSeconds = 12.2,
-        AdapterUri = state == TrainingState.Succeeded ? "file:///data/team/job/job-uid" : null,
+        AdapterUri = state == TrainingState.Succeeded ? "file:///data/team/job/job-uid/adapter-job-uid" : null,
         AdapterDigest = state == TrainingState.Succeeded ? Digest('c') : null,
     };
 
