@@ -62,6 +62,7 @@ internal static class Reasons
     public const string Restarting = "Restarting";
     public const string Rejected = "Rejected";
     public const string BackOff = "BackOff";
+    public const string InsufficientMemory = "InsufficientMemory"; // a worker's word
     public const string InProgress = "InProgress";
     public const string AdapterPending = "AdapterPending";
     public const string AdapterCreated = "AdapterCreated";

@@ -31,9 +31,7 @@ internal sealed class FinetuneExecutor(
                     LookAgain = times.Poll,
                 };
             case FinetuneStep.Retry:
-                memory.RetryNotBefore(job, plan.RetryAt);
-                Log.SessionFailed(logger, NamespacedName.Of(job), plan.Failures, plan.Problem.Reason, plan.Problem.Message);
-                return plan with { Session = null };
+                return PutOff(observed, plan);
             case FinetuneStep.Fail:
                 Log.SessionFailed(logger, NamespacedName.Of(job), plan.Failures, plan.Problem.Reason, plan.Problem.Message);
                 return plan;
@@ -51,6 +49,15 @@ internal sealed class FinetuneExecutor(
             default:
                 return plan;
         }
+    }
+
+    private FinetunePlan PutOff(FinetuneObservation observed, FinetunePlan plan)
+    {
+        memory.RetryNotBefore(observed.Job, plan.RetryAt);
+        if (plan is { Problem.Reason: Reasons.InsufficientMemory, Pod: { } full })
+            memory.Refused(observed.Job, full, observed.Now);
+        Log.SessionFailed(logger, NamespacedName.Of(observed.Job), plan.Failures, plan.Problem.Reason, plan.Problem.Message);
+        return plan with { Session = null };
     }
 
     /// <summary>Cancels a job's session on <paramref name="pods"/>.</summary>

@@ -23,7 +23,7 @@ internal enum FinetuneStep
     /// <summary>A replica runs it, or is to (<see cref="FinetunePlan.Request"/>).</summary>
     Run,
 
-    /// <summary>Its session failed, and is to be tried again later.</summary>
+    /// <summary>Its session failed or found no room, and is to be tried again later.</summary>
     Retry,
 
     /// <summary>It failed for good.</summary>
@@ -63,7 +63,7 @@ internal sealed record FinetunePlan(FinetuneStep Step)
     /// <summary>Failures counted after this step.</summary>
     public int Failures { get; init; }
 
-    /// <summary>After a retryable failure: no new try before this time.</summary>
+    /// <summary>After a retryable failure, or where there was no room: no new try before this time.</summary>
     public DateTimeOffset? RetryAt { get; init; }
 
     /// <summary>Look again after this time; null: when something changes.</summary>

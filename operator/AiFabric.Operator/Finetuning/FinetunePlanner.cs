@@ -93,6 +93,9 @@ internal static class FinetunePlanner
         var plan = new FinetunePlan(FinetuneStep.Fail) { Pod = pod, Session = session, Cancel = [new SessionCancel(pod)] };
         if (!error.Retryable)
             return plan with { Problem = Check.Fail(error.Reason, error.Message), Failures = failures + 1 };
+        // The job did nothing wrong: other jobs hold the memory, and may for longer than any number of tries.
+        if (error.Reason == Reasons.InsufficientMemory)
+            return TryLater(plan, observed, Check.Fail(error.Reason, $"waiting until other jobs have ended: {error.Message}"), times.Retry);
         failures++;
         int limit = observed.Job.Spec.BackoffLimit ?? DefaultBackoffLimit;
         if (failures > limit)
@@ -103,16 +106,12 @@ internal static class FinetunePlanner
                 Failures = failures,
             };
         }
-        TimeSpan delay = times.RetryDelay(failures);
-        return plan with
-        {
-            Step = FinetuneStep.Retry,
-            Problem = Check.Fail(Reasons.BackOff, $"failure {failures} of at most {limit}, trying again: {error.Reason}: {error.Message}"),
-            Failures = failures,
-            RetryAt = observed.Now + delay,
-            LookAgain = delay,
-        };
+        Check problem = Check.Fail(Reasons.BackOff, $"failure {failures} of at most {limit}, trying again: {error.Reason}: {error.Message}");
+        return TryLater(plan with { Failures = failures }, observed, problem, times.RetryDelay(failures));
     }
+
+    private static FinetunePlan TryLater(FinetunePlan plan, FinetuneObservation observed, Check problem, TimeSpan delay) =>
+        plan with { Step = FinetuneStep.Retry, Problem = problem, RetryAt = observed.Now + delay, LookAgain = delay };
 
     /// <summary>The job lives there: sends the spec when the worker may not have it in its present form.</summary>
     private static FinetunePlan Continue(FinetuneObservation observed, FinetuneTimes times, WorkerPod pod, TrainingStatus session)
@@ -138,8 +137,9 @@ internal static class FinetunePlanner
         if (observed.RetryAt is { } at && at > observed.Now)
         {
             V1Condition? running = observed.Job.Status?.Conditions?.FirstOrDefault(condition => condition.Type == FinetuneJobConditions.Running);
-            string message = running?.Reason == Reasons.BackOff ? running.Message : "waiting before the next try";
-            return Wait(Reasons.BackOff, message, at - observed.Now);
+            return running is { Reason: Reasons.BackOff or Reasons.InsufficientMemory }
+                ? Wait(running.Reason, running.Message, at - observed.Now)
+                : Wait(Reasons.BackOff, "waiting before the next try", at - observed.Now);
         }
         FinetuneReplica? assigned = observed.Replicas.FirstOrDefault(replica => replica.Pod.Name == observed.Job.Status?.Pod);
         if (assigned is { Error: not null, Pod.Ready: true } && (observed.SilentSince is not { } since || observed.Now - since < times.Silence))

@@ -22,6 +22,7 @@ internal static class ReplicaChoice
         .ThenBy(replica => replica.Pod.Name, StringComparer.Ordinal)
         .FirstOrDefault()?.Pod;
 
+    /// <summary>Other jobs' sessions that hold memory there; suspended ones do.</summary>
     private static int Sessions(LoadReport? load, string own) => load?.Training.Count(session =>
-        session.Uid != own && session.State is TrainingState.Starting or TrainingState.Running) ?? 0;
+        session.Uid != own && session.State is not (TrainingState.Succeeded or TrainingState.Failed)) ?? 0;
 }

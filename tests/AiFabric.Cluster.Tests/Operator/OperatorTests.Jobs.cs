@@ -164,6 +164,21 @@ public abstract partial class OperatorTests
     }
 
     [Fact]
+    public async Task A_job_that_finds_no_memory_goes_to_another_replica_and_counts_no_failure()
+    {
+        await _fabric.CreateModelAsync(replicas: 2);
+        await _fabric.ConditionAsync<CoServedModel>("demo", CoServedModelConditions.Ready, "True");
+        foreach (FakeWorker worker in _fabric.Kubelet.Workers)
+            worker.NextError = new TrainingError { Reason = "InsufficientMemory", Message = "other jobs have it", Retryable = true };
+        await _fabric.CreateJobAsync(change: spec => spec.BackoffLimit = 0);
+        await _fabric.ConditionAsync<FinetuneJob>("job", FinetuneJobConditions.Complete, "True");
+        Assert.All(
+            _fabric.Kubelet.Workers,
+            worker => Assert.Contains(worker.Calls, call => call.StartsWith("PUT training/", StringComparison.Ordinal)));
+        Assert.Equal(0, (await _fabric.Client.GetAsync<FinetuneJob>("job", _fabric.Space))!.Status.Failures);
+    }
+
+    [Fact]
     public async Task Deleting_a_running_job_cancels_its_session()
     {
         FakeWorker.HoldAt = 3;

@@ -1,6 +1,5 @@
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.Common;
-using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Operator.Conditions;
 using AiFabric.Operator.Finetuning;
@@ -12,43 +11,8 @@ using Xunit;
 
 namespace AiFabric.Tests.Operator;
 
-public sealed class FinetunePlannerTests
+public sealed partial class FinetunePlannerTests
 {
-    [Fact]
-    public void A_new_job_starts_on_the_replica_with_the_least_training()
-    {
-        FinetunePlan plan = Plan(Observed(
-            new(Make.Pod("a"), Load: Make.Load(Make.Session(TrainingState.Running, uid: "x"))),
-            new(Make.Pod("b"), Load: Make.Load() with { RunningRequests = 9 }), new(Make.Pod("c"), Load: Make.Load() with { QueuedRequests = 2 }),
-            new(Make.Pod("d", ready: false)), new(Make.Pod("e"), Error: "no answer")));
-        Assert.Equal((FinetuneStep.Run, "c"), (plan.Step, plan.Pod!.Name));
-        Assert.NotNull(plan.Request);
-    }
-
-    [Fact]
-    public void Replicas_of_the_current_revision_come_first()
-    {
-        FinetuneObservation observed = Observed(new(Make.Pod("a", "old"), Load: Make.Load()), new(Make.Pod("b", "new"), Load: Make.Load() with { RunningRequests = 50 }));
-        observed.Model!.Status = new CoServedModelStatus { Revision = "new" };
-        Assert.Equal("b", Plan(observed).Pod!.Name);
-    }
-
-    [Fact]
-    public void A_replica_that_had_no_room_is_asked_again_only_after_the_others()
-    {
-        FinetuneObservation observed = On("a", new(Make.Pod("a")), new(Make.Pod("b"), Load: Make.Load()), new(Make.Pod("c"), Load: Make.Load()));
-        var memory = new FinetuneMemory();
-        foreach (string pod in (string[])["a", "b", "c", "a"])
-        {
-            observed = observed with { Now = observed.Now.AddSeconds(1), Refusals = memory.Refusals(observed.Job) };
-            Assert.Equal(pod, Plan(observed).Pod!.Name);
-            memory.Refused(observed.Job, Make.Pod(pod), observed.Now);
-        }
-        // A restarted worker has room again.
-        observed = On("a", new(Make.Pod("a", restarts: 1)), new(Make.Pod("b"), Load: Make.Load())) with { Refusals = memory.Refusals(observed.Job) };
-        Assert.Equal("a", Plan(observed).Pod!.Name);
-    }
-
     [Fact]
     public void A_running_session_is_polled_and_not_sent_again()
     {
@@ -161,6 +125,30 @@ public sealed class FinetunePlannerTests
         (observed.Job.Status.Failures, observed.Job.Spec.BackoffLimit) = (2, 2);
         FinetunePlan plan = Plan(observed);
         Assert.Equal((FinetuneStep.Fail, Reasons.BackoffLimitExceeded, 3), (plan.Step, plan.Problem.Reason, plan.Failures));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Waiting_for_memory_that_other_jobs_hold_is_no_failure(bool fitsLater)
+    {
+        FinetuneObservation observed = On("a", new FinetuneReplica(Make.Pod("a"), Make.Failed(fitsLater, "InsufficientMemory", "needs 7 bytes")));
+        (observed.Job.Status.Failures, observed.Job.Spec.BackoffLimit) = (2, 2);
+        FinetunePlan plan = Plan(observed);
+        Assert.Equal(
+            fitsLater ? (FinetuneStep.Retry, 2, Make.Now.AddSeconds(10)) : (FinetuneStep.Fail, 3, (DateTimeOffset?)null),
+            (plan.Step, plan.Failures, plan.RetryAt));
+        Assert.Equal(Reasons.InsufficientMemory, plan.Problem.Reason);
+        Assert.Contains("needs 7 bytes", plan.Problem.Message, StringComparison.Ordinal);
+        Assert.Single(plan.Cancel);
+        if (!fitsLater)
+            return;
+        // The reason stays while it waits.
+        observed.Job.Status.Conditions =
+        [
+            new V1Condition { Type = FinetuneJobConditions.Running, Status = "False", Reason = plan.Problem.Reason, Message = plan.Problem.Message },
+        ];
+        Assert.Equal(plan.Problem, Plan(observed with { Replicas = [new FinetuneReplica(Make.Pod("a"))], RetryAt = Make.Now.AddSeconds(4) }).Problem);
     }
 
     [Fact]
