@@ -77,12 +77,31 @@ internal static class JobView
             string? param = failed.Reason == "InvalidDataset" ? "training_file" : null;
             return new JobEnd(JobStatuses.Failed, finished, tokens, new FineTuningError { Code = failed.Reason, Message = failed.Message, Param = param });
         }
+        if (!wish.Cancelled && Refusal(live) is { } refusal)
+            return new JobEnd(JobStatuses.Failed, now, 0, new FineTuningError { Code = refusal.Reason, Message = refusal.Message });
         // One that was never made may be in the making: an operator that read the order just before has a while to show it.
         bool isGone = live is null && (isTaken || wish.CancelledAt + MakingSeconds < now);
         return isGone ? new JobEnd(JobStatuses.Cancelled, now) : null;
     }
 
+    /// <summary>Whether the FinetuneJob is there and may still train.</summary>
+    public static bool Lives(FinetuneJob? live) =>
+        live is not null && Holds(live, FinetuneJobConditions.Complete) is null && Holds(live, FinetuneJobConditions.Failed) is null;
+
     private const int MakingSeconds = 30;
+
+    /// <summary>
+    /// What keeps a job that never trained from ever being accepted, unless somebody changes the model; null for nothing. A missing model may be about to
+    /// come, a taken name to be free again.
+    /// </summary>
+    private static V1Condition? Refusal(FinetuneJob? live) => live?.Status is { Progress: null } status
+        ? status.Conditions?.FirstOrDefault(condition => condition is
+        {
+            Type: FinetuneJobConditions.Accepted,
+            Status: "False",
+            Reason: "FinetuningForbidden" or "RankTooLarge",
+        })
+        : null;
 
     private static V1Condition? Holds(FinetuneJob? live, string type) =>
         live?.Status?.Conditions?.FirstOrDefault(condition => condition.Type == type && condition.Status == "True");

@@ -41,6 +41,7 @@ public sealed class OrderKeeper(OrderStore orders, IInformer<FinetuneJob> jobs, 
         var end = new JobEnd(JobStatuses.Failed, Now, 0, new FineTuningError { Code = "Refused", Message = message });
         Tell(order, JobStatuses.Failed, end, null);
         orders.End(order, end);
+        orders.Close(order);
     }
 
     /// <summary>What the operator is to make of the open orders.</summary>
@@ -93,16 +94,21 @@ public sealed class OrderKeeper(OrderStore orders, IInformer<FinetuneJob> jobs, 
         }
     }
 
-    private void Look(Order order)
+    /// <summary>Takes in how an open order's FinetuneJob stands.</summary>
+    internal void Look(Order order)
     {
         FinetuneJob? live = Live(order);
         if (live is not null)
             orders.MarkTaken(order, Now);
         Wish wish = orders.WishFor(order);
-        JobEnd? end = JobView.EndOf(live, live is not null || orders.IsTaken(order), wish, Now);
+        JobEnd? end = orders.EndOf(order) ?? JobView.EndOf(live, live is not null || orders.IsTaken(order), wish, Now);
         Tell(order, end?.Status ?? JobView.StatusOf(wish, live), end, live);
-        if (end is not null)
-            orders.End(order, end);
+        if (end is null)
+            return;
+        orders.End(order, end);
+        // One that was not accepted could begin to train when its model changes: the operator is asked to delete it first.
+        if (!JobView.Lives(live))
+            orders.Close(order);
     }
 
     private void Tell(Order order, string status, JobEnd? end, FinetuneJob? live)
@@ -131,7 +137,7 @@ public sealed class OrderKeeper(OrderStore orders, IInformer<FinetuneJob> jobs, 
             Seed = order.Seed,
             Suspend = wish.Paused,
             PauseCalls = wish.PauseCalls,
-            Cancel = wish.Cancelled,
+            Cancel = wish.Cancelled || orders.EndOf(order) is not null,
             Taken = orders.IsTaken(order),
         };
     }

@@ -7,7 +7,7 @@ namespace AiFabric.Gateway.Finetuning.Orders;
 /// The jobs that clients asked for, with what is wished and seen of them. Several gateways may share the folder: an order never changes, and of each fact about it
 /// the first one written stays, so that none has to lock another out.
 /// </summary>
-/// <remarks><c>FOLDER/jobs/ID/{order,wish,seen,end}.json</c>, <c>FOLDER/jobs/ID/events/KEY.json</c>; <c>FOLDER/open/ID</c> for those that have not ended.</remarks>
+/// <remarks><c>FOLDER/jobs/ID/{order,wish,seen,end}.json</c>, <c>FOLDER/jobs/ID/events/KEY.json</c>; <c>FOLDER/open/ID</c> for those that are not done with.</remarks>
 public sealed class OrderStore(IOptions<GatewayOptions> options)
 {
     private readonly DurableFolder _jobs = new(Path.Combine(options.Value.FilesFolder ?? "", "jobs"));
@@ -29,7 +29,7 @@ public sealed class OrderStore(IOptions<GatewayOptions> options)
     public IReadOnlyList<Order> List(string tenant) =>
         [.. _jobs.Names().Select(Read).OfType<Order>().Where(order => order.Tenant == tenant).OrderByDescending(order => (order.CreatedAt, order.Id))];
 
-    /// <summary>All orders that have not ended.</summary>
+    /// <summary>All orders for which there is something left to do.</summary>
     public IReadOnlyList<Order> Open() => [.. _open.Names().Select(Read).OfType<Order>().OrderBy(order => (order.CreatedAt, order.Id))];
 
     public Wish WishFor(Order order) => Of(order).Read("wish.json", OrderJson.Default.Wish) ?? new Wish();
@@ -44,11 +44,10 @@ public sealed class OrderStore(IOptions<GatewayOptions> options)
     public JobEnd? EndOf(Order order) => Of(order).Read("end.json", OrderJson.Default.JobEnd);
 
     /// <summary>Notes how it ended, unless that is known already.</summary>
-    public void End(Order order, JobEnd end)
-    {
-        Of(order).TryAdd("end.json", end, OrderJson.Default.JobEnd);
-        File.Delete(_open.At(order.Id));
-    }
+    public void End(Order order, JobEnd end) => Of(order).TryAdd("end.json", end, OrderJson.Default.JobEnd);
+
+    /// <summary>There is nothing left to do for it.</summary>
+    public void Close(Order order) => File.Delete(_open.At(order.Id));
 
     /// <summary>Tells an event unless one of this key was told.</summary>
     public void Tell(Order order, string key, FineTuningEvent happened) =>

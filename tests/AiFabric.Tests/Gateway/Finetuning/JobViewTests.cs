@@ -76,6 +76,30 @@ public sealed class JobViewTests
     }
 
     [Theory]
+    [InlineData("RankTooLarge", false, false, "failed")]
+    [InlineData("FinetuningForbidden", false, false, "failed")]
+    [InlineData("FinetuningForbidden", true, false, "queued")] // It trained, and goes on when its model takes jobs again.
+    [InlineData("RankTooLarge", false, true, "cancelled")]
+    [InlineData("ModelNotFound", false, false, "queued")]
+    [InlineData("AdapterNameTaken", false, false, "queued")]
+    public void A_job_that_is_not_accepted_fails_when_waiting_would_not_help(string reason, bool trained, bool cancelled, string status)
+    {
+        var live = new FinetuneJob
+        {
+            Metadata = new V1ObjectMeta { Name = Order.Id, NamespaceProperty = "team" },
+            Status = new FinetuneJobStatus
+            {
+                Progress = trained ? new FinetuneProgress { Step = 3 } : null,
+                Conditions = [new V1Condition { Type = "Accepted", Status = "False", Reason = reason, Message = "why" }],
+            },
+        };
+        var wish = new Wish(CancelledAt: cancelled ? Now : null);
+        FineTuningJob job = JobView.Show(Order, wish, JobView.EndOf(live, isTaken: true, wish, Now), live, Now);
+        Assert.Equal(status, job.Status);
+        Assert.Equal(status == "failed" ? new FineTuningError { Code = reason, Message = "why" } : null, job.Error);
+    }
+
+    [Theory]
     [InlineData(true, null, true)]     // was made, and is gone: somebody deleted it
     [InlineData(false, null, false)]   // is still to be made
     [InlineData(false, 1L, false)]     // cancelled just now: an operator may be making it

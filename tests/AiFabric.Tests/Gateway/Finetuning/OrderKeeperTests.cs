@@ -1,91 +1,104 @@
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Gateway;
+using AiFabric.Gateway.Finetuning.Files;
 using AiFabric.Gateway.Finetuning.Orders;
 using AiFabric.Kube;
+using AiFabric.Protocol.Gateway;
 using k8s.Models;
-using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace AiFabric.Tests.Gateway.Finetuning;
 
-public sealed class OrderKeeperTests
+public sealed class OrderKeeperTests : IDisposable
 {
+    private static readonly Order Order = new()
+    {
+        Id = "ftjob-0123456789abcdef",
+        Tenant = "me",
+        CreatedAt = 1_000,
+        AskedModel = "demo",
+        Namespace = "team",
+        Model = "demo",
+        AdapterName = "french",
+        TrainingFile = "file-1",
+        DatasetUri = "file:///d",
+        Format = LineFormat.Chat,
+    };
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("aifabric-orders-");
+    private readonly OneJob _cache = new();
+    private readonly OrderKeeper _keeper;
+
+    public OrderKeeperTests() => _keeper = new OrderKeeper(
+        new OrderStore(Options.Create(new GatewayOptions { FilesFolder = _folder.FullName })), _cache, new FakeTimeProvider(), NullLogger<OrderKeeper>.Instance);
+
+    public void Dispose()
+    {
+        _keeper.Dispose();
+        _folder.Delete(recursive: true);
+    }
+
     [Fact]
-    public async Task Orders_that_cannot_be_read_are_tried_again_and_end_nothing()
+    public void A_job_that_is_never_accepted_fails_at_once_and_is_deleted_before_it_is_let_go_of()
     {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("aifabric-orders-");
-        Directory.CreateDirectory(Path.Combine(folder.FullName, "open"));
-        Directory.CreateDirectory(Path.Combine(folder.FullName, "jobs", "ftjob-1"));
-        await File.WriteAllTextAsync(Path.Combine(folder.FullName, "open", "ftjob-1"), "{}", TestContext.Current.CancellationToken);
-        await File.WriteAllTextAsync(Path.Combine(folder.FullName, "jobs", "ftjob-1", "order.json"), "torn", TestContext.Current.CancellationToken);
-        var jobs = new NoJobs();
-        var log = new CountingLog();
-        using var keeper = new OrderKeeper(new OrderStore(Options.Create(new GatewayOptions { FilesFolder = folder.FullName })), jobs, TimeProvider.System, log);
-        await keeper.StartAsync(TestContext.Current.CancellationToken);
-        await log.UntilAsync(1);
-        jobs.Change();
-        await log.UntilAsync(2);
-        Assert.False(keeper.ExecuteTask!.IsCompleted); // Started.
-        await keeper.StopAsync(TestContext.Current.CancellationToken);
-        folder.Delete(recursive: true);
+        _keeper.Accept(Order);
+        Assert.False(Assert.Single(_keeper.Report().Orders).Cancel);
+        _cache.Job = Job("Accepted", "False", "RankTooLarge");
+        _keeper.Look(Order);
+        Assert.Equal("failed", _keeper.Show(Order).Status);
+        FinetuneOrder open = Assert.Single(_keeper.Report().Orders);
+        Assert.True(open.Cancel);
+
+        _cache.Job = null;
+        _keeper.Look(Order);
+        Assert.Empty(_keeper.Report().Orders);
+        Assert.Equal(("failed", "RankTooLarge"), (_keeper.Show(Order).Status, _keeper.Show(Order).Error!.Code));
     }
 
-    /// <summary>Counts errors.</summary>
-    private sealed class CountingLog : ILogger<OrderKeeper>
+    [Theory]
+    [InlineData("Complete", "succeeded")]
+    [InlineData("Failed", "failed")]
+    public void A_job_that_ended_is_let_go_of_and_left_alone(string condition, string status)
     {
-        private readonly SemaphoreSlim _errors = new(0);
-        private int _seen;
-
-        public async Task UntilAsync(int errors)
-        {
-            for (; _seen < errors; _seen++)
-                Assert.True(await _errors.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken), $"{_seen} errors");
-        }
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-        {
-            if (logLevel == LogLevel.Error)
-                _errors.Release();
-        }
+        _keeper.Accept(Order);
+        _cache.Job = Job(condition, "True", "Why");
+        _keeper.Look(Order);
+        Assert.Empty(_keeper.Report().Orders);
+        Assert.Equal(status, _keeper.Show(Order).Status);
     }
 
-    /// <summary>A store without jobs, which tells of a change when it is told to.</summary>
-    private sealed class NoJobs : IInformer<FinetuneJob>
+    private static FinetuneJob Job(string condition, string status, string reason) => new()
     {
-        private Action<StoreChange<FinetuneJob>>? _handler;
+        Metadata = new V1ObjectMeta { Name = Order.Id, NamespaceProperty = "team" },
+        Status = new FinetuneJobStatus { Conditions = [new V1Condition { Type = condition, Status = status, Reason = reason, Message = "why" }] },
+    };
+
+    /// <summary>A cache that holds one job or none.</summary>
+    private sealed class OneJob : IInformer<FinetuneJob>
+    {
+        public FinetuneJob? Job { get; set; }
 
         public bool HasSynced => true;
 
         public bool IsServed => true;
 
-        public void Change() => _handler!(new StoreChange<FinetuneJob>(StoreChangeKind.Deleted, new FinetuneJob { Metadata = new V1ObjectMeta { Name = "other" } }));
+        public int Count => Job is null ? 0 : 1;
 
-        public IDisposable Subscribe(Action<StoreChange<FinetuneJob>> handler)
-        {
-            _handler = handler;
-            return new MemoryStream();
-        }
+        public FinetuneJob? Get(NamespacedName key) => Job is not null && NamespacedName.Of(Job) == key ? Job : null;
+
+        public IReadOnlyList<FinetuneJob> List(string? @namespace = null) => throw new NotSupportedException();
+
+        public IReadOnlyList<FinetuneJob> ByIndex(string index, string value) => throw new NotSupportedException();
+
+        public int CountByIndex(string index, string value) => throw new NotSupportedException();
+
+        public void AddIndex(string name, Func<FinetuneJob, IEnumerable<string>> values) => throw new NotSupportedException();
+
+        public IDisposable Subscribe(Action<StoreChange<FinetuneJob>> handler) => throw new NotSupportedException();
 
         public Task WaitForSyncAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public int Count => 0;
-
-        public FinetuneJob? Get(NamespacedName key) => null;
-
-        public IReadOnlyList<FinetuneJob> List(string? @namespace = null) => [];
-
-        public IReadOnlyList<FinetuneJob> ByIndex(string index, string value) => [];
-
-        public int CountByIndex(string index, string value) => 0;
-
-        public void AddIndex(string name, Func<FinetuneJob, IEnumerable<string>> values)
-        {
-        }
     }
 }
