@@ -18,7 +18,7 @@ internal sealed class TrainingRun : IDisposable
     private readonly TrainingCorpus corpus;
     private readonly BaseWeights weights;
     private readonly RotaryTable rotary;
-    private readonly IDisposable lease;
+    private readonly Stack<IDisposable> owned = new(); // what was made last goes first
     private readonly SequenceMemory memory;
     private readonly TrainableAdapter adapter;
     private readonly AdamW optimizer;
@@ -45,29 +45,27 @@ internal sealed class TrainingRun : IDisposable
         losses = new LossAccount(objective, corpus.Sides);
         int longest = corpus.Train.Concat(corpus.HeldOut).Max(sample => sample.Count);
         var plan = new MemoryPlan(weights.Config, recipe.Method, TensorTypes.Describe(weights.Type).Bytes, longest, activations.Window);
-        lease = activations.Take(plan.RecomputedBytes, longest);
-        rotary = new RotaryTable(weights.Config, weights.Type, weights.Device);
-        memory = new SequenceMemory(weights, longest);
-        adapter = new TrainableAdapter(recipe, weights);
-        names = [.. adapter.Names];
-        optimizer = new AdamW(recipe, adapter.Masters, adapter.Gradients);
-        backward = new BackwardPass(weights, rotary, memory, adapter);
-        CheckpointManifest? checkpoint;
         try
         {
-            checkpoint = store.LoadNewest(recipeHash, Restore);
+            owned.Push(activations.Take(plan.RecomputedBytes, longest));
+            rotary = Own(new RotaryTable(weights.Config, weights.Type, weights.Device));
+            memory = Own(new SequenceMemory(weights, longest));
+            adapter = Own(new TrainableAdapter(recipe, weights));
+            names = [.. adapter.Names];
+            optimizer = Own(new AdamW(recipe, adapter.Masters, adapter.Gradients));
+            backward = Own(new BackwardPass(weights, rotary, memory, adapter));
+            CheckpointManifest? checkpoint = store.LoadNewest(recipeHash, Restore);
+            (Tokens, Loss, Best) = (checkpoint?.Tokens ?? 0, checkpoint?.Loss, checkpoint?.Best);
+            BaseEvalLoss = checkpoint?.BaseEvalLoss ?? (corpus.HeldOut.Count > 0 ? objective.KnownBaseLoss : null);
+            Cursor = new TrainingCursor(
+                Plan, [.. corpus.Train.Select(sample => sample.Count)], [.. corpus.HeldOut.Select(sample => sample.Count)],
+                recipe.CheckpointIntervalSteps, checkpoint?.Step ?? 0, BaseEvalLoss is not null, objective.Program);
         }
         catch
         {
             Dispose();
             throw;
         }
-
-        (Tokens, Loss, Best) = (checkpoint?.Tokens ?? 0, checkpoint?.Loss, checkpoint?.Best);
-        BaseEvalLoss = checkpoint?.BaseEvalLoss ?? (corpus.HeldOut.Count > 0 ? objective.KnownBaseLoss : null);
-        Cursor = new TrainingCursor(
-            Plan, [.. corpus.Train.Select(sample => sample.Count)], [.. corpus.HeldOut.Select(sample => sample.Count)],
-            recipe.CheckpointIntervalSteps, checkpoint?.Step ?? 0, BaseEvalLoss is not null, objective.Program);
     }
 
     public TrainingPlan Plan { get; }
@@ -215,12 +213,15 @@ internal sealed class TrainingRun : IDisposable
 
     public void Dispose()
     {
-        backward.Dispose();
-        optimizer.Dispose();
-        adapter.Dispose();
-        memory.Dispose();
-        lease.Dispose();
-        rotary.Dispose();
+        while (owned.TryPop(out IDisposable? last))
+            last.Dispose();
+    }
+
+    private T Own<T>(T made)
+        where T : IDisposable
+    {
+        owned.Push(made);
+        return made;
     }
 
     private (string Suffix, Tensor Tensor)[] Parts(int index) =>

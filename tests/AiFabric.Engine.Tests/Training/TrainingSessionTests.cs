@@ -203,4 +203,25 @@ public sealed class TrainingSessionTests(ITestOutputHelper output)
         TrainingProgress end = refused.RunToEnd();
         Assert.Equal((TrainingState.Failed, TrainingErrorReasons.InsufficientMemory, false), (end.State, end.Error?.Reason, end.Error?.Retryable));
     }
+
+    [Fact]
+    public void A_job_that_cannot_be_set_up_gives_its_memory_back()
+    {
+        using var folder = new TemporaryFolder();
+        using var weights = TinyModel.Load(folder, ScalarType.Float32);
+        var memory = new TrainingMemory(1_000_000_000, window: 64);
+        TrainingRecipe recipe = Recipes.Make(folder).WithCountingText() with { Method = new FailingMethod { Rank = 8, Alpha = 16 } };
+        using var harness = new SessionHarness(recipe, weights, memory: memory);
+        TrainingProgress end = harness.RunToEnd();
+        Assert.Equal((TrainingState.Failed, TrainingErrorReasons.InternalError), (end.State, end.Error?.Reason));
+        Assert.Contains("no room for the adapter", end.Error?.Message);
+        Assert.Equal(0, memory.LeasedBytes);
+    }
+
+    /// <summary>As if an allocation failed while the adapter is made.</summary>
+    private sealed record FailingMethod : LoraMethod
+    {
+        internal override LinearPatch Patch(ReadOnlySpan<Tensor> values, Tensor? constant, Tensor? bias) =>
+            throw new InvalidOperationException("no room for the adapter");
+    }
 }

@@ -27,8 +27,10 @@ internal sealed class SequenceMemory : IDisposable
         keyShape = [-1, config.KeyValueHeads, config.HeadSize];
         keys = (long)config.KeyValueHeads * config.HeadSize;
         ScalarType wide = weights.Type == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
-        activations = zeros([((layers + 1L) * capacity * hidden) + (2L * layers * capacity * keys)], dtype: weights.Type, device: weights.Device).DetachFromDisposeScope();
+        using var scope = NewDisposeScope(); // frees the first where there is no room for the second
+        activations = zeros([((layers + 1L) * capacity * hidden) + (2L * layers * capacity * keys)], dtype: weights.Type, device: weights.Device);
         sums = zeros([2L * layers * capacity * keys], dtype: wide, device: weights.Device).DetachFromDisposeScope();
+        activations.DetachFromDisposeScope();
     }
 
     /// <summary>Keeps rows of a layer's input; the index after the last layer stands for the last output.</summary>
