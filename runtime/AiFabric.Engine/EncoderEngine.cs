@@ -55,6 +55,9 @@ public sealed class EncoderEngine : IAsyncDisposable
     /// <summary>How busy the engine is. Blocks count the tokens of admitted texts; no memory stands behind them.</summary>
     public EngineLoad CurrentLoad => loop.Load(null);
 
+    /// <summary>Ends when the engine's thread has ended: with null after disposal, else with the failure that it could not contain.</summary>
+    public Task<Exception?> Completion => loop.Stopped;
+
     /// <summary>Loads a model folder and starts the engine's thread.</summary>
     /// <exception cref="System.ComponentModel.DataAnnotations.ValidationException">An option is out of range, or asks for what encoders do not have.</exception>
     /// <exception cref="CheckpointException">The model folder cannot be used; the message says why.</exception>

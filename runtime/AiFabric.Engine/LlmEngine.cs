@@ -79,8 +79,8 @@ public sealed class LlmEngine : IAsyncDisposable
 
     public IReadOnlyList<AdapterInfo> Adapters => adapters.List();
 
-    /// <summary>Ends when the engine's thread has ended: after disposal, or after a failure it could not contain.</summary>
-    public Task Completion => loop.Stopped;
+    /// <summary>Ends when the engine's thread has ended: with null after disposal, else with the failure that it could not contain.</summary>
+    public Task<Exception?> Completion => loop.Stopped;
 
     /// <summary>How busy the engine is.</summary>
     public EngineLoad CurrentLoad => loop.Load(attainment.Value);

@@ -29,7 +29,7 @@ internal sealed class EngineLoop
     private readonly int threads;
     private readonly QueueRoom room;
     private readonly Thread thread;
-    private readonly TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<Exception?> stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool stopping;
     private (ITrainingExecutor Session, Exception Failure)? suspect;
     private int running;
@@ -104,8 +104,8 @@ internal sealed class EngineLoop
         return await command.Answer.ConfigureAwait(false);
     }
 
-    /// <summary>Ends when the thread has ended, however it came to that.</summary>
-    public Task Stopped => stopped.Task;
+    /// <summary>Ends when the thread has ended: with what it failed of, or with null when it was asked to.</summary>
+    public Task<Exception?> Stopped => stopped.Task;
 
     /// <summary>Makes the thread look for work again. Any thread.</summary>
     public void Wake() => wake.Set();
@@ -123,6 +123,7 @@ internal sealed class EngineLoop
     {
         if (TorchRuntime.IsLoaded) // Else whoever brings tensors along says it: libtorch holds the number by thread.
             set_num_threads(threads);
+        Exception? failure = null;
         try
         {
             while (!stopping)
@@ -134,12 +135,13 @@ internal sealed class EngineLoop
         }
         catch (Exception e)
         {
+            failure = e;
             Log.LoopFailed(logger, e);
         }
         finally
         {
             Shut();
-            stopped.SetResult();
+            stopped.SetResult(failure);
         }
     }
 

@@ -22,6 +22,8 @@ internal sealed class EncoderBackend(EncoderEngine engine) : IModelBackend
 
     public EngineLoad Load => engine.CurrentLoad;
 
+    public Task<Exception?> Completion => engine.Completion;
+
     public PrefixLedger? Prefixes => null;
 
     public EngineMetrics Metrics => engine.Metrics;

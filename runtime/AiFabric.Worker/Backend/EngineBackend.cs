@@ -50,6 +50,8 @@ internal sealed class EngineBackend : IModelBackend
 
     public EngineLoad Load => engine.CurrentLoad;
 
+    public Task<Exception?> Completion => engine.Completion;
+
     public PrefixLedger Prefixes => engine.Prefixes;
 
     public EngineMetrics Metrics => engine.Metrics;

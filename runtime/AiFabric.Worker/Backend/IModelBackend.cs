@@ -24,6 +24,9 @@ internal interface IModelBackend : IAsyncDisposable
 
     EngineLoad Load { get; }
 
+    /// <summary>Ends when nothing can be computed any more: with null after disposal, else with the failure that ended the engine.</summary>
+    Task<Exception?> Completion { get; }
+
     /// <summary>Names of the prefixes in the cache; null where no prompt is ever found in it again.</summary>
     PrefixLedger? Prefixes { get; }
 

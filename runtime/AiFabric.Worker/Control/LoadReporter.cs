@@ -8,7 +8,7 @@ namespace AiFabric.Worker.Control;
 /// <summary>Says how busy this worker is or, before its model is loaded, how far that is.</summary>
 internal sealed class LoadReporter(string servedName, WorkerState state, LoadingProgress progress, TrainingRegistry training)
 {
-    /// <exception cref="ApiException">503: loading failed, and the process is about to end.</exception>
+    /// <exception cref="ApiException">503: loading or the engine failed, and the process is about to end.</exception>
     public LoadReport Report()
     {
         if (state.Phase == WorkerPhase.Loading)

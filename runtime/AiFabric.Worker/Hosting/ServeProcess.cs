@@ -9,7 +9,7 @@ internal static class ServeProcess
     // Long enough for a probe to read the reason from /ready before the process is gone.
     private static readonly TimeSpan FailureGrace = TimeSpan.FromSeconds(2);
 
-    /// <summary>Serves until SIGTERM or SIGINT, or until loading fails.</summary>
+    /// <summary>Serves until SIGTERM or SIGINT, or until loading fails or the engine dies.</summary>
     /// <exception cref="UsageException">The worker cannot be started as asked.</exception>
     public static async Task<int> RunAsync(ServeOptions options, ModelLoader loader, TextWriter errors, CancellationToken cancellationToken)
     {
@@ -20,7 +20,7 @@ internal static class ServeProcess
         return WorkerCommand.IsBadInput(cause) ? WorkerCommand.BadInput : WorkerCommand.Failed;
     }
 
-    /// <returns>Why loading failed; null after a signal.</returns>
+    /// <returns>Why there is nothing to serve with; null after a signal.</returns>
     private static async Task<Exception?> ServeAsync(ServeOptions options, ModelLoader loader, CancellationToken cancellationToken)
     {
         var signalled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -31,13 +31,12 @@ internal static class ServeProcess
         using var cancelled = cancellationToken.Register(() => signalled.TrySetResult());
 
         await using var host = await WorkerHost.StartAsync(options, loader, TimeProvider.System, cancellationToken);
-        await Task.WhenAny(host.Loaded, signalled.Task);
-        if (host.Loaded.IsFaulted)
+        await Task.WhenAny(host.State.Failed, signalled.Task);
+        if (host.State.Failed.IsCompleted)
         {
             await Task.WhenAny(signalled.Task, Task.Delay(FailureGrace, CancellationToken.None));
-            return host.Loaded.Exception.InnerException ?? host.Loaded.Exception;
+            return await host.State.Failed;
         }
-        await signalled.Task;
         if (routedTo)
             await host.LingerAsync(hurry.Token);
         await host.StopAsync(CancellationToken.None);

@@ -165,17 +165,18 @@ internal sealed class WorkerHost : IAsyncDisposable
             training.Attach(backend);
             state.SetReady(model);
             backend = null;
+            _ = WatchAsync(model.Backend);
             Log.Ready(log, time.GetElapsedTime(start).TotalSeconds, model.Backend.MaxContextTokens);
         }
         catch (Exception e) when (WorkerCommand.IsBadInput(e))
         {
-            state.SetFailed(WorkerCommand.OneLine(e.Message));
+            state.SetFailed(e);
             Log.LoadRefused(log, state.Reason);
             throw;
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            state.SetFailed(WorkerCommand.OneLine(e.Message));
+            state.SetFailed(e);
             Log.LoadFailed(log, e);
             throw;
         }
@@ -184,6 +185,13 @@ internal sealed class WorkerHost : IAsyncDisposable
             if (backend is not null)
                 await backend.DisposeAsync();
         }
+    }
+
+    // Whoever outlives its engine refuses every request for ever.
+    private async Task WatchAsync(IModelBackend backend)
+    {
+        if (await backend.Completion is { } cause)
+            state.SetFailed(new InvalidOperationException($"the engine died: {cause.Message}", cause));
     }
 
     private WebApplication BuildServing()

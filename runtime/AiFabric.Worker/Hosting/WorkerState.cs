@@ -1,4 +1,5 @@
 using AiFabric.Worker.Backend;
+using AiFabric.Worker.CommandLine;
 using AiFabric.Worker.Errors;
 
 namespace AiFabric.Worker.Hosting;
@@ -19,6 +20,7 @@ internal sealed class WorkerState : IDisposable
 
     private readonly Lock gate = new();
     private readonly CancellationTokenSource abort = new();
+    private readonly TaskCompletionSource<Exception> failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource? idle;
     private ServedModel? model;
 
@@ -29,17 +31,20 @@ internal sealed class WorkerState : IDisposable
 
     public int Requests { get; private set; }
 
+    /// <summary>Ends, with the reason, when loading fails or the engine dies; else never.</summary>
+    public Task<Exception> Failed => failed.Task;
+
     /// <summary>Cancelled when running requests must end.</summary>
     public CancellationToken Aborted => abort.Token;
 
     /// <summary>The model, also while draining.</summary>
-    /// <exception cref="ApiException">503: not loaded, or loading failed.</exception>
+    /// <exception cref="ApiException">503: not loaded, or it failed.</exception>
     public ServedModel Model
     {
         get
         {
             lock (gate)
-                return model ?? throw NotReady();
+                return (Phase == WorkerPhase.Failed ? null : model) ?? throw NotReady();
         }
     }
 
@@ -59,10 +64,11 @@ internal sealed class WorkerState : IDisposable
         }
     }
 
-    public void SetFailed(string reason)
+    public void SetFailed(Exception cause)
     {
         lock (gate)
-            (Phase, Reason) = (WorkerPhase.Failed, reason);
+            (Phase, Reason) = (WorkerPhase.Failed, WorkerCommand.OneLine(cause.Message));
+        failed.TrySetResult(cause);
     }
 
     /// <summary>Says not ready, yet goes on taking requests: those sent here by someone who has not heard of it.</summary>

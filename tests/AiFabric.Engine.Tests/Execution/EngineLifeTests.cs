@@ -77,6 +77,29 @@ public sealed class EngineLifeTests : IDisposable
         await Assert.ThrowsAsync<ObjectDisposedException>(() => engine.RunOnEngineThreadAsync(() => 0, CancellationToken.None));
     }
 
+    [Fact]
+    public async Task A_failure_that_escapes_the_loop_ends_the_engine_and_is_told()
+    {
+        var failure = new InvalidDataException("beyond repair");
+        await using var engine = model.Start(o => o with { Observer = (_, _) => throw failure });
+
+        var events = await engine.Submit(Greedy(model.Prompt(5, 1), 4)).AllAsync();
+
+        Assert.Equal(FinishReason.Cancelled, Assert.Single(events, e => e.Finish is not null).Finish);
+        Assert.Same(failure, await engine.Completion.WaitAsync(TimeSpan.FromMinutes(1)));
+        Assert.Equal(RejectionCodes.EngineStopped, Assert.Throws<EngineRejectedException>(() => engine.Submit(Greedy(model.Prompt(5, 1), 4))).Code);
+    }
+
+    [Fact]
+    public async Task An_engine_that_is_disposed_ends_without_a_failure()
+    {
+        var engine = model.Start();
+
+        await engine.DisposeAsync();
+
+        Assert.Null(await engine.Completion);
+    }
+
     [Theory]
     [InlineData(0, 4, null, RejectionCodes.InvalidRequest, "prompt")]
     [InlineData(4, 0, null, RejectionCodes.InvalidRequest, "max_tokens")]

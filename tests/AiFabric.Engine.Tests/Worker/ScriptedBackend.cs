@@ -37,6 +37,8 @@ internal sealed class ScriptedBackend : IModelBackend
 
     public EngineLoad Load => new(Volatile.Read(ref running), 0, 0, 100, 100, null);
 
+    public Task<Exception?> Completion { get; init; } = new TaskCompletionSource<Exception?>().Task;
+
     public EngineMetrics Metrics { get; } = new();
 
     public List<GenerationRequest> Requests { get; } = [];
