@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using AiFabric.Worker.CommandLine;
+using AiFabric.Worker.Storage;
 
 namespace AiFabric.Worker.Hosting;
 
@@ -16,7 +17,7 @@ internal static class ServeProcess
         if (await ServeAsync(options, loader, cancellationToken) is not { } cause)
             return WorkerCommand.Done;
         // After the host's own last words: the last line of a failed container's log is taken for the reason.
-        await errors.WriteLineAsync($"aifabric-worker: cannot serve {options.Model}: {WorkerCommand.OneLine(cause.Message)}");
+        await errors.WriteLineAsync($"aifabric-worker: cannot serve {StorageUri.WithoutQuery(options.Model)}: {WorkerCommand.OneLine(cause.Message)}");
         return WorkerCommand.IsBadInput(cause) ? WorkerCommand.BadInput : WorkerCommand.Failed;
     }
 

@@ -77,7 +77,7 @@ internal sealed class WorkerHost : IAsyncDisposable
             await host.DisposeAsync();
             throw new UsageException($"Cannot listen on {options.Host}: {e.Message}");
         }
-        Log.Started(host.log, options.ServedName, host.serving.Urls.First(), host.control.Urls.First(), options.Model);
+        Log.Started(host.log, options.ServedName, host.serving.Urls.First(), host.control.Urls.First(), StorageUri.WithoutQuery(options.Model));
         if (options is { ControlTokenFile: null, ControlToken: null } && options.Host is not ("127.0.0.1" or "localhost" or "::1"))
             Log.ControlOpen(host.log);
         return host;

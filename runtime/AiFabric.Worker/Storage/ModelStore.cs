@@ -29,7 +29,7 @@ internal sealed class ModelStore(ModelStoreOptions options, Func<string, string?
         var retries = Retries.ForEver(time, options.FirstRetry, (e, wait) =>
         {
             progress.Failed(e.Message);
-            Log.DownloadFailed(log, uri, e.Message, wait.TotalSeconds);
+            Log.DownloadFailed(log, StorageUri.WithoutQuery(uri), e.Message, wait.TotalSeconds);
         });
         string folder = Keep(await retries.ExecuteAsync(async token => await FetchAsync(uri, revision, progress, token), cancellationToken));
         progress.Loading();
@@ -85,7 +85,7 @@ internal sealed class ModelStore(ModelStoreOptions options, Func<string, string?
             // A server that is away does not keep a model from starting that is here; one that refuses does.
             if (await Cache().RecallAsync(name, cancellationToken) is not { } recalled)
                 throw;
-            Log.ServedFromCache(log, uri, e.Message);
+            Log.ServedFromCache(log, StorageUri.WithoutQuery(uri), e.Message);
             return recalled;
         }
     }

@@ -12,6 +12,9 @@ internal static class StorageUri
     /// <summary>Whether it has to be downloaded.</summary>
     public static bool IsRemote(string uri) => RemoteSchemes.Contains(SchemeOf(uri));
 
+    /// <summary>The URI for logs: signed ones carry secrets in their query.</summary>
+    public static string WithoutQuery(string uri) => uri.Split('?', 2)[0];
+
     public static StorageException Unsupported(string uri) =>
         new($"'{uri}': the scheme '{SchemeOf(uri)}' is not supported; supported: file (read and written), {string.Join(", ", RemoteSchemes)} (read).");
 

@@ -68,23 +68,23 @@ internal sealed class FakeWebServer : IAsyncDisposable
         }
         if (Tags)
             response.Headers.ETag = TagOf(content);
-        long from = RangeStart(request, content);
-        if (from > 0)
+        (long from, int end) = RangeOf(request, content);
+        if (from > 0 || end < content.Length)
         {
             response.StatusCode = 206;
-            response.Headers.ContentRange = string.Create(CultureInfo.InvariantCulture, $"bytes {from}-{content.Length - 1}/{content.Length}");
+            response.Headers.ContentRange = string.Create(CultureInfo.InvariantCulture, $"bytes {from}-{end - 1}/{content.Length}");
         }
-        response.ContentLength = content.Length - from;
+        response.ContentLength = end - from;
         if (request.Method != "HEAD")
-            await SendAsync(context, content, from);
+            await SendAsync(context, content[..end], from);
     }
 
-    private static long RangeStart(HttpRequest request, byte[] content)
+    private static (long From, int End) RangeOf(HttpRequest request, byte[] content)
     {
-        if (request.GetTypedHeaders().Range?.Ranges.FirstOrDefault()?.From is not { } from)
-            return 0;
+        if (request.GetTypedHeaders().Range?.Ranges.FirstOrDefault() is not { From: { } from } range)
+            return (0, content.Length);
         string wanted = request.Headers.IfRange.ToString();
-        return wanted.Length == 0 || wanted == TagOf(content) ? from : 0;
+        return wanted.Length == 0 || wanted == TagOf(content) ? (from, (int)Math.Min(range.To ?? long.MaxValue, content.Length - 1) + 1) : (0, content.Length);
     }
 
     private async Task SendAsync(HttpContext context, byte[] content, long from)

@@ -1,6 +1,7 @@
 using System.Formats.Tar;
 using System.IO.Compression;
 using System.Security.Cryptography;
+using AiFabric.Worker.Storage.Sources;
 using Xunit;
 
 namespace AiFabric.Engine.Tests.Storage;
@@ -82,6 +83,72 @@ public sealed class HttpTests : IDisposable
             Assert.Contains("answered 403: Forbidden; set HTTP_BEARER_TOKEN, or HTTP_USERNAME and HTTP_PASSWORD,", await bench.FailureAsync(), StringComparison.Ordinal);
         (bench.Environment["HTTP_USERNAME"], bench.Environment["HTTP_PASSWORD"]) = ("ann", "pass word");
         StoreBench.AssertSame(model.Path, await bench.DownloadAsync(uri));
+    }
+
+    [Theory]
+    [InlineData(403, true)]
+    [InlineData(405, true)]
+    [InlineData(405, false)]
+    [InlineData(501, true)]
+    public async Task A_server_that_refuses_head_is_asked_for_the_first_byte(int refusal, bool ranges)
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        byte[] archive = web.Files["/model.zip"] = Pack("model.zip", false);
+        web.Before = context =>
+        {
+            bool refused = context.Request.Method == "HEAD";
+            if (refused)
+                context.Response.StatusCode = refusal;
+            if (!ranges)
+                context.Request.Headers.Remove("Range");
+            return Task.FromResult(refused);
+        };
+        string uri = new Uri(web.Url, "/model.zip?X-Amz-Signature=secret").AbsoluteUri;
+        using (var source = new HttpSource(uri, null, _ => null, TimeProvider.System))
+        {
+            var file = Assert.Single((await source.ListAsync(CancellationToken.None)).Files);
+            Assert.Equal(((long?)archive.Length, FakeWebServer.TagOf(archive)), (file.Size, file.ETag));
+        }
+        Assert.Equal(["", "bytes=0-0"], web.Seen.Select(seen => seen.Range));
+        StoreBench.AssertSame(model.Path, await bench.DownloadAsync(uri));
+    }
+
+    [Theory]
+    [InlineData(405)]
+    [InlineData(501)]
+    public async Task Only_the_refusal_of_get_is_told(int refusal)
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        web.Before = context =>
+        {
+            context.Response.StatusCode = context.Request.Method == "HEAD" ? refusal : 404;
+            return Task.FromResult(true);
+        };
+        await using var store = new Stop(bench, new Uri(web.Url, "/model.zip").AbsoluteUri, null);
+        Assert.Contains("/model.zip answered 404: Not Found; check name and revision", await bench.FailureAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_log_leaves_out_what_a_url_is_signed_with()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        var log = new RecordingLog();
+        bench.Log = log;
+        string uri = new Uri(web.Url, "/model.zip?X-Amz-Signature=secret").AbsoluteUri;
+        await using (new Stop(bench, uri, null))
+            await bench.FailureAsync();
+        web.Files["/model.zip"] = Pack("model.zip", false);
+        await bench.DownloadAsync(uri);
+        web.Before = context =>
+        {
+            context.Response.StatusCode = 500;
+            return Task.FromResult(true);
+        };
+        await bench.DownloadAsync(uri);
+        string place = uri.Split('?')[0];
+        foreach (string begin in (string[])[$"{place}: ", $"Downloading {place} at ", $"Downloaded {place} as ", $"{place} cannot be asked "])
+            Assert.Contains(log.Lines, line => line.StartsWith(begin, StringComparison.Ordinal));
+        Assert.DoesNotContain(log.Lines, line => line.Contains("secret", StringComparison.Ordinal));
     }
 
     [Theory]

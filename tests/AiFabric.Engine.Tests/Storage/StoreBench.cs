@@ -1,6 +1,7 @@
 using AiFabric.Protocol.Control;
 using AiFabric.Worker.Storage;
 using AiFabric.Worker.Storage.Cache;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -20,11 +21,13 @@ internal sealed class StoreBench : IDisposable
 
     public LoadingProgress Progress { get; } = new();
 
+    public ILogger Log { get; set; } = NullLogger.Instance;
+
     /// <summary>A store, as another worker of the same node has one.</summary>
     public ModelStore NewStore(string? cacheFolder = null)
     {
         var store = new ModelStore(
-            new ModelStoreOptions(cacheFolder ?? CacheFolder, MaxBytes, TimeSpan.FromMilliseconds(20)), Environment.GetValueOrDefault, TimeProvider.System, NullLogger.Instance);
+            new ModelStoreOptions(cacheFolder ?? CacheFolder, MaxBytes, TimeSpan.FromMilliseconds(20)), Environment.GetValueOrDefault, TimeProvider.System, Log);
         stores.Add(store);
         return store;
     }

@@ -1,7 +1,6 @@
 using AiFabric.Engine.Training;
 using AiFabric.Engine.Training.Checkpoints;
 using AiFabric.Engine.Weights;
-using Microsoft.Extensions.Logging;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -93,21 +92,5 @@ public sealed class CheckpointTests
     {
         using FileStream file = File.OpenWrite(path);
         file.SetLength(file.Length / 2);
-    }
-
-    private sealed class RecordingLog : ILogger
-    {
-        public List<string> Lines { get; } = [];
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-        {
-            lock (Lines)
-                Lines.Add(formatter(state, exception));
-        }
     }
 }

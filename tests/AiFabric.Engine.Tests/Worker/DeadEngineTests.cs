@@ -46,8 +46,9 @@ public sealed class DeadEngineTests
         // A failure that would be the input's fault while loading is none of it later.
         var backend = new ScriptedBackend { Completion = Task.FromResult<Exception?>(new ModelException("beyond\nrepair")) };
         var errors = new StringWriter();
+        var options = RunningWorker.Options with { Model = "file:///none?X-Amz-Signature=secret" };
 
-        int code = await ServeProcess.RunAsync(RunningWorker.Options, (_, _, _, _) => Task.FromResult<IModelBackend>(backend), errors, CancellationToken.None)
+        int code = await ServeProcess.RunAsync(options, (_, _, _, _) => Task.FromResult<IModelBackend>(backend), errors, CancellationToken.None)
             .WaitAsync(TimeSpan.FromMinutes(1));
 
         Assert.Equal((1, $"aifabric-worker: cannot serve file:///none: the engine died: beyond repair{errors.NewLine}"), (code, errors.ToString()));

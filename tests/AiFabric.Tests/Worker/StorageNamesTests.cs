@@ -48,6 +48,11 @@ public sealed class StorageNamesTests
     }
 
     [Theory]
+    [InlineData("https://host/model.tar", "https://host/model.tar")]
+    [InlineData("https://host/model.tar?X-Amz-Signature=secret?", "https://host/model.tar")]
+    public void Logs_show_a_uri_without_its_query(string uri, string shown) => Assert.Equal(shown, StorageUri.WithoutQuery(uri));
+
+    [Theory]
     [InlineData("a/b", "/root/a/b")]
     [InlineData("./a//b/", "/root/a/b")]
     [InlineData("..a", "/root/..a")]

@@ -89,7 +89,7 @@ internal sealed class ModelCache(CacheLayout layout, long? maxBytes, TimeProvide
     private async Task FetchAsync(string key, string uri, RemoteListing listing, IRemoteSource source, LoadingProgress progress, CancellationToken cancellationToken)
     {
         long start = time.GetTimestamp();
-        Log.Downloading(log, uri, listing.Revision, listing.Files.Count, ByteText.Of(listing.TotalBytes));
+        Log.Downloading(log, StorageUri.WithoutQuery(uri), listing.Revision, listing.Files.Count, ByteText.Of(listing.TotalBytes));
         // An archive and what is in it are here at the same time.
         long packed = listing.Files.Where(file => file.Packing != Packing.None).Sum(file => file.Size ?? 0);
         await room.ReserveAsync(key, listing.TotalBytes + packed, cancellationToken);
@@ -106,7 +106,7 @@ internal sealed class ModelCache(CacheLayout layout, long? maxBytes, TimeProvide
         CacheManifest.Write(ready, uri, listing.Revision);
         FolderStorage.Publish(ready, layout.Model(key));
         Directory.Delete(layout.Incoming(key), recursive: true);
-        Log.Downloaded(log, uri, key, time.GetElapsedTime(start).TotalSeconds);
+        Log.Downloaded(log, StorageUri.WithoutQuery(uri), key, time.GetElapsedTime(start).TotalSeconds);
     }
 
     private void WriteRef(string uri, string key)

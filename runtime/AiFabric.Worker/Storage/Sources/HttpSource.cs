@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using AiFabric.Worker.Storage.Transfer;
@@ -112,14 +113,20 @@ internal sealed class HttpSource : IRemoteSource
     private async Task<RemoteFile> ProbeAsync(RemoteFile file, CancellationToken cancellationToken)
     {
         var request = new RemoteRequest(HttpMethod.Head, new Uri(file.Location)) { Authorization = authorization };
-        using var response = await http.SendExpectingSuccessAsync(request, Credentials, cancellationToken);
-        return file with
-        {
-            Size = response.Content.Headers.ContentLength,
-            // A weak tag stands for several contents, none of which could be told from the other half way.
-            ETag = response.Headers.ETag is { IsWeak: false } tag ? tag.Tag : null,
-        };
+        using var head = await http.SendAsync(request, cancellationToken);
+        if (head.StatusCode is not (HttpStatusCode.Forbidden or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented))
+            return Described(file, await http.ExpectSuccessAsync(request, head, Credentials, cancellationToken));
+        // A signed URL is good for GET alone, and some servers know no HEAD. Where ranges are not known either, the body stays unread.
+        using var first = await http.SendExpectingSuccessAsync(request with { Method = HttpMethod.Get, Last = 0 }, Credentials, cancellationToken);
+        return Described(file, first);
     }
+
+    private static RemoteFile Described(RemoteFile file, HttpResponseMessage response) => file with
+    {
+        Size = response.StatusCode == HttpStatusCode.PartialContent ? response.Content.Headers.ContentRange?.Length : response.Content.Headers.ContentLength,
+        // A weak tag stands for several contents, none of which could be told from the other half way.
+        ETag = response.Headers.ETag is { IsWeak: false } tag ? tag.Tag : null,
+    };
 
     private static AuthenticationHeaderValue? AuthorizationFrom(Func<string, string?> environment)
     {

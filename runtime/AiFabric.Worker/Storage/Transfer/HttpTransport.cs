@@ -15,6 +15,9 @@ internal sealed record RemoteRequest(HttpMethod Method, Uri Uri)
     /// <summary>First byte wanted.</summary>
     public long Offset { get; init; }
 
+    /// <summary>Last byte wanted; null for all that follow.</summary>
+    public long? Last { get; init; }
+
     /// <summary>The content that <see cref="Offset"/> belongs to.</summary>
     public string? ETag { get; init; }
 
@@ -124,8 +127,8 @@ internal sealed class HttpTransport : IDisposable
             message.Headers.Authorization = request.Authorization;
         foreach (string type in request.Accept)
             message.Headers.Accept.ParseAdd(type);
-        if (request.Offset > 0)
-            message.Headers.Range = new RangeHeaderValue(request.Offset, null);
+        if (request.Offset > 0 || request.Last is not null)
+            message.Headers.Range = new RangeHeaderValue(request.Offset, request.Last);
         // Without it a server that changed the file would send the rest of another one.
         if (request.Offset > 0 && request.ETag is { } etag && EntityTagHeaderValue.TryParse(etag, out var tag) && !tag.IsWeak)
             message.Headers.IfRange = new RangeConditionHeaderValue(tag);
