@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using AiFabric.Tests.Chart;
 using AiFabric.Tests.Layering;
 using Xunit;
 
@@ -51,6 +52,29 @@ public sealed partial class ContainerfileTests
         IEnumerable<string> sources = Copies().Matches(Containerfile(name)).Select(match => match.Groups[1].Value);
         Assert.All(sources, source => Assert.True(Path.Exists(Path.Combine(Repository.Root, source)), $"no {source}"));
         Assert.NotEmpty(sources);
+    }
+
+    [Theory]
+    [InlineData("README.md")]
+    [InlineData("docs/install.md")]
+    public void A_page_brings_images_to_the_cluster_before_it_installs_the_chart(string page)
+    {
+        string text = Repository.Read(page);
+        int import = text.IndexOf("for name in operator gateway worker; do ctr -n k8s.io images import artifacts/images/$name.tar; done\n", StringComparison.Ordinal);
+        Assert.InRange(import, text.IndexOf("make images", StringComparison.Ordinal), text.IndexOf("helm install aifabric", StringComparison.Ordinal));
+        Assert.Contains("\"$out/$name.tar\" \"docker.io/aifabric/$name:$version\"", BuildScript, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Components))]
+    public void The_page_of_the_chart_names_an_images_tag_and_the_value_of_its_registry(string name)
+    {
+        string page = Repository.Read("docs/install.md"), values = ValuesTable.Of(Repository.Read("charts/aifabric/values.yaml"));
+        string version = Version().Match(Repository.Read("Directory.Build.props")).Groups[1].Value;
+        Assert.Contains($"docker push $registry/aifabric/$name:{version}\n", page, StringComparison.Ordinal);
+        Assert.Contains($"--set {name}.image.registry=$registry", page, StringComparison.Ordinal);
+        Assert.Contains($"| `{name}.image.registry` |", values, StringComparison.Ordinal);
+        Assert.Contains($"| `{name}.image.repository` | `aifabric/{name}` |", values, StringComparison.Ordinal);
     }
 
     private static string Containerfile(string name) => Repository.Read($"images/{name}.Containerfile");
