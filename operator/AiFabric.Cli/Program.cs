@@ -22,7 +22,18 @@ if (Console.IsOutputRedirected)
 
 try
 {
-    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    ParseResult parsed = root.Parse(args);
+    return await parsed.InvokeAsync(new InvocationConfiguration
+    {
+        EnableDefaultExceptionHandler = false,
+        // What a verb may take to end after SIGINT or SIGTERM before it is forced out. Pods get 45 s; the supervisor handles its own signals.
+        ProcessTerminationTimeout = parsed.CommandResult.Command.Name switch
+        {
+            "supervise" => null,
+            "demo" => TimeSpan.FromMinutes(3),
+            _ => TimeSpan.FromSeconds(2),
+        },
+    });
 }
 catch (OperationCanceledException)
 {

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace AiFabric.Cli.Fabric;
 
 /// <summary>Where a local fabric keeps its state.</summary>
@@ -24,34 +22,16 @@ public sealed record FabricPaths(string Root)
 
     public string Log => Path.Combine(Root, "fabric.log");
 
-    private string PidFile => Path.Combine(Root, "supervisor.pid");
+    private string SupervisorFile => Path.Combine(Root, "supervisor.pid");
 
-    /// <summary>Process id of the running supervisor; null when none runs.</summary>
-    public int? RunningSupervisor()
-    {
-        if (!File.Exists(PidFile))
-            return null;
-        string[] parts = File.ReadAllText(PidFile).Split(' ');
-        return parts.Length == 2 && int.TryParse(parts[0], CultureInfo.InvariantCulture, out int pid) && StartTime(pid) == parts[1].Trim() ? pid : null;
-    }
+    /// <summary>The running supervisor; null when none runs.</summary>
+    public ProcessMark? RunningSupervisor() => Running(SupervisorFile);
 
-    /// <summary>Records this process as the supervisor, with its start time, for process ids are reused.</summary>
-    public void RecordSupervisor() => File.WriteAllText(
-        PidFile, string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId} {StartTime(Environment.ProcessId)}"));
+    /// <summary>Records this process as the supervisor.</summary>
+    public void RecordSupervisor() => File.WriteAllText(SupervisorFile, ProcessMark.Current.ToString());
 
-    public void ForgetSupervisor() => File.Delete(PidFile);
+    public void ForgetSupervisor() => File.Delete(SupervisorFile);
 
-    /// <summary>Kernel start time of a process in clock ticks since boot (proc(5), field 22); null when it is gone.</summary>
-    private static string? StartTime(int pid)
-    {
-        try
-        {
-            string stat = File.ReadAllText($"/proc/{pid}/stat");
-            return stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19];
-        }
-        catch (IOException)
-        {
-            return null;
-        }
-    }
+    private static ProcessMark? Running(string file) =>
+        File.Exists(file) && ProcessMark.Parse(File.ReadAllText(file)) is { } mark && mark.IsRunning() ? mark : null;
 }

@@ -77,10 +77,10 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
     /// <returns>False when nothing ran.</returns>
     public async Task<bool> StopAsync(CancellationToken cancellationToken)
     {
-        if (paths.RunningSupervisor() is not { } pid)
+        if (paths.RunningSupervisor() is not { } supervisor)
             return false;
-        Signals.Terminate(pid);
-        await UntilAsync($"the end of process {pid}", () => Task.FromResult(paths.RunningSupervisor() is null), cancellationToken);
+        Signals.Terminate(supervisor.Id);
+        await UntilAsync($"the end of process {supervisor.Id}", () => Task.FromResult(!supervisor.IsRunning()), cancellationToken);
         return true;
     }
 

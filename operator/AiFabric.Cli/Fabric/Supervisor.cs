@@ -18,11 +18,13 @@ public sealed class Supervisor(FabricPaths paths, IReadOnlyList<string> clusterA
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context =>
+        Action<PosixSignalContext> end = context =>
         {
             context.Cancel = true;
             stop.Cancel();
-        });
+        };
+        using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, end);
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, end);
         paths.RecordSupervisor();
         try
         {

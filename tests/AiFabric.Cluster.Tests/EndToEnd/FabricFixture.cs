@@ -45,6 +45,9 @@ public sealed class FabricFixture : IAsyncLifetime
 
     public Uri Gateway { get; }
 
+    /// <summary>Port of the API server.</summary>
+    public int ApiPort { get; } = FreePort();
+
     private string Kubeconfig => Path.Combine(DataDirectory, "kubeconfig");
 
     public async ValueTask InitializeAsync()
@@ -52,7 +55,7 @@ public sealed class FabricFixture : IAsyncLifetime
         try
         {
             string gatewayPort = Gateway.Port.ToString(CultureInfo.InvariantCulture);
-            await RunAsync(Cli(), ["up", "--data-dir", DataDirectory, "--port", FreePort().ToString(CultureInfo.InvariantCulture), "--gateway-port", gatewayPort]);
+            await RunAsync(Cli(), ["up", "--data-dir", DataDirectory, "--port", ApiPort.ToString(CultureInfo.InvariantCulture), "--gateway-port", gatewayPort]);
             _client = new KubernetesClient(KubeConfig.FromFile(Kubeconfig), new KubeMetrics(Metrics.NewCustomRegistry()), NullLogger<KubernetesClient>.Instance);
             await Client.CreateAsync(NewModel("demo", DemoModel));
             await ModelReadyAsync();
@@ -238,11 +241,11 @@ public sealed class FabricFixture : IAsyncLifetime
     };
 
     /// <summary>The executable of the same configuration as these tests.</summary>
-    private static string Cli() => Path.Combine(Repository, "artifacts", "bin", "AiFabric.Cli", Configuration, "aifabric");
+    public static string Cli() => Path.Combine(Repository, "artifacts", "bin", "AiFabric.Cli", Configuration, "aifabric");
 
     private static string Configuration => Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)).Split('_')[0];
 
-    private static int FreePort()
+    public static int FreePort()
     {
         using var probe = new TcpListener(IPAddress.Loopback, 0);
         probe.Start();

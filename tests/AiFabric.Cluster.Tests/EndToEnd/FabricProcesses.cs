@@ -92,19 +92,23 @@ public sealed class FabricProcesses(FabricFixture fabric)
             : 0;
 
     /// <summary>Processes of the local cluster that were given this fabric's data folder.</summary>
-    private int[] ApiServers()
-    {
-        string folder = Path.Combine(fabric.DataDirectory, "cluster");
-        return
-        [
-            .. from process in Directory.EnumerateDirectories("/proc")
-               let name = Path.GetFileName(process)
-               where int.TryParse(name, CultureInfo.InvariantCulture, out _)
-               let arguments = Arguments(process)
-               where arguments.Contains(folder) && arguments[0].EndsWith("AiFabric.LocalCluster", StringComparison.Ordinal)
-               select int.Parse(name, CultureInfo.InvariantCulture),
-        ];
-    }
+    private int[] ApiServers() =>
+    [
+        .. from process in Naming(Path.Combine(fabric.DataDirectory, "cluster"))
+           where process.Arguments[0].EndsWith("AiFabric.LocalCluster", StringComparison.Ordinal)
+           select process.Id,
+    ];
+
+    /// <summary>Processes of this machine with an argument that names this folder or a path in it.</summary>
+    public static IReadOnlyList<(int Id, string[] Arguments)> Naming(string folder) =>
+    [
+        .. from process in Directory.EnumerateDirectories("/proc")
+           let name = Path.GetFileName(process)
+           where int.TryParse(name, CultureInfo.InvariantCulture, out _)
+           let arguments = Arguments(process)
+           where arguments.Any(argument => argument.Contains(folder, StringComparison.Ordinal))
+           select (int.Parse(name, CultureInfo.InvariantCulture), arguments),
+    ];
 
     private static string[] Arguments(string process)
     {

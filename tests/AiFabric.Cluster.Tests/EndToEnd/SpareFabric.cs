@@ -1,0 +1,38 @@
+using System.Globalization;
+using AiFabric.Cluster.Tests.RealCluster;
+
+namespace AiFabric.Cluster.Tests.EndToEnd;
+
+/// <summary>A fabric of one test's own beside the shared one: it may be stopped and broken.</summary>
+internal sealed class SpareFabric(FabricFixture shared) : IAsyncDisposable
+{
+    private readonly DirectoryInfo _home = Directory.CreateTempSubdirectory("aifabric-spare-");
+    private readonly int _port = PortBeside(shared.ApiPort), _gatewayPort = FabricFixture.FreePort();
+
+    public string Folder => Path.Combine(_home.FullName, "fabric");
+
+    /// <summary>Processes that were given the fabric's folder.</summary>
+    public IReadOnlyList<(int Id, string[] Arguments)> Processes() => FabricProcesses.Naming(Folder);
+
+    /// <returns>What <c>aifabric up</c> said.</returns>
+    public Task<string> UpAsync(int exitCode = 0) =>
+        RunAsync(["up", "--port", _port.ToString(CultureInfo.InvariantCulture), "--gateway-port", _gatewayPort.ToString(CultureInfo.InvariantCulture)], exitCode);
+
+    /// <returns>What <c>aifabric down</c> said.</returns>
+    public Task<string> DownAsync() => RunAsync(["down"]);
+
+    /// <summary>Runs a verb on the fabric's folder.</summary>
+    public Task<string> RunAsync(string[] verb, int exitCode = 0) => Shell.RunAsync(
+        FabricFixture.Cli(), [.. verb, "--data-dir", Folder], new Dictionary<string, string?> { ["HOME"] = _home.FullName }, exitCode: exitCode);
+
+    public async ValueTask DisposeAsync()
+    {
+        await DownAsync();
+        _home.Delete(recursive: true);
+    }
+
+    /// <summary>A free port by which the fabric gets another pod network than the shared one has.</summary>
+    private static int PortBeside(int other) => Enumerable.Repeat(0, 100).Select(_ => FabricFixture.FreePort()).First(port => Network(port) != Network(other));
+
+    private static int Network(int port) => Math.Abs(port - 6443) % 100;
+}
