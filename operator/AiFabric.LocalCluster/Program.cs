@@ -1,4 +1,5 @@
 using AiFabric.LocalCluster.Hosting;
+using AiFabric.LocalCluster.Storage;
 
 LocalClusterOptions options;
 try
@@ -11,5 +12,14 @@ catch (ArgumentException problem)
     return 2;
 }
 
-await LocalClusterHost.Build(options).RunAsync();
-return 0;
+try
+{
+    using DataFolderLock _ = DataFolderLock.Take(options.DataDirectory);
+    await LocalClusterHost.Build(options).RunAsync();
+    return 0;
+}
+catch (DataFolderInUseException problem)
+{
+    await Console.Error.WriteLineAsync(problem.Message);
+    return 1;
+}

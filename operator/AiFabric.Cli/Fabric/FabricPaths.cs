@@ -27,6 +27,9 @@ public sealed record FabricPaths(string Root)
     /// <summary>The running supervisor; null when none runs.</summary>
     public ProcessMark? RunningSupervisor() => Running(SupervisorFile);
 
+    /// <summary>The cluster that holds the folder's lock, with or without a supervisor; null when none runs.</summary>
+    public ProcessMark? RunningCluster() => Running(Path.Combine(Cluster, "cluster.pid"));
+
     /// <summary>Records this process as the supervisor.</summary>
     public void RecordSupervisor() => File.WriteAllText(SupervisorFile, ProcessMark.Current.ToString());
 

@@ -30,10 +30,13 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
 
     /// <summary>Starts the supervisor detached from this terminal, unless it runs already.</summary>
     /// <returns>False when it ran already.</returns>
+    /// <exception cref="CliException">A component is missing, a port is taken, or a cluster without its supervisor holds the folder.</exception>
     public bool StartSupervisor()
     {
         if (paths.RunningSupervisor() is not null)
             return false;
+        if (paths.RunningCluster() is { } orphan)
+            throw new CliException($"the cluster of {paths.Root} (process {orphan.Id}) has lost its supervisor; stop it with 'aifabric down --data-dir {paths.Root}' first");
         ClusterArguments(); // a missing component is told here, not in the log
         RefuseTakenPort("--port", port);
         RefuseTakenPort("--gateway-port", gatewayPort);
@@ -77,10 +80,18 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
     /// <returns>False when nothing ran.</returns>
     public async Task<bool> StopAsync(CancellationToken cancellationToken)
     {
-        if (paths.RunningSupervisor() is not { } supervisor)
+        bool supervised = await EndAsync(paths.RunningSupervisor(), cancellationToken);
+
+        // A supervisor that was killed has left its cluster running.
+        return await EndAsync(paths.RunningCluster(), cancellationToken) || supervised;
+    }
+
+    private async Task<bool> EndAsync(ProcessMark? process, CancellationToken cancellationToken)
+    {
+        if (process is null)
             return false;
-        Signals.Terminate(supervisor.Id);
-        await UntilAsync($"the end of process {supervisor.Id}", () => Task.FromResult(!supervisor.IsRunning()), cancellationToken);
+        Signals.Terminate(process.Id);
+        await UntilAsync($"the end of process {process.Id}", () => Task.FromResult(!process.IsRunning()), cancellationToken);
         return true;
     }
 

@@ -24,8 +24,8 @@ internal sealed class Database : IDisposable
 
     private readonly SqliteConnection _connection;
 
-    /// <summary>Opens or creates the file.</summary>
-    /// <exception cref="SqliteException">The file is not a database, or another process holds it.</exception>
+    /// <summary>Opens or creates the file. In WAL mode several processes may have it open: <see cref="DataFolderLock"/> keeps others out.</summary>
+    /// <exception cref="SqliteException">The file is not a database, or cannot be opened.</exception>
     public Database(string path)
     {
         _connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ToString());

@@ -14,5 +14,18 @@ public sealed class DownTests(FabricFixture shared)
         Assert.NotEmpty(fabric.Processes());
         Assert.Equal("stopped", (await fabric.DownAsync()).Trim());
         Assert.Empty(fabric.Processes());
+        Assert.Equal("nothing was running", (await fabric.DownAsync()).Trim());
+    }
+
+    [Fact]
+    public async Task A_cluster_whose_supervisor_was_killed_is_named_by_up_and_stopped_by_down()
+    {
+        await using var fabric = new SpareFabric(shared);
+        await fabric.UpAsync();
+        await fabric.KillAsync(process => process.Arguments.Contains("supervise"));
+        int cluster = Assert.Single(fabric.Processes(), process => process.Arguments[0].EndsWith("AiFabric.LocalCluster", StringComparison.Ordinal)).Id;
+        Assert.Contains($"process {cluster}", await fabric.UpAsync(exitCode: 1), StringComparison.Ordinal);
+        Assert.Equal("stopped", (await fabric.DownAsync()).Trim());
+        Assert.Empty(fabric.Processes());
     }
 }

@@ -240,8 +240,10 @@ public sealed class FabricFixture : IAsyncLifetime
         _ => null,
     };
 
-    /// <summary>The executable of the same configuration as these tests.</summary>
-    public static string Cli() => Path.Combine(Repository, "artifacts", "bin", "AiFabric.Cli", Configuration, "aifabric");
+    public static string Cli() => Executable("AiFabric.Cli", "aifabric");
+
+    /// <summary>A project's executable of the same configuration as these tests.</summary>
+    public static string Executable(string project, string name) => Path.Combine(Repository, "artifacts", "bin", project, Configuration, name);
 
     private static string Configuration => Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)).Split('_')[0];
 

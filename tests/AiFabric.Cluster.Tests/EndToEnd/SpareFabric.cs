@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Globalization;
 using AiFabric.Cluster.Tests.RealCluster;
+using Xunit;
 
 namespace AiFabric.Cluster.Tests.EndToEnd;
 
@@ -24,6 +26,14 @@ internal sealed class SpareFabric(FabricFixture shared) : IAsyncDisposable
     /// <summary>Runs a verb on the fabric's folder.</summary>
     public Task<string> RunAsync(string[] verb, int exitCode = 0) => Shell.RunAsync(
         FabricFixture.Cli(), [.. verb, "--data-dir", Folder], new Dictionary<string, string?> { ["HOME"] = _home.FullName }, exitCode: exitCode);
+
+    /// <summary>kill -9 of the one process that is meant; returns when it has ended.</summary>
+    public async Task KillAsync(Predicate<(int Id, string[] Arguments)> meant)
+    {
+        using Process process = Process.GetProcessById(Assert.Single(Processes(), meant).Id);
+        process.Kill();
+        await FabricFixture.UntilAsync(() => Task.FromResult(!Processes().Any(found => meant(found))), () => $"the end of process {process.Id}");
+    }
 
     public async ValueTask DisposeAsync()
     {

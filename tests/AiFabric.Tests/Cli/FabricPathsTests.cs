@@ -1,0 +1,61 @@
+using AiFabric.Cli.Fabric;
+using AiFabric.LocalCluster.Storage;
+using Xunit;
+
+namespace AiFabric.Tests.Cli;
+
+/// <summary>Which processes of a data folder run, by what they left in it.</summary>
+public sealed class FabricPathsTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("aifabric-paths-");
+
+    private FabricPaths Paths => new(_folder.FullName);
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public void The_cluster_that_locked_the_folder_is_found()
+    {
+        Assert.Null(Paths.RunningCluster());
+        using DataFolderLock taken = DataFolderLock.Take(Paths.Cluster);
+        Assert.Equal(ProcessMark.Current, Paths.RunningCluster());
+    }
+
+    [Fact]
+    public void A_locked_folder_is_not_locked_again_until_it_is_left()
+    {
+        using (DataFolderLock.Take(Paths.Cluster))
+        {
+            string problem = Assert.Throws<DataFolderInUseException>(() => DataFolderLock.Take(Paths.Cluster)).Message;
+            Assert.Contains(Paths.Cluster, problem, StringComparison.Ordinal);
+            Assert.Contains($"process {Environment.ProcessId};", problem, StringComparison.Ordinal);
+        }
+
+        DataFolderLock.Take(Paths.Cluster).Dispose();
+    }
+
+    [Fact]
+    public void Another_process_that_got_the_clusters_number_is_not_taken_for_it()
+    {
+        Directory.CreateDirectory(Paths.Cluster);
+        File.WriteAllText(Path.Combine(Paths.Cluster, "cluster.pid"), (ProcessMark.Current with { StartTicks = 1 }).ToString());
+        Assert.Null(Paths.RunningCluster());
+    }
+
+    [Fact]
+    public void A_supervisor_runs_from_its_record_until_it_is_forgotten()
+    {
+        Assert.Null(Paths.RunningSupervisor());
+        Paths.RecordSupervisor();
+        Assert.Equal(ProcessMark.Current, Paths.RunningSupervisor());
+        Paths.ForgetSupervisor();
+        Assert.Null(Paths.RunningSupervisor());
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("12")]
+    [InlineData("twelve 5")]
+    [InlineData("12 5 7")]
+    public void A_damaged_record_names_no_process(string text) => Assert.Null(ProcessMark.Parse(text));
+}
