@@ -1,18 +1,25 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net.Sockets;
+using System.Net;
 using System.Reflection;
 using System.Text.Json.Nodes;
 using AiFabric.Cli.Cluster;
 using AiFabric.Cli.Interop;
+using AiFabric.Crds.Common;
 using AiFabric.Kube;
+using k8s;
+using k8s.Models;
 
 namespace AiFabric.Cli.Fabric;
 
 /// <summary>The fabric on this machine: a local cluster, and on it the operator and the gateway.</summary>
 public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, TimeProvider time)
 {
+    private const string SystemSpace = "aifabric-system";
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    /// <summary>Ports of operator and gateway (fabric.yaml), and of workers.</summary>
+    private static readonly int[] PodPorts = [8080, 8081, Ports.ServingNumber, Ports.ControlNumber];
 
     public Uri GatewayUri { get; } = new($"http://127.0.0.1:{gatewayPort}");
 
@@ -22,7 +29,7 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
         "--data-dir", paths.Cluster,
         "--port", port.ToString(CultureInfo.InvariantCulture),
         "--kubeconfig", paths.Kubeconfig,
-        "--pod-network", PodNetwork(),
+        "--pod-network", PodNetwork(0, 0),
         "--image", "ghcr.io/aifabric/operator=" + Components.Find(Components.Operator),
         "--image", "ghcr.io/aifabric/gateway=" + Components.Find(Components.Gateway),
         "--image", "ghcr.io/aifabric/worker=" + Components.Find(Components.Worker),
@@ -38,8 +45,9 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
         if (paths.RunningCluster() is { } orphan)
             throw new CliException($"the cluster of {paths.Root} (process {orphan.Id}) has lost its supervisor; stop it with 'aifabric down --data-dir {paths.Root}' first");
         ClusterArguments(); // a missing component is told here, not in the log
-        RefuseTakenPort("--port", port);
-        RefuseTakenPort("--gateway-port", gatewayPort);
+        PortProbe.RefuseTakenEverywhere(IPAddress.Parse(PodNetwork(255, 254)), PodPorts);
+        PortProbe.RefuseTaken("--port", port);
+        PortProbe.RefuseTaken("--gateway-port", gatewayPort);
         Directory.CreateDirectory(paths.Root);
         Directory.CreateDirectory(paths.Data);
         File.Delete(paths.Kubeconfig);
@@ -71,7 +79,8 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
         say("CRDs, operator and gateway applied");
         foreach (string name in new[] { "aifabric-operator", "aifabric-gateway" })
         {
-            await UntilAsync($"deployment {name}", () => IsAvailableAsync(client, name, cancellationToken), cancellationToken);
+            await UntilAsync(
+                $"deployment {name}", () => IsAvailableAsync(client, name, cancellationToken), () => TroubleAsync(client, name, cancellationToken), cancellationToken);
             say($"{name} available");
         }
     }
@@ -97,9 +106,10 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
 
     /// <summary>
     /// Two fabrics on one machine need different pod networks: by the API's port each has its own, and keeps it over restarts (unless the ports
-    /// differ by a multiple of 100).
+    /// differ by a multiple of 100). Its pods never get the last addresses.
     /// </summary>
-    private string PodNetwork() => string.Create(CultureInfo.InvariantCulture, $"127.{100 + (Math.Abs(port - 6443) % 100)}.0.0");
+    private string PodNetwork(int third, int fourth) =>
+        string.Create(CultureInfo.InvariantCulture, $"127.{100 + (Math.Abs(port - 6443) % 100)}.{third}.{fourth}");
 
     private IEnumerable<JsonObject> Resources(string prefix)
     {
@@ -135,32 +145,33 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
 
     private static async Task<bool> IsAvailableAsync(ClusterClient client, string name, CancellationToken cancellationToken)
     {
-        var found = await client.GetAsync("deployments", name, "aifabric-system", asTable: false, cancellationToken);
+        var found = await client.GetAsync("deployments", name, SystemSpace, asTable: false, cancellationToken);
         return found[0].Body.TryGetProperty("status", out var status) && status.TryGetProperty("conditions", out var conditions)
             && conditions.EnumerateArray().Any(c => c.GetProperty("type").GetString() == "Available" && c.GetProperty("status").GetString() == "True");
     }
 
-    private async Task UntilAsync(string what, Func<Task<bool>> holds, CancellationToken cancellationToken)
+    private static async Task<string?> TroubleAsync(ClusterClient client, string name, CancellationToken cancellationToken)
+    {
+        var found = await client.GetAsync("pods", null, SystemSpace, asTable: false, cancellationToken);
+        return PodTrouble.Of(KubernetesJson.Deserialize<V1PodList>(found[0].Body.GetRawText()).Items, name);
+    }
+
+    private Task UntilAsync(string what, Func<Task<bool>> holds, CancellationToken cancellationToken) =>
+        UntilAsync(what, holds, () => Task.FromResult<string?>(null), cancellationToken);
+
+    /// <exception cref="CliException">It did not hold in time; the message has the answer to <paramref name="why"/>.</exception>
+    private async Task UntilAsync(string what, Func<Task<bool>> holds, Func<Task<string?>> why, CancellationToken cancellationToken)
     {
         long started = time.GetTimestamp();
         while (!await holds())
         {
             if (time.GetElapsedTime(started) > Patience)
-                throw new CliException($"{what} did not come within {Patience.TotalSeconds:0} s; see {paths.Log}");
-            await Task.Delay(TimeSpan.FromMilliseconds(200), time, cancellationToken);
-        }
-    }
+            {
+                string reason = await why() is { } text ? $": {text}" : "";
+                throw new CliException($"{what} did not come within {Patience.TotalSeconds:0} s{reason}; see {paths.Log}");
+            }
 
-    private static void RefuseTakenPort(string option, int number)
-    {
-        try
-        {
-            using var probe = new TcpListener(System.Net.IPAddress.Loopback, number);
-            probe.Start();
-        }
-        catch (SocketException)
-        {
-            throw new CliException($"port {number} is taken; choose another with {option}");
+            await Task.Delay(TimeSpan.FromMilliseconds(200), time, cancellationToken);
         }
     }
 }
