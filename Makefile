@@ -16,11 +16,11 @@ build: ## Builds everything
 demo: build ## The main job: serve, finetune while serving, serve the adapter; ends with "demo: ok"
 	$(CLI) demo
 
-up: build ## Starts the local fabric and leaves it running
-	$(CLI) up
+up: build ## Starts the local fabric and leaves it running; ARGS="--gateway-port 9090" passes options
+	$(CLI) up $(ARGS)
 
-down: ## Stops the local fabric
-	$(CLI) down
+down: ## Stops the local fabric; ARGS=--purge deletes its state as well
+	$(CLI) down $(ARGS)
 
 test: ## Pure tests and engine tests
 	tests/run.sh AiFabric.Tests AiFabric.Engine.Tests

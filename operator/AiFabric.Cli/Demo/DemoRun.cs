@@ -27,7 +27,7 @@ public sealed class DemoRun(string repository, TimeProvider time, Action<string>
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var fabric = new LocalFabric(_paths, FreePort(), FreePort(), time);
+        var fabric = new LocalFabric(_paths, new FabricPorts(FreePort(), FreePort()), time);
         try
         {
             Heading("Start the fabric");

@@ -22,6 +22,8 @@ public sealed record FabricPaths(string Root)
 
     public string Log => Path.Combine(Root, "fabric.log");
 
+    private string PortsFile => Path.Combine(Root, "ports");
+
     private string SupervisorFile => Path.Combine(Root, "supervisor.pid");
 
     /// <summary>The running supervisor; null when none runs.</summary>
@@ -30,8 +32,15 @@ public sealed record FabricPaths(string Root)
     /// <summary>The cluster that holds the folder's lock, with or without a supervisor; null when none runs.</summary>
     public ProcessMark? RunningCluster() => Running(Path.Combine(Cluster, "cluster.pid"));
 
-    /// <summary>Records this process as the supervisor.</summary>
-    public void RecordSupervisor() => File.WriteAllText(SupervisorFile, ProcessMark.Current.ToString());
+    /// <summary>Ports of the running fabric; null when none runs.</summary>
+    public FabricPorts? RunningPorts() => RunningSupervisor() is null || !File.Exists(PortsFile) ? null : FabricPorts.Parse(File.ReadAllText(PortsFile));
+
+    /// <summary>Records this process as the supervisor of a fabric with these ports.</summary>
+    public void RecordSupervisor(FabricPorts ports)
+    {
+        File.WriteAllText(PortsFile, ports.ToString()); // first: who sees the supervisor sees its ports
+        File.WriteAllText(SupervisorFile, ProcessMark.Current.ToString());
+    }
 
     public void ForgetSupervisor() => File.Delete(SupervisorFile);
 

@@ -13,7 +13,7 @@ using k8s.Models;
 namespace AiFabric.Cli.Fabric;
 
 /// <summary>The fabric on this machine: a local cluster, and on it the operator and the gateway.</summary>
-public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, TimeProvider time)
+public sealed class LocalFabric(FabricPaths paths, FabricPorts ports, TimeProvider time)
 {
     private const string SystemSpace = "aifabric-system";
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
@@ -21,13 +21,13 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
     /// <summary>Ports of operator and gateway (fabric.yaml), and of workers.</summary>
     private static readonly int[] PodPorts = [8080, 8081, Ports.ServingNumber, Ports.ControlNumber];
 
-    public Uri GatewayUri { get; } = new($"http://127.0.0.1:{gatewayPort}");
+    public Uri GatewayUri { get; } = new($"http://127.0.0.1:{ports.Gateway}");
 
     /// <summary>What the supervisor passes to the local cluster.</summary>
     public IReadOnlyList<string> ClusterArguments() =>
     [
         "--data-dir", paths.Cluster,
-        "--port", port.ToString(CultureInfo.InvariantCulture),
+        "--port", ports.Api.ToString(CultureInfo.InvariantCulture),
         "--kubeconfig", paths.Kubeconfig,
         "--pod-network", PodNetwork(0, 0),
         "--image", "ghcr.io/aifabric/operator=" + Components.Find(Components.Operator),
@@ -46,8 +46,8 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
             throw new CliException($"the cluster of {paths.Root} (process {orphan.Id}) has lost its supervisor; stop it with 'aifabric down --data-dir {paths.Root}' first");
         ClusterArguments(); // a missing component is told here, not in the log
         PortProbe.RefuseTakenEverywhere(IPAddress.Parse(PodNetwork(255, 254)), PodPorts);
-        PortProbe.RefuseTaken("--port", port);
-        PortProbe.RefuseTaken("--gateway-port", gatewayPort);
+        PortProbe.RefuseTaken("--port", ports.Api);
+        PortProbe.RefuseTaken("--gateway-port", ports.Gateway);
         Directory.CreateDirectory(paths.Root);
         Directory.CreateDirectory(paths.Data);
         File.Delete(paths.Kubeconfig);
@@ -56,8 +56,8 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
         string[] arguments =
         [
             "-c", "exec setsid \"$0\" \"$@\" >>\"$AIFABRIC_LOG\" 2>&1 </dev/null", self,
-            "supervise", "--data-dir", paths.Root, "--port", port.ToString(CultureInfo.InvariantCulture),
-            "--gateway-port", gatewayPort.ToString(CultureInfo.InvariantCulture),
+            "supervise", "--data-dir", paths.Root, "--port", ports.Api.ToString(CultureInfo.InvariantCulture),
+            "--gateway-port", ports.Gateway.ToString(CultureInfo.InvariantCulture),
         ];
         var start = new ProcessStartInfo("/bin/sh", arguments) { UseShellExecute = false };
         start.Environment["AIFABRIC_LOG"] = paths.Log;
@@ -109,7 +109,7 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
     /// differ by a multiple of 100). Its pods never get the last addresses.
     /// </summary>
     private string PodNetwork(int third, int fourth) =>
-        string.Create(CultureInfo.InvariantCulture, $"127.{100 + (Math.Abs(port - 6443) % 100)}.{third}.{fourth}");
+        string.Create(CultureInfo.InvariantCulture, $"127.{100 + (Math.Abs(ports.Api - FabricPorts.Default.Api) % 100)}.{third}.{fourth}");
 
     private IEnumerable<JsonObject> Resources(string prefix)
     {
@@ -123,7 +123,7 @@ public sealed class LocalFabric(FabricPaths paths, int port, int gatewayPort, Ti
                 .Replace("{KUBECONFIG}", paths.Kubeconfig, StringComparison.Ordinal)
                 .Replace("{DATA}", paths.Data, StringComparison.Ordinal)
                 .Replace("{MODELS}", paths.Models, StringComparison.Ordinal)
-                .Replace("{GATEWAY_PORT}", gatewayPort.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+                .Replace("{GATEWAY_PORT}", ports.Gateway.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
             foreach (JsonObject entity in Manifests.Parse(text, name))
                 yield return entity;
         }

@@ -8,7 +8,7 @@ namespace AiFabric.Cli.Fabric;
 /// Keeps one local cluster process running until told to stop. The cluster restarts pods; this restarts the cluster, which finds
 /// its pods still running and takes them over.
 /// </summary>
-public sealed class Supervisor(FabricPaths paths, IReadOnlyList<string> clusterArguments, TimeProvider time)
+public sealed class Supervisor(FabricPaths paths, FabricPorts ports, IReadOnlyList<string> clusterArguments, TimeProvider time)
 {
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(10);
@@ -25,7 +25,7 @@ public sealed class Supervisor(FabricPaths paths, IReadOnlyList<string> clusterA
         };
         using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, end);
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, end);
-        paths.RecordSupervisor();
+        paths.RecordSupervisor(ports);
         try
         {
             TimeSpan delay = FirstDelay;

@@ -15,7 +15,7 @@ internal static class DownVerb
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var paths = new FabricPaths(Path.GetFullPath(parsed.GetRequiredValue(dataDir)));
-            bool ran = await new LocalFabric(paths, 0, 0, TimeProvider.System).StopAsync(cancellationToken);
+            bool ran = await new LocalFabric(paths, FabricPorts.Default, TimeProvider.System).StopAsync(cancellationToken);
             AnsiConsole.WriteLine(ran ? "stopped" : "nothing was running");
             if (parsed.GetValue(purge) && Directory.Exists(paths.Root))
                 Directory.Delete(paths.Root, recursive: true);

@@ -15,8 +15,9 @@ internal static class SuperviseVerb
         command.SetAction((parsed, cancellationToken) =>
         {
             var paths = new FabricPaths(parsed.GetRequiredValue(dataDir));
-            var fabric = new LocalFabric(paths, parsed.GetRequiredValue(port), parsed.GetRequiredValue(gatewayPort), TimeProvider.System);
-            return new Supervisor(paths, fabric.ClusterArguments(), TimeProvider.System).RunAsync(cancellationToken);
+            var ports = new FabricPorts(parsed.GetRequiredValue(port), parsed.GetRequiredValue(gatewayPort));
+            var fabric = new LocalFabric(paths, ports, TimeProvider.System);
+            return new Supervisor(paths, ports, fabric.ClusterArguments(), TimeProvider.System).RunAsync(cancellationToken);
         });
         return command;
     }

@@ -10,13 +10,13 @@ internal static class UpVerb
     public static Option<int> Port() => new("--port")
     {
         Description = "Port of the Kubernetes API on loopback.",
-        DefaultValueFactory = _ => 6443,
+        DefaultValueFactory = _ => FabricPorts.Default.Api,
     };
 
     public static Option<int> GatewayPort() => new("--gateway-port")
     {
         Description = "Port of the gateway on loopback.",
-        DefaultValueFactory = _ => 8080,
+        DefaultValueFactory = _ => FabricPorts.Default.Gateway,
     };
 
     public static Command Create()
@@ -27,7 +27,8 @@ internal static class UpVerb
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var paths = new FabricPaths(Path.GetFullPath(parsed.GetRequiredValue(dataDir)));
-            var fabric = new LocalFabric(paths, parsed.GetRequiredValue(port), parsed.GetRequiredValue(gatewayPort), TimeProvider.System);
+            var ports = FabricPorts.Choose(paths.RunningPorts(), Named(parsed, port), Named(parsed, gatewayPort));
+            var fabric = new LocalFabric(paths, ports, TimeProvider.System);
             if (!fabric.StartSupervisor())
                 AnsiConsole.WriteLine("already running");
             await fabric.DeployAsync(AnsiConsole.WriteLine, cancellationToken);
@@ -38,4 +39,8 @@ internal static class UpVerb
         });
         return command;
     }
+
+    /// <summary>The option's value; null when the command line does not name it.</summary>
+    private static int? Named(ParseResult parsed, Option<int> option) =>
+        parsed.GetResult(option) is { Implicit: false } ? parsed.GetRequiredValue(option) : null;
 }

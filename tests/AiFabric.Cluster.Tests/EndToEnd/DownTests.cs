@@ -7,11 +7,12 @@ namespace AiFabric.Cluster.Tests.EndToEnd;
 public sealed class DownTests(FabricFixture shared)
 {
     [Fact]
-    public async Task When_down_has_ended_no_process_of_the_fabric_is_left()
+    public async Task A_running_fabric_keeps_its_ports_and_leaves_no_process_when_down_has_ended()
     {
         await using var fabric = new SpareFabric(shared);
         await fabric.UpAsync();
         Assert.NotEmpty(fabric.Processes());
+        Assert.Contains(fabric.BaseUrl, await fabric.RunAsync(["up"]), StringComparison.Ordinal);
         Assert.Equal("stopped", (await fabric.DownAsync()).Trim());
         Assert.Empty(fabric.Processes());
         Assert.Equal("nothing was running", (await fabric.DownAsync()).Trim());

@@ -13,6 +13,9 @@ internal sealed class SpareFabric(FabricFixture shared) : IAsyncDisposable
 
     public string Folder => Path.Combine(_home.FullName, "fabric");
 
+    /// <summary>Base address of the gateway, as <c>up</c> prints it.</summary>
+    public string BaseUrl => $"http://127.0.0.1:{_gatewayPort}/v1";
+
     /// <summary>Processes that were given the fabric's folder.</summary>
     public IReadOnlyList<(int Id, string[] Arguments)> Processes() => FabricProcesses.Naming(Folder);
 

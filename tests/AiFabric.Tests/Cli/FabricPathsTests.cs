@@ -46,10 +46,11 @@ public sealed class FabricPathsTests : IDisposable
     public void A_supervisor_runs_from_its_record_until_it_is_forgotten()
     {
         Assert.Null(Paths.RunningSupervisor());
-        Paths.RecordSupervisor();
-        Assert.Equal(ProcessMark.Current, Paths.RunningSupervisor());
+        Paths.RecordSupervisor(new FabricPorts(6500, 9090));
+        Assert.Equal((ProcessMark.Current, new FabricPorts(6500, 9090)), (Paths.RunningSupervisor(), Paths.RunningPorts()));
         Paths.ForgetSupervisor();
         Assert.Null(Paths.RunningSupervisor());
+        Assert.Null(Paths.RunningPorts());
     }
 
     [Theory]
