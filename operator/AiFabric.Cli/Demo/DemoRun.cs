@@ -31,7 +31,8 @@ public sealed class DemoRun(string repository, TimeProvider time, Action<string>
         try
         {
             Heading("Start the fabric");
-            fabric.StartSupervisor();
+            say($"Its state is in {_paths.Root}.");
+            fabric.StartSupervisor(ProcessMark.Current);
             await fabric.DeployAsync(say, cancellationToken);
             await ShowAsync(fabric, cancellationToken);
         }

@@ -36,9 +36,10 @@ public sealed class LocalFabric(FabricPaths paths, FabricPorts ports, TimeProvid
     ];
 
     /// <summary>Starts the supervisor detached from this terminal, unless it runs already.</summary>
+    /// <param name="companion">The fabric ends with this process; null lets it run until <see cref="StopAsync"/>.</param>
     /// <returns>False when it ran already.</returns>
     /// <exception cref="CliException">A component is missing, a port is taken, or a cluster without its supervisor holds the folder.</exception>
-    public bool StartSupervisor()
+    public bool StartSupervisor(ProcessMark? companion = null)
     {
         if (paths.RunningSupervisor() is not null)
             return false;
@@ -58,6 +59,7 @@ public sealed class LocalFabric(FabricPaths paths, FabricPorts ports, TimeProvid
             "-c", "exec setsid \"$0\" \"$@\" >>\"$AIFABRIC_LOG\" 2>&1 </dev/null", self,
             "supervise", "--data-dir", paths.Root, "--port", ports.Api.ToString(CultureInfo.InvariantCulture),
             "--gateway-port", ports.Gateway.ToString(CultureInfo.InvariantCulture),
+            .. companion is null ? Array.Empty<string>() : ["--with-process", companion.ToString()],
         ];
         var start = new ProcessStartInfo("/bin/sh", arguments) { UseShellExecute = false };
         start.Environment["AIFABRIC_LOG"] = paths.Log;

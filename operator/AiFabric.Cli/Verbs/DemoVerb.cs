@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.InteropServices;
 using AiFabric.Cli.Demo;
 using Spectre.Console;
 
@@ -17,10 +18,29 @@ internal static class DemoVerb
         var command = new Command("demo", "Serves a model, finetunes it while it serves, and serves the adapter.") { repository };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            await new DemoRun(parsed.GetRequiredValue(repository).FullName, TimeProvider.System, AnsiConsole.WriteLine).RunAsync(cancellationToken);
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            // A closed terminal ends the demo as Ctrl-C does.
+            using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
+            {
+                context.Cancel = true;
+                stop.Cancel();
+            });
+            await new DemoRun(parsed.GetRequiredValue(repository).FullName, TimeProvider.System, Say).RunAsync(stop.Token);
             AnsiConsole.WriteLine("demo: ok");
             return 0;
         });
         return command;
+    }
+
+    private static void Say(string text)
+    {
+        try
+        {
+            AnsiConsole.WriteLine(text);
+        }
+        catch (IOException)
+        {
+            // A closed terminal takes no text; the fabric is torn down all the same.
+        }
     }
 }

@@ -26,6 +26,14 @@ internal sealed class SpareFabric(FabricFixture shared) : IAsyncDisposable
     /// <returns>What <c>aifabric down</c> said.</returns>
     public Task<string> DownAsync() => RunAsync(["down"]);
 
+    /// <summary>Starts the supervisor alone, as <c>up</c> and <c>demo</c> do, to end with a process.</summary>
+    /// <param name="companion">Number and start ticks of that process.</param>
+    public Process Supervise(string companion) => Process.Start(new ProcessStartInfo("/bin/sh",
+    [
+        "-c", "exec \"$0\" \"$@\" >/dev/null 2>&1", FabricFixture.Cli(), "supervise", "--data-dir", Directory.CreateDirectory(Folder).FullName, "--with-process", companion,
+        "--port", _port.ToString(CultureInfo.InvariantCulture), "--gateway-port", _gatewayPort.ToString(CultureInfo.InvariantCulture),
+    ]))!; // Never null without a shell.
+
     /// <summary>Runs a verb on the fabric's folder.</summary>
     public Task<string> RunAsync(string[] verb, int exitCode = 0) => Shell.RunAsync(
         FabricFixture.Cli(), [.. verb, "--data-dir", Folder], new Dictionary<string, string?> { ["HOME"] = _home.FullName }, exitCode: exitCode);
