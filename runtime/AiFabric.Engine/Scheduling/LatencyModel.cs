@@ -1,3 +1,5 @@
+using AiFabric.Engine.Training;
+
 namespace AiFabric.Engine.Scheduling;
 
 /// <summary>What a <see cref="LatencyModel"/> knows, to be kept from one start to the next.</summary>

@@ -46,8 +46,8 @@ internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
     {
         var files = new ModelFiles(name, Cache(repository, name), Cache(repository, name));
         string demo = Demo(repository).Folder;
-        File.WriteAllText(Path.Combine(files.Folder, "tokenizer.json"), LargeTokenizer.Of(Path.Combine(demo, "tokenizer.json"), shape.VocabularySize));
-        File.Copy(Path.Combine(demo, "tokenizer_config.json"), Path.Combine(files.Folder, "tokenizer_config.json"), overwrite: true);
+        Keep(files.Folder, "tokenizer.json", LargeTokenizer.Of(Path.Combine(demo, "tokenizer.json"), shape.VocabularySize));
+        Keep(files.Folder, "tokenizer_config.json", File.ReadAllText(Path.Combine(demo, "tokenizer_config.json")));
         if (File.Exists(Path.Combine(files.Folder, "model.safetensors")))
             return files;
         File.WriteAllText(Path.Combine(files.Folder, "config.json"), shape.ToJson("bfloat16"));
@@ -68,6 +68,17 @@ internal sealed record ModelFiles(string Name, string Folder, string GgufFolder)
         LlamaGguf.Write(Folder, weights, path + ".tmp", format.Gguf);
         File.Move(path + ".tmp", path);
         return path;
+    }
+
+    // Written when it is another text than before: two engines that start at the same time read the same files.
+    private static void Keep(string folder, string name, string text)
+    {
+        string path = Path.Combine(folder, name);
+        if (File.Exists(path) && File.ReadAllText(path) == text)
+            return;
+        string beside = Path.Combine(folder, Path.GetRandomFileName());
+        File.WriteAllText(beside, text);
+        File.Move(beside, path, overwrite: true);
     }
 
     private static string Cache(string repository, string name) =>

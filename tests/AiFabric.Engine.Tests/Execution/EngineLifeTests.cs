@@ -263,7 +263,7 @@ public sealed class EngineLifeTests : IDisposable
         engine.Install(model.Adapter("c", 2, 3));
         Assert.Equal(["a", "c"], engine.Adapters.Select(adapter => adapter.Name));
 
-        using IDisposable? first = engine.TryHoldAdapter("a"), second = engine.TryHoldAdapter("c");
+        using AdapterHold? first = engine.TryHoldAdapter("a"), second = engine.TryHoldAdapter("c");
         Assert.Null(engine.TryHoldAdapter("b"));
         var limit = Assert.Throws<EngineRejectedException>(() => engine.Install(model.Adapter("d", 2, 4)));
         Assert.Equal(RejectionCodes.AdapterLimit, limit.Code);

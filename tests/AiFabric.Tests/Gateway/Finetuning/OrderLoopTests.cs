@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Gateway;
 using AiFabric.Gateway.Finetuning.Orders;
@@ -20,28 +21,23 @@ public sealed class OrderLoopTests
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "open", "ftjob-1"), "{}", TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "jobs", "ftjob-1", "order.json"), "torn", TestContext.Current.CancellationToken);
         var jobs = new NoJobs();
-        var log = new CountingLog();
+        var log = new ErrorLog();
         using var keeper = new OrderKeeper(new OrderStore(Options.Create(new GatewayOptions { FilesFolder = folder.FullName })), jobs, TimeProvider.System, log);
         await keeper.StartAsync(TestContext.Current.CancellationToken);
-        await log.UntilAsync(1);
+        Assert.Contains("could not be read", await log.NextAsync(), StringComparison.Ordinal);
         jobs.Change();
-        await log.UntilAsync(2);
+        Assert.Contains("could not be read", await log.NextAsync(), StringComparison.Ordinal);
         Assert.False(keeper.ExecuteTask!.IsCompleted); // Started.
         await keeper.StopAsync(TestContext.Current.CancellationToken);
         folder.Delete(recursive: true);
     }
 
-    /// <summary>Counts errors.</summary>
-    private sealed class CountingLog : ILogger<OrderKeeper>
+    /// <summary>Hears of errors.</summary>
+    private sealed class ErrorLog : ILogger<OrderKeeper>
     {
-        private readonly SemaphoreSlim _errors = new(0);
-        private int _seen;
+        private readonly Channel<string> _errors = Channel.CreateUnbounded<string>();
 
-        public async Task UntilAsync(int errors)
-        {
-            for (; _seen < errors; _seen++)
-                Assert.True(await _errors.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken), $"{_seen} errors");
-        }
+        public async Task<string> NextAsync() => await _errors.Reader.ReadAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(30));
 
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => null;
@@ -51,7 +47,7 @@ public sealed class OrderLoopTests
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
             if (logLevel == LogLevel.Error)
-                _errors.Release();
+                _errors.Writer.TryWrite(formatter(state, exception));
         }
     }
 
