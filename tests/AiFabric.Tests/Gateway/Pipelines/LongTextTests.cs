@@ -31,7 +31,7 @@ public sealed class LongTextTests
         Assert.Null(run.End);
         IReadOnlyList<RunEffect> effects = Say(run, begun[1], "one more");
         Assert.Equal("report", run.End!.FailedStage);
-        Assert.Equal(begun[2], Assert.Single(effects.OfType<RunEffect.Cancel>()).Work);
+        Assert.Contains(begun[2], effects.OfType<RunEffect.Cancel>().Select(cancel => cancel.Work));
         Assert.Single(effects.OfType<RunEffect.Finished>());
         Assert.DoesNotContain(effects, effect => effect is RunEffect.Output);
     }
