@@ -199,12 +199,12 @@ public sealed class StreamingTests(GatewayBench bench)
             await using CancellationTokenRegistration noted = context.RequestAborted.Register(left.SetResult);
             await left.Task;
         };
-        await using FakeWorker one = await FakeWorker.StartAsync("never", never), two = await FakeWorker.StartAsync("never", never);
-        await bench.ServeAsync("never", one, two);
+        await using FakeWorker one = await FakeWorker.StartAsync("unanswered", never), two = await FakeWorker.StartAsync("unanswered", never);
+        await bench.ServeAsync("unanswered", one, two);
         await using WebApplication gateway = await bench.StartGatewayAsync("--Gateway:AnswerTimeoutSeconds", "1");
         using var http = new HttpClient { BaseAddress = new Uri(gateway.Urls.First()) };
 
-        await Asking.RefusedAsync(await http.AskAsync("never"), HttpStatusCode.GatewayTimeout, "answer_timeout");
+        await Asking.RefusedAsync(await http.AskAsync("unanswered"), HttpStatusCode.GatewayTimeout, "answer_timeout");
 
         await left.Task.WaitAsync(TimeSpan.FromSeconds(30)); // The worker is told.
         Assert.Single((IEnumerable<ReceivedRequest>)[.. one.Received, .. two.Received]);
