@@ -43,7 +43,7 @@ public static class GatewayHost
         // Handlers never block, and a token that changes threads on its way costs more than its copying.
         builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         builder.Logging.AddSimpleConsole(c => c.SingleLine = true)
-            .AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("System.Net.Http.HttpClient", LogLevel.Warning).AddFilter("Yarp", LogLevel.Warning);
+            .AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("System.Net.Http.HttpClient", LogLevel.Warning);
         builder.AddTracing("aifabric-gateway", PipelineTraces.SourceName);
         AddServices(builder.Services, options);
         builder.Services.AddAsyncRuns(builder.Configuration);
@@ -78,9 +78,8 @@ public static class GatewayHost
         }
         services.AddSingleton<ApiKeyRing>();
         services.AddSingleton<LimitKeeper>();
-        services.AddHttpForwarder();
         services.AddHttpClient<WorkerClient>();
-        services.AddSingleton<CompletionForwarder>();
+        services.AddSingleton<Relay>().AddSingleton<CompletionForwarder>();
         services.AddSingleton<WaitingRoom>();
         services.AddSingleton<TrafficDraw>().AddSingleton<Canaries>().AddSingleton<Mirrors>();
         services.AddHostedService(s => s.GetRequiredService<Mirrors>());

@@ -16,7 +16,7 @@ internal static partial class Log
     public static partial void LimitUnreadable(ILogger log, string problem);
 
     [LoggerMessage(3003, LogLevel.Warning, "Worker {Pod} failed before the first byte ({Error}), attempt {Attempt}")]
-    public static partial void AttemptFailed(ILogger log, string pod, string error, int attempt);
+    public static partial void AttemptFailed(ILogger log, string pod, string error, int attempt, Exception? cause);
 
     [LoggerMessage(3004, LogLevel.Error, "Worker {Pod} was lost in the middle of a stream")]
     public static partial void StreamLost(ILogger log, string pod, Exception? cause);

@@ -11,8 +11,10 @@ public static class Endpoints
 {
     public static void MapGateway(this WebApplication app)
     {
+        // Taken from the root: a scope of services for each request would hold nothing.
+        RequestDelegate complete = context => app.Services.GetRequiredService<CompletionForwarder>().HandleAsync(context);
         foreach (string path in (string[])["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/tokenize", "/detokenize"])
-            app.MapPost(path, (HttpContext context, CompletionForwarder forwarder) => forwarder.HandleAsync(context));
+            app.MapPost(path, complete);
         app.MapGet("/v1/models", (RouteKeeper routes, PipelineCatalog pipelines, TimeProvider time) => Results.Json(List(routes.Table, pipelines, time), OpenAIJson.Default.ModelList));
         app.MapGet("/v1/models/{**id}", GetModelAsync);
         // For load balancers in front of the gateway, which probe the port that they send to. All else is on the internal port.

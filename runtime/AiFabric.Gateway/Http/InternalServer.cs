@@ -48,6 +48,8 @@ public sealed class InternalServer(
             : Results.Text("ok"));
         if (files is not null && orders is not null)
             FinetuningEndpoints.MapInternal(_app, files, orders);
+        // Those of .NET's own meters and counters would cost each request more than all that the gateway does for it, and the gateway's metrics say the same (docs/benchmarks/gateway.md).
+        Metrics.SuppressDefaultMetrics(new SuppressDefaultMetricOptions { SuppressMeters = true, SuppressEventCounters = true });
         _app.MapMetrics();
         await _app.StartAsync(cancellationToken);
     }

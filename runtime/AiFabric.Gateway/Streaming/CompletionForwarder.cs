@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using AiFabric.Gateway.Demand;
 using AiFabric.Gateway.Holding;
@@ -9,7 +8,6 @@ using AiFabric.Gateway.Routing;
 using AiFabric.Gateway.Shutdown;
 using AiFabric.Gateway.Traffic;
 using Microsoft.Extensions.Options;
-using Yarp.ReverseProxy.Forwarder;
 
 namespace AiFabric.Gateway.Streaming;
 
@@ -18,11 +16,9 @@ namespace AiFabric.Gateway.Streaming;
 /// (5) before the first byte, a failed worker is replaced by another; after it, the stream ends with an error event.
 /// </summary>
 public sealed class CompletionForwarder(
-    IHttpForwarder forwarder, RouteKeeper routes, WaitingRoom waiting, DemandBook demand, PipelineCatalog pipelines, PipelineEndpoint pipelineEndpoint, LimitKeeper limits, Canaries canaries, Mirrors mirrors, Drain drain, IOptions<GatewayOptions> options, TimeProvider time,
-    ILogger<CompletionForwarder> log) : IDisposable
+    Relay relay, RouteKeeper routes, WaitingRoom waiting, DemandBook demand, PipelineCatalog pipelines, PipelineEndpoint pipelineEndpoint, LimitKeeper limits, Canaries canaries, Mirrors mirrors, Drain drain, IOptions<GatewayOptions> options, TimeProvider time,
+    ILogger<CompletionForwarder> log)
 {
-    private readonly HttpMessageInvoker _http = Http();
-
     /// <summary>
     /// A client's name for its session: requests that bear the same go to the same worker, unless it has more than its share, and to the same side of their
     /// model's canary.
@@ -30,11 +26,6 @@ public sealed class CompletionForwarder(
     public const string SessionHeader = "X-Session-Id";
 
     private uint _turn;
-
-    private TimeSpan Idle => TimeSpan.FromSeconds(options.Value.IdleTimeoutSeconds);
-
-    /// <summary>The forwarder's clock: it runs until an answer begins, and between two pieces of one that is no stream of events.</summary>
-    private ForwarderRequestConfig Bounds => new() { ActivityTimeout = TimeSpan.FromSeconds(options.Value.AnswerTimeoutSeconds) };
 
     public async Task HandleAsync(HttpContext context)
     {
@@ -67,15 +58,6 @@ public sealed class CompletionForwarder(
             GatewayMetrics.Duration.Observe(time.GetElapsedTime(arrived).TotalSeconds);
             visit.End(context.Response.StatusCode.ToString(CultureInfo.InvariantCulture));
         }
-    }
-
-    public void Dispose() => _http.Dispose();
-
-    private static HttpMessageInvoker Http()
-    {
-        SocketsHttpHandler handler = WorkerConnections.Handler();
-        handler.ActivityHeadersPropagator = new ReverseProxyPropagator(DistributedContextPropagator.Current);
-        return new HttpMessageInvoker(new HeldBodyHandler(handler));
     }
 
     private async Task<OpenAIError?> RouteAsync(HttpContext context, RequestBody body, Spending? spending, Visit visit)
@@ -183,24 +165,18 @@ public sealed class CompletionForwarder(
 
     private async Task<AttemptEnd> TryAsync(Asked asked, Side side, WorkerEndpoint worker, int number, Func<bool> another)
     {
-        HttpContext context = asked.Context;
         string served = worker.Pod.NameOf(side.Adapter);
-        ReadOnlyMemory<byte> json = asked.Body.WithModel(served);
-        context.Request.ContentLength = json.Length;
         if (number > 1)
-            context.Response.Clear(); // a failed attempt leaves its status, and the forwarder refuses a response that has one
-
-        var attempt = new Attempt { Body = json, Prompt = side.Prompt, Spending = asked.Spending, ServedBy = $"{served}@{worker.Pod.Revision}" };
+            asked.Context.Response.Clear(); // A failed attempt leaves its headers.
+        var attempt = new Attempt { Body = asked.Body.WithModel(served), Prompt = side.Prompt, Spending = asked.Spending, ServedBy = $"{served}@{worker.Pod.Revision}" };
         asked.Visit.Target = TrafficShare.NameOf(side.Model, side.Adapter);
         using var counted = worker.Begin(side.Prompt);
-        ForwarderError error = await forwarder.SendAsync(
-            context, worker.Pod.Address.ToString(), _http, Bounds,
-            new WorkerTransformer(attempt, another, Idle, drain.Cut), drain.Cut);
+        AttemptEnd end = await relay.SendAsync(asked.Context, worker, attempt, another);
         attempt.Settle();
-        return Judge(context, worker, attempt, error, number);
+        return Judge(asked.Context, worker, attempt, end, number);
     }
 
-    private AttemptEnd Judge(HttpContext context, WorkerEndpoint worker, Attempt attempt, ForwarderError error, int number)
+    private AttemptEnd Judge(HttpContext context, WorkerEndpoint worker, Attempt attempt, AttemptEnd end, int number)
     {
         if (attempt.Stream == StreamEnd.WorkerLost)
         {
@@ -211,14 +187,14 @@ public sealed class CompletionForwarder(
         if (attempt.Stream == StreamEnd.ClientGone || context.RequestAborted.IsCancellationRequested)
         {
             GatewayMetrics.ClientsGone.Inc();
+            if (!context.Response.HasStarted)
+                context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest; // For the metrics: nobody reads it.
             return AttemptEnd.Over;
         }
 
-        bool neverBegan = attempt.Stream == StreamEnd.NeverBegan;
-        if (context.Response.HasStarted || (error == ForwarderError.None && !attempt.Refused && !neverBegan))
-            return AttemptEnd.Over;
-        Log.AttemptFailed(log, worker.Pod.Name, attempt.Refused ? "refused" : neverBegan ? "no event" : error.ToString(), number);
+        if (attempt.Failure is { } failure)
+            Log.AttemptFailed(log, worker.Pod.Name, failure, number, attempt.Cause);
         // A worker that is slow is as slow for the next, and has done the work for nothing.
-        return error == ForwarderError.RequestTimedOut ? AttemptEnd.TimedOut : AttemptEnd.Failed;
+        return context.Response.HasStarted ? AttemptEnd.Over : end;
     }
 }

@@ -27,7 +27,7 @@ public enum StreamEnd
 }
 
 /// <summary>Copies server-sent events, untouched and whole, flushing after each read: a lost worker leaves no half event behind.</summary>
-public static class EventCopier
+internal static class EventCopier
 {
     // Several events of a token each; a longer event has the buffer grow.
     private const int FirstBytes = 4_096;
@@ -40,14 +40,14 @@ public static class EventCopier
     /// <param name="worker">The worker's answer.</param>
     /// <param name="client">The client's connection.</param>
     /// <param name="spending">Counts events; null where nobody needs to know.</param>
-    /// <param name="idle">The worker is lost when it sends nothing for this long.</param>
+    /// <param name="deadline">Ends reads that bring nothing for too long: the worker is lost then.</param>
     /// <param name="cut">Cancelled when the stream must end, whatever is left of it.</param>
     /// <param name="cancellationToken">Ends when the client leaves.</param>
     /// <returns>The end, and what broke the worker's side, if anything did.</returns>
     public static async Task<(StreamEnd End, Exception? Cause)> CopyAsync(
-        Stream worker, PipeWriter client, Spending? spending, TimeSpan idle, CancellationToken cut, CancellationToken cancellationToken)
+        Stream worker, PipeWriter client, Spending? spending, AttemptDeadline deadline, CancellationToken cut, CancellationToken cancellationToken)
     {
-        using var deadline = new IdleDeadline(idle, cut, cancellationToken);
+        deadline.BeginStream();
         byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBytes);
         int held = 0; // Bytes of an event that has not ended.
         bool begun = false;
@@ -89,11 +89,11 @@ public static class EventCopier
         bool IsCut(Exception? cause) => cut.IsCancellationRequested && cause is OperationCanceledException;
     }
 
-    private static async ValueTask<(int Read, Exception? Cause)> ReadAsync(Stream worker, Memory<byte> memory, IdleDeadline deadline, CancellationToken cancellationToken)
+    private static async ValueTask<(int Read, Exception? Cause)> ReadAsync(Stream worker, Memory<byte> memory, AttemptDeadline deadline, CancellationToken cancellationToken)
     {
         try
         {
-            return (await worker.ReadAsync(memory, deadline.Begin()), null);
+            return (await worker.ReadAsync(memory, deadline.BeginRead()), null);
         }
         catch (Exception e) when (e is IOException or HttpRequestException
             || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -106,7 +106,7 @@ public static class EventCopier
     /// Reads the end of the worker's answer, so that its connection can be used again. Mostly it came along with the final event: then the server sends that event
     /// and the end of its own answer at once.
     /// </summary>
-    private static async Task FinishAsync(Stream worker, PipeWriter client, IdleDeadline deadline, CancellationToken cancellationToken)
+    private static async Task FinishAsync(Stream worker, PipeWriter client, AttemptDeadline deadline, CancellationToken cancellationToken)
     {
         // Of its own: the read may outlive the client, and with it the caller's buffer.
         Task<(int, Exception?)> end = ReadAsync(worker, new byte[1], deadline, cancellationToken).AsTask();

@@ -7,11 +7,14 @@ namespace AiFabric.Tests.Gateway;
 
 public sealed class EventCopierTests
 {
+    private static AttemptDeadline Deadline(CancellationToken cut) => new(TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1), cut, TestContext.Current.CancellationToken);
+
     private static async Task<(StreamEnd End, string Sent)> CopyAsync(Stream worker, CancellationToken cut = default)
     {
         using var sent = new MemoryStream();
         PipeWriter client = PipeWriter.Create(sent, new StreamPipeWriterOptions(leaveOpen: true));
-        (StreamEnd end, _) = await EventCopier.CopyAsync(worker, client, null, TimeSpan.FromMinutes(1), cut, TestContext.Current.CancellationToken);
+        using AttemptDeadline deadline = Deadline(cut);
+        (StreamEnd end, _) = await EventCopier.CopyAsync(worker, client, null, deadline, cut, TestContext.Current.CancellationToken);
         await client.FlushAsync(TestContext.Current.CancellationToken); // As the server does at the end of an answer.
         return (end, Encoding.UTF8.GetString(sent.ToArray()));
     }
@@ -93,7 +96,8 @@ public sealed class EventCopierTests
     {
         var pipe = new Pipe();
         var client = new CountingWriter(pipe.Writer, _flushed);
-        (StreamEnd end, _) = await EventCopier.CopyAsync(worker, client, null, TimeSpan.FromMinutes(1), CancellationToken.None, TestContext.Current.CancellationToken);
+        using AttemptDeadline deadline = Deadline(CancellationToken.None);
+        (StreamEnd end, _) = await EventCopier.CopyAsync(worker, client, null, deadline, CancellationToken.None, TestContext.Current.CancellationToken);
         await pipe.Writer.CompleteAsync();
         using var sent = new MemoryStream();
         await pipe.Reader.CopyToAsync(sent, TestContext.Current.CancellationToken);
