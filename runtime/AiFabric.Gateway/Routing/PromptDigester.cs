@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
@@ -18,19 +19,18 @@ public static class PromptDigester
         if (prompt.IsEmpty)
             return null;
         ulong[] digests = new ulong[Math.Min(PromptPieces.CountIn(prompt.Length), PromptPieces.MaxPieces)];
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        // With their lengths, so that no field can spell another. Templates put the tools before the messages.
+        byte[] named = Encoding.UTF8.GetBytes($"{Part(tenant)}{Part(model)}{Part(body.CacheSalt)}{body.Tools.Length}:");
+        // Each link is hashed in one call: a hash that is fed in pieces costs a request more than all else that is read of it.
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(Math.Max(named.Length + body.Tools.Length, SHA256.HashSizeInBytes + prompt.Length));
         Span<byte> link = stackalloc byte[SHA256.HashSizeInBytes];
-        // Templates put the tools before the messages. With their lengths, so that no field can spell another.
-        hash.AppendData(Encoding.UTF8.GetBytes($"{Part(tenant)}{Part(model)}{Part(body.CacheSalt)}{body.Tools.Length}:"));
-        hash.AppendData(body.Tools.Span);
-        hash.GetHashAndReset(link);
+        Hash(named, body.Tools.Span, buffer, link);
         for (int i = 0, start = 0; i < digests.Length; start = PromptPieces.EndOf(i++))
         {
-            hash.AppendData(link);
-            hash.AppendData(prompt[start..PromptPieces.EndOf(i)]);
-            hash.GetHashAndReset(link);
+            Hash(link, prompt[start..PromptPieces.EndOf(i)], buffer, link);
             digests[i] = Math.Max(1, BinaryPrimitives.ReadUInt64LittleEndian(link)); // 0 means no name.
         }
+        ArrayPool<byte>.Shared.Return(buffer);
         return new PromptPieces(prompt.Length, digests);
     }
 
@@ -43,6 +43,13 @@ public static class PromptDigester
 
     /// <summary>Names a pod among hashes.</summary>
     public static ulong Pod(string uid) => BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(uid)));
+
+    private static void Hash(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, Span<byte> buffer, Span<byte> hash)
+    {
+        first.CopyTo(buffer);
+        second.CopyTo(buffer[first.Length..]);
+        SHA256.HashData(buffer[..(first.Length + second.Length)], hash);
+    }
 
     private static string Part(string? text) => text is null ? "none/" : $"{text.Length}:{text}/";
 }
