@@ -25,6 +25,7 @@ public abstract partial class OperatorTests : IAsyncLifetime
     {
         GC.SuppressFinalize(this);
         await _fabric.DisposeAsync();
+        FakeWorker.HoldAt = int.MaxValue; // Other classes' tests have workers of this kind too.
     }
 
     [Fact]

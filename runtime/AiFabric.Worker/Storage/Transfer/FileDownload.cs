@@ -53,7 +53,7 @@ internal sealed class FileDownload(IRemoteSource source, ResiliencePipeline retr
     /// <returns>Whether the content is right.</returns>
     private async Task<bool> FetchAndVerifyAsync(RemoteFile file, string part, CancellationToken cancellationToken)
     {
-        bool whole = file.Size is { } size && LengthOf(part) == size;
+        bool whole = File.Exists(part) && LengthOf(part) == file.Size; // An empty file is there once it was asked for.
         while (!whole)
             whole = await retries.ExecuteAsync(async token => await TryAsync(file, part, token), cancellationToken);
         return await IsRightAsync(file, part, cancellationToken);
