@@ -100,7 +100,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     /// <summary>Milliseconds for finetuning; the batch's inference rows are final. Infinite where no objective bounds it.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="forward">Whether for a window in the pass.</param>
-    /// <param name="piece">What the smallest piece on offer takes.</param>
+    /// <param name="piece">What the smallest piece on offer takes; any number where there is no share.</param>
     public double Training(Batch batch, bool forward, double piece)
     {
         double inference = latency.Inference(batch.DecodeTokens, batch.PromptTokens, batch.Pairs);
@@ -112,6 +112,9 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
         share.Add(inference, piece);
         return Math.Max(left, share.Owed + inference - pass);
     }
+
+    /// <summary>Whether finetuning has a share of the time: what pieces cost matters then.</summary>
+    public bool HasShare => share is not null;
 
     /// <summary>Whether finetuning's share pays for a piece of so many milliseconds; never under a policy without one.</summary>
     public bool Owes(double piece) => share is not null && share.Covers(piece);

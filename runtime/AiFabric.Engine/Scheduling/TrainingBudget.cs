@@ -31,7 +31,7 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
     private void FillBatch(Batch batch, TrainingDemand demand)
     {
         batch.TrainingPosition = demand.Position;
-        double piece = Smallest(batch, demand);
+        double piece = time.HasShare ? Smallest(batch, demand) : 0;
         // Turns are whole sequences of finetuning.
         double milliseconds = options.Temporal is null ? time.Training(batch, demand.Phase == TrainingPhase.Forward, piece) : double.PositiveInfinity;
         // Nothing may fit although requests are as far ahead as counts: the smallest piece is due, whatever its cost is taken to be, and teaches what it is. The next iterations pay for it.
@@ -41,7 +41,8 @@ internal sealed class TrainingBudget(SchedulerOptions options, LatencyModel late
             FillForward(batch, demand, milliseconds);
         else
             FillBackward(batch, demand, milliseconds);
-        time.Spend(batch.TrainingForwardTokens > 0 ? latency.WindowIn(batch, batch.TrainingForwardTokens) : latency.SliceIn(batch, batch.Backward));
+        if (time.HasShare)
+            time.Spend(batch.TrainingForwardTokens > 0 ? latency.WindowIn(batch, batch.TrainingForwardTokens) : latency.SliceIn(batch, batch.Backward));
     }
 
     // Milliseconds of the least that is worth its fixed cost.

@@ -87,7 +87,7 @@ public abstract partial class OperatorTests
         await Fabric.WaitAsync(
             () => Task.FromResult(!worker.Sessions.Contains("stray-uid") && !worker.Adapters.ContainsKey("stray")),
             () => "what no object asks for to be removed");
-        await Fabric.WaitAsync(() => Task.FromResult(worker.Sessions.Count == 0), () => "the session of the job that ended to be removed");
+        await Fabric.WaitAsync(() => Task.FromResult(worker.Sessions.Count == 0), () => "what the ended job left on its worker to be removed");
         string[] cancelled = [.. worker.Calls.Where(call => call.StartsWith("DELETE training/", StringComparison.Ordinal))];
         Assert.All(cancelled, call => Assert.True(call.EndsWith("stray-uid", StringComparison.Ordinal) || call.EndsWith(" ended", StringComparison.Ordinal), call));
     }

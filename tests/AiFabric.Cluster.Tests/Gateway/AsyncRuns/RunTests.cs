@@ -124,11 +124,7 @@ public sealed class RunTests(GatewayBench bench)
         await runs.Http.DeleteAsync($"/v1/pipelines/{pipeline}/runs/{id}");
         Assert.NotEqual(id, (await RunBench.ReadAsync(await SendAsync("Something else"))).GetProperty("id").GetString());
 
-        Task<HttpResponseMessage> SendAsync(string input) => runs.Http.SendAsync(new HttpRequestMessage(HttpMethod.Post, $"/v1/pipelines/{pipeline}/runs")
-        {
-            Content = JsonContent.Create(new { input }),
-            Headers = { { "Idempotency-Key", "order-7" } },
-        });
+        Task<HttpResponseMessage> SendAsync(string input) => SendKeyedAsync(runs.Http, pipeline, "order-7", new { input });
     }
 
     [Theory]
@@ -212,11 +208,7 @@ public sealed class RunTests(GatewayBench bench)
 
         async Task<JsonElement> SendAsync(int keepSeconds = 1)
         {
-            using HttpResponseMessage answer = await runs.Http.SendAsync(new HttpRequestMessage(HttpMethod.Post, $"/v1/pipelines/{pipeline}/runs")
-            {
-                Content = JsonContent.Create(new { input = "Hello", keep_seconds = keepSeconds }),
-                Headers = { { "Idempotency-Key", "order-8" } },
-            });
+            using HttpResponseMessage answer = await SendKeyedAsync(runs.Http, pipeline, "order-8", new { input = "Hello", keep_seconds = keepSeconds });
             Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
             return await RunBench.ReadAsync(answer);
         }
@@ -243,6 +235,9 @@ public sealed class RunTests(GatewayBench bench)
         Assert.Equal("<<system: Be brief.>\n<user: Hello>>", (await RunBench.UntilAsync(runs.Http, pipeline, id, "completed")).GetProperty("output").GetString());
         folder.Delete(recursive: true);
     }
+
+    private static Task<HttpResponseMessage> SendKeyedAsync<T>(HttpClient http, string pipeline, string key, T body) =>
+        http.SendAsync(new HttpRequestMessage(HttpMethod.Post, $"/v1/pipelines/{pipeline}/runs") { Content = JsonContent.Create(body), Headers = { { "Idempotency-Key", key } } });
 
     private async Task<(FakeWorker Worker, string Pipeline)> ServeAsync(Microsoft.AspNetCore.Http.RequestDelegate script)
     {

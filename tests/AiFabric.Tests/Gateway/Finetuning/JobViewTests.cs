@@ -1,5 +1,4 @@
 using AiFabric.Crds.FinetuneJobs;
-using AiFabric.Gateway.Finetuning.Files;
 using AiFabric.Gateway.Finetuning.Orders;
 using AiFabric.Protocol.OpenAI;
 using k8s.Models;
@@ -11,20 +10,7 @@ public sealed class JobViewTests
 {
     private const long Now = 1_000_000;
 
-    private static readonly Order Order = new()
-    {
-        Id = "ftjob-0123456789abcdef",
-        Tenant = "me",
-        CreatedAt = Now - 50,
-        AskedModel = "demo",
-        Namespace = "team",
-        Model = "demo",
-        AdapterName = "french",
-        TrainingFile = "file-1",
-        DatasetUri = "file:///d",
-        Format = LineFormat.Chat,
-        Epochs = 3,
-    };
+    private static readonly Order Order = SampleOrder.Value with { CreatedAt = Now - 50, Epochs = 3 };
 
     [Theory]
     [InlineData(null, false, "queued")]

@@ -1,8 +1,6 @@
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Gateway;
-using AiFabric.Gateway.Finetuning.Files;
 using AiFabric.Gateway.Finetuning.Orders;
-using AiFabric.Kube;
 using AiFabric.Protocol.Gateway;
 using k8s.Models;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -14,22 +12,10 @@ namespace AiFabric.Tests.Gateway.Finetuning;
 
 public sealed class OrderKeeperTests : IDisposable
 {
-    private static readonly Order Order = new()
-    {
-        Id = "ftjob-0123456789abcdef",
-        Tenant = "me",
-        CreatedAt = 1_000,
-        AskedModel = "demo",
-        Namespace = "team",
-        Model = "demo",
-        AdapterName = "french",
-        TrainingFile = "file-1",
-        DatasetUri = "file:///d",
-        Format = LineFormat.Chat,
-    };
+    private static readonly Order Order = SampleOrder.Value;
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("aifabric-orders-");
-    private readonly OneJob _cache = new();
+    private readonly JobCache _cache = new();
     private readonly OrderKeeper _keeper;
 
     public OrderKeeperTests() => _keeper = new OrderKeeper(
@@ -75,30 +61,4 @@ public sealed class OrderKeeperTests : IDisposable
         Metadata = new V1ObjectMeta { Name = Order.Id, NamespaceProperty = "team" },
         Status = new FinetuneJobStatus { Conditions = [new V1Condition { Type = condition, Status = status, Reason = reason, Message = "why" }] },
     };
-
-    /// <summary>A cache that holds one job or none.</summary>
-    private sealed class OneJob : IInformer<FinetuneJob>
-    {
-        public FinetuneJob? Job { get; set; }
-
-        public bool HasSynced => true;
-
-        public bool IsServed => true;
-
-        public int Count => Job is null ? 0 : 1;
-
-        public FinetuneJob? Get(NamespacedName key) => Job is not null && NamespacedName.Of(Job) == key ? Job : null;
-
-        public IReadOnlyList<FinetuneJob> List(string? @namespace = null) => throw new NotSupportedException();
-
-        public IReadOnlyList<FinetuneJob> ByIndex(string index, string value) => throw new NotSupportedException();
-
-        public int CountByIndex(string index, string value) => throw new NotSupportedException();
-
-        public void AddIndex(string name, Func<FinetuneJob, IEnumerable<string>> values) => throw new NotSupportedException();
-
-        public IDisposable Subscribe(Action<StoreChange<FinetuneJob>> handler) => throw new NotSupportedException();
-
-        public Task WaitForSyncAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-    }
 }

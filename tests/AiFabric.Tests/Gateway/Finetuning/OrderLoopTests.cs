@@ -1,9 +1,6 @@
 using System.Threading.Channels;
-using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Gateway;
 using AiFabric.Gateway.Finetuning.Orders;
-using AiFabric.Kube;
-using k8s.Models;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Xunit;
@@ -20,7 +17,7 @@ public sealed class OrderLoopTests
         Directory.CreateDirectory(Path.Combine(folder.FullName, "jobs", "ftjob-1"));
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "open", "ftjob-1"), "{}", TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "jobs", "ftjob-1", "order.json"), "torn", TestContext.Current.CancellationToken);
-        var jobs = new NoJobs();
+        var jobs = new JobCache();
         var log = new ErrorLog();
         using var keeper = new OrderKeeper(new OrderStore(Options.Create(new GatewayOptions { FilesFolder = folder.FullName })), jobs, TimeProvider.System, log);
         await keeper.StartAsync(TestContext.Current.CancellationToken);
@@ -48,40 +45,6 @@ public sealed class OrderLoopTests
         {
             if (logLevel == LogLevel.Error)
                 _errors.Writer.TryWrite(formatter(state, exception));
-        }
-    }
-
-    /// <summary>A store without jobs, which tells of a change when it is told to.</summary>
-    private sealed class NoJobs : IInformer<FinetuneJob>
-    {
-        private Action<StoreChange<FinetuneJob>>? _handler;
-
-        public bool HasSynced => true;
-
-        public bool IsServed => true;
-
-        public void Change() => _handler!(new StoreChange<FinetuneJob>(StoreChangeKind.Deleted, new FinetuneJob { Metadata = new V1ObjectMeta { Name = "other" } }));
-
-        public IDisposable Subscribe(Action<StoreChange<FinetuneJob>> handler)
-        {
-            _handler = handler;
-            return new MemoryStream();
-        }
-
-        public Task WaitForSyncAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public int Count => 0;
-
-        public FinetuneJob? Get(NamespacedName key) => null;
-
-        public IReadOnlyList<FinetuneJob> List(string? @namespace = null) => [];
-
-        public IReadOnlyList<FinetuneJob> ByIndex(string index, string value) => [];
-
-        public int CountByIndex(string index, string value) => 0;
-
-        public void AddIndex(string name, Func<FinetuneJob, IEnumerable<string>> values)
-        {
         }
     }
 }

@@ -1,5 +1,4 @@
 using AiFabric.Gateway;
-using AiFabric.Gateway.Finetuning.Files;
 using AiFabric.Gateway.Finetuning.Orders;
 using Microsoft.Extensions.Options;
 using Xunit;
@@ -8,19 +7,7 @@ namespace AiFabric.Tests.Gateway.Finetuning;
 
 public sealed class WishTests : IDisposable
 {
-    private static readonly Order Order = new()
-    {
-        Id = "ftjob-0123456789abcdef",
-        Tenant = "me",
-        CreatedAt = 1,
-        AskedModel = "demo",
-        Namespace = "team",
-        Model = "demo",
-        AdapterName = "french",
-        TrainingFile = "file-1",
-        DatasetUri = "file:///d",
-        Format = LineFormat.Chat,
-    };
+    private static readonly Order Order = SampleOrder.Value;
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("aifabric-wishes-");
 
