@@ -25,10 +25,10 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     // A single token may take so many times the objective when its request is that much ahead of it.
     private const double Longest = 3;
 
-    // A plan within so much of the objective counts as within it.
+    // What takes within so much of the objective counts as within it.
     private const double About = 1.1;
 
-    // After so many longer iterations with finetuning one keeps to the objective, so that a burst finds finetuning gone.
+    // After so many longer iterations with finetuning, planned or not, comes one without: a burst finds finetuning gone.
     private const int MostLonger = 2;
 
     private readonly FairShare? share = options.Policy == CoServingPolicy.WeightedFair ? new FairShare(options.TrainingShare) : null;
@@ -44,8 +44,8 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
 
     private double PerToken => options.TpotMilliseconds is { } tpot ? tpot * Kept : double.PositiveInfinity;
 
-    // A request has waited for long, or waits for what those that run have: finetuning would keep it waiting.
-    private bool IsHurried => late || isFull;
+    // A request has waited for long, or waits for what those that run have: finetuning would keep it waiting. Or it has just had its turns.
+    private bool IsHurried => late || isFull || longer >= MostLonger;
 
     private double Margin => beside ? latency.MarginBeside : latency.Margin;
 
@@ -125,12 +125,9 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     /// <summary>Whether those that decode are so far ahead of the objective that an iteration may be as long as any, no prompt is in it or late, and nobody waits for a place.</summary>
     public bool IsAhead(Batch batch) => allowance >= Longest * PerToken && double.IsFinite(allowance) && batch is { DecodeRows.Count: > 0, PromptChunks.Count: 0 } && !IsHurried;
 
-    /// <summary>Ends an iteration's plan: says what it is to take.</summary>
-    public void Close(Batch batch)
-    {
-        batch.ExpectedMilliseconds = latency.Expected(batch);
-        longer = batch.HasTraining && batch.DecodeRows.Count > 0 && batch.ExpectedMilliseconds > About * PerToken ? longer + 1 : 0;
-    }
+    /// <summary>Notes how long an iteration took.</summary>
+    public void Took(Batch batch, TimeSpan duration) =>
+        longer = batch.HasTraining && batch.DecodeRows.Count > 0 && duration.TotalMilliseconds > About * PerToken ? longer + 1 : 0;
 
     /// <summary>Milliseconds that one step of backward may take on all threads, so that a window begun in an idle hour still ends in a busy one.</summary>
     /// <param name="milliseconds">For finetuning in this iteration.</param>
@@ -175,7 +172,7 @@ internal sealed class IterationBudget(SchedulerOptions options, LatencyModel lat
     // Who is behind the objective allows less than a pass takes: until it has caught up, prompts get the least that helps and finetuning nothing.
     private double AllowanceOf(Batch batch, TimeSpan now)
     {
-        double least = longer < MostLonger ? Longest * PerToken : PerToken;
+        double least = Longest * PerToken;
         foreach (var row in batch.DecodeRows)
         {
             if (!row.Sequence.Request.IsCopy)

@@ -79,7 +79,7 @@ public sealed class Scheduler
             ScheduleInference(demand, now);
         if (turns is null || !batch.HasInference)
             training.Fill(batch, demand);
-        time.Close(batch);
+        batch.ExpectedMilliseconds = Latency.Expected(batch);
         return batch;
     }
 
@@ -94,6 +94,7 @@ public sealed class Scheduler
             throw new ArgumentException($"{outcome.Sampled.Count} tokens where the sampling rows ask for {sampled}.", nameof(outcome));
         RemoveEnded();
         turns?.Observe(outcome.Duration.TotalMilliseconds, done.HasTraining);
+        time.Took(done, outcome.Duration);
         Latency.Observe(done, outcome);
     }
 

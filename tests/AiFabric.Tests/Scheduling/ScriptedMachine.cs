@@ -16,9 +16,9 @@ internal sealed record Served(TimeSpan Arrived, TimeSpan Ttft, TimeSpan? Tpot, T
 internal sealed record Iteration(TimeSpan Start, TimeSpan Duration, int DecodeRows, int PromptTokens, int Waiting, double TrainingWork, bool IsBeside, int Window, BackwardSlice Slice, double Expected);
 
 /// <summary>
-/// A scheduler on a machine that exists only as costs and a clock: every iteration is up to a tenth slower or faster than those. The same seed gives the same run.
+/// A scheduler on a machine that exists only as costs and a clock: every iteration is up to a tenth slower or faster than those, or as much as is said. The same seed gives the same run.
 /// </summary>
-internal sealed class ScriptedMachine(SchedulerOptions options, ScriptedJob? job, MachineCosts costs, int seed = 1)
+internal sealed class ScriptedMachine(SchedulerOptions options, ScriptedJob? job, MachineCosts costs, int seed = 1, double unsteadiness = 0.1)
 {
     private readonly Random random = new(seed);
     private readonly Scheduler scheduler = new(options with { BackwardBeside = costs.Half is not null }, new BlockPool(4_096));
@@ -50,7 +50,7 @@ internal sealed class ScriptedMachine(SchedulerOptions options, ScriptedJob? job
         outcome.Sampled.Clear();
         foreach (var row in batch.DecodeRows.Concat(batch.PromptChunks).Where(row => row.Samples))
             outcome.Sampled.Add(new SampledToken(1, null, null));
-        double noise = 0.9 + (0.2 * random.NextDouble());
+        double noise = 1 - unsteadiness + (2 * unsteadiness * random.NextDouble());
         double pass = (batch.IsBeside ? Half : costs.All).PassOf(batch) * noise;
         outcome.ForwardTime = batch.HasInference || batch.TrainingForwardTokens > 0 ? TimeSpan.FromMilliseconds(pass) : TimeSpan.Zero;
         (outcome.Alone, outcome.Beside, outcome.Turned, outcome.TurnedAfter, outcome.IsTogether) = (default, default, default, default, batch.IsBeside);
