@@ -16,7 +16,7 @@ public sealed class PeftFolderTests
     {
         using var folder = new TemporaryFolder();
         string place = Save(folder, [LoraTarget.Query, LoraTarget.Down], out float[] values, out string digest);
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Settled();
         using (AdapterValues loaded = Read(place))
         {
             Assert.Equal((8, 2.0), (loaded.Method.Rank, ((LoraMethod)loaded.Method).Scale));
@@ -97,7 +97,7 @@ public sealed class PeftFolderTests
     {
         using var folder = new TemporaryFolder();
         string place = SaveWith(folder, field, value);
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Settled();
         var refusal = Assert.Throws<CheckpointException>(() => Read(place));
         Assert.Contains(message, refusal.Message);
         Assert.Equal(before, Tensor.TotalCount);
@@ -145,7 +145,7 @@ public sealed class PeftFolderTests
             values[1, LoraTarget.Query][1].narrow(0, 5, 1).fill_(number);
             PeftFolder.Save(values, TinyModel.Config, folder.File("adapter"), "tiny");
         }
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Settled();
         var refusal = Assert.Throws<CheckpointException>(() => Read(folder.File("adapter")));
         Assert.Contains("tensor 'base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight' holds numbers that are not finite", refusal.Message);
         Assert.Equal(before, Tensor.TotalCount);

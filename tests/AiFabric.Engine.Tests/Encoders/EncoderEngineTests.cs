@@ -31,7 +31,7 @@ public sealed class EncoderEngineTests : IDisposable
     [Fact]
     public async Task Texts_that_share_an_iteration_get_the_vectors_that_they_get_alone()
     {
-        long tensors = Tensor.TotalCount;
+        long tensors = LiveTensors.Settled();
         await using (var engine = model.Start())
         {
             int[][] texts = [.. Enumerable.Range(0, 30).Select(i => Text(1 + (i * 17 % 40), i))];
@@ -92,7 +92,7 @@ public sealed class EncoderEngineTests : IDisposable
     [InlineData("\"layer_norm_eps\": 1E-06", "\"layer_norm_eps\": -1", "layer_norm_eps")]
     public void A_folder_that_cannot_be_used_says_why(string found, string instead, string cause)
     {
-        long tensors = Tensor.TotalCount;
+        long tensors = LiveTensors.Settled();
         string config = TinyEncoder.Config.ToJson();
         Assert.Contains(found, config, StringComparison.Ordinal);
         model.Write("config.json", config.Replace(found, instead, StringComparison.Ordinal));
@@ -106,7 +106,7 @@ public sealed class EncoderEngineTests : IDisposable
         TinyTokenizer.Write(model.Path, TinyTokenizer.ChatTemplate, "<image>");
         await using (var engine = model.Start())
             Assert.Equal(TinyTokenizer.Size, engine.Tokenizer.VocabularySize);
-        long tensors = Tensor.TotalCount;
+        long tensors = LiveTensors.Settled();
         string tokenizer = await File.ReadAllTextAsync(Path.Combine(model.Path, "tokenizer.json"));
         model.Write("tokenizer.json", tokenizer.Replace("\"a\":97", "\"a\":300", StringComparison.Ordinal));
 

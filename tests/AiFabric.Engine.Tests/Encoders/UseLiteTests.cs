@@ -13,7 +13,7 @@ public sealed class UseLiteTests(UseLiteFolder model) : IClassFixture<UseLiteFol
     [Fact]
     public void Vectors_equal_TensorFlows()
     {
-        long tensors = Tensor.TotalCount;
+        long tensors = LiveTensors.Settled();
         using (var weights = EncoderWeights.Load(model.RequiredPath, CPU))
         {
             Assert.Equal(6_975_872, weights.ParameterCount);

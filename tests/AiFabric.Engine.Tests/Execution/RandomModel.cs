@@ -24,7 +24,7 @@ internal sealed class RandomModel : IDisposable
     public RandomModel(string config, int seed = 1)
     {
         TorchRuntime.EnsureLoaded();
-        tensorsBefore = Tensor.TotalCount;
+        tensorsBefore = LiveTensors.Settled();
         Config = DecoderConfig.Parse(config, "config.json");
         folder.Write("config.json", config);
         folder.Write("tokenizer.json", TokenizerText(Config.VocabularySize));

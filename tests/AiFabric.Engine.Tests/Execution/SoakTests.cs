@@ -14,7 +14,7 @@ public sealed class SoakTests(ITestOutputHelper output)
     public async Task Tensor_count_returns_to_its_start_after_a_thousand_mixed_requests_with_cancellations()
     {
         using var model = new RandomModel();
-        long beforeEngine = Tensor.TotalCount;
+        long beforeEngine = LiveTensors.Settled();
         await using (var engine = model.Start(o => o with { KvBlocks = 96, MaxFinetuneTokensPerIteration = 16, MaxQueuedRequests = 1000 }))
         {
             engine.Install(model.Adapter("a", 2, 1));

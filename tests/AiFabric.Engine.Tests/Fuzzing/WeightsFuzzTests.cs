@@ -53,7 +53,7 @@ public sealed class WeightsFuzzTests : IDisposable
         int headerBytes = (int)BinaryPrimitives.ReadUInt64LittleEndian(validWeights);
         byte[] data = validWeights[(8 + headerBytes)..];
         string header = Encoding.UTF8.GetString(validWeights, 8, headerBytes);
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Settled();
 
         Fuzz.Run(Mutations.OfJson(Encoding.UTF8.GetString(validConfig)), 1_000, content => Read(content, validWeights));
         Fuzz.Run(Mutations.OfBytes(validConfig), 500, content => Read(content, validWeights));

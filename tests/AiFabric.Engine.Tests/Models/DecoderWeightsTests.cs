@@ -20,7 +20,7 @@ public sealed class DecoderWeightsTests : IDisposable
     [InlineData(ScalarType.Float64)]
     public void A_folder_loads_in_any_type_and_frees_everything(ScalarType type)
     {
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Settled();
         using (var weights = Load(type))
         {
             Assert.Equal(type, weights.Layers[1][LoraTarget.Down].dtype);
@@ -88,7 +88,7 @@ public sealed class DecoderWeightsTests : IDisposable
         string config = Path.Combine(model.Path, "config.json");
         Assert.Contains(written, File.ReadAllText(config), StringComparison.Ordinal);
         File.WriteAllText(config, File.ReadAllText(config).Replace(written, changed, StringComparison.Ordinal));
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Settled();
 
         Assert.Contains(named, Assert.Throws<CheckpointException>(() => Load()).Message, StringComparison.Ordinal);
         Assert.Equal(before, Tensor.TotalCount);
@@ -103,7 +103,7 @@ public sealed class DecoderWeightsTests : IDisposable
         string config = Path.Combine(biased.Path, "config.json");
         Assert.Contains(written, File.ReadAllText(config), StringComparison.Ordinal);
         File.WriteAllText(config, File.ReadAllText(config).Replace(written, changed, StringComparison.Ordinal));
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Settled();
 
         string refused = Assert.Throws<CheckpointException>(() => DecoderWeights.Load(biased.Path, ScalarType.Float32, CPU)).Message;
 

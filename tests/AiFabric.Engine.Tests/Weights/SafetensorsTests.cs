@@ -47,7 +47,7 @@ public sealed class SafetensorsTests : IDisposable
     {
         using (var ones = torch.ones(4))
             SafetensorsWriter.Write(folder.File("m.safetensors"), [new("w", ones)]);
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Settled();
 
         using (var file = SafetensorsFile.Open(folder.File("m.safetensors")))
         {
