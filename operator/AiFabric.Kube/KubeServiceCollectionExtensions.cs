@@ -24,7 +24,10 @@ public static class KubeServiceCollectionExtensions
         services.TryAddSingleton(_ => KubeConfig.Load());
         services.TryAddSingleton<IKubernetesClient>(provider => new KubernetesClient(
             provider.GetRequiredService<KubernetesClientConfiguration>(), provider.GetRequiredService<KubeMetrics>(),
-            provider.GetRequiredService<ILogger<KubernetesClient>>()));
+            provider.GetRequiredService<ILogger<KubernetesClient>>())
+        {
+            Time = provider.GetRequiredService<TimeProvider>(),
+        });
         return services;
     }
 

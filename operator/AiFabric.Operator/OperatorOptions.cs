@@ -1,6 +1,9 @@
 using System.ComponentModel.DataAnnotations;
+using AiFabric.Crds.Common;
 using AiFabric.Operator.Finetuning;
 using AiFabric.Operator.Models;
+using AiFabric.Operator.Objects;
+using AiFabric.Operator.Pipelines;
 using AiFabric.Operator.Storage;
 using AiFabric.Operator.Validation;
 using AiFabric.Operator.Webhooks;
@@ -132,6 +135,17 @@ internal sealed class OperatorOptions : IValidatableObject
         .Select(pair => pair.Split('=', 2))
         .Where(pair => pair.Length == 2)
         .ToDictionary(pair => pair[0], pair => pair[1]);
+
+    /// <summary>
+    /// Selects the pods that matter: workers, functions, and gateways by their <c>app.kubernetes.io/name</c>. Null, for all of the cluster's, when the gateways'
+    /// labels do not have that: each pod is kept in memory, and most are none of ours.
+    /// </summary>
+    public string? GetPodSelector()
+    {
+        string[] ours = [OwnedMetadata.AppName, FunctionTemplate.AppName];
+        string? gateways = GatewayUrls.Count > 0 ? OwnedMetadata.AppName : GetGatewayLabels().GetValueOrDefault(Labels.AppName);
+        return gateways is null ? null : $"{Labels.AppName} in ({string.Join(',', ours.Append(gateways).Distinct())})";
+    }
 
     /// <summary>Where jobs write by default.</summary>
     /// <exception cref="InvalidOperationException">The options were not validated.</exception>

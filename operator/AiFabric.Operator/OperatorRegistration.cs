@@ -37,7 +37,7 @@ internal static class OperatorRegistration
             runtime.LeaderElection.Enabled = early.LeaderElection;
             runtime.LeaderElection.LeaseNamespace = early.LeaderElectionNamespace;
         });
-        AddControllers(builder, Math.Max(1, early.Workers));
+        AddControllers(builder, Math.Max(1, early.Workers), early.GetPodSelector());
         return services;
     }
 
@@ -66,20 +66,20 @@ internal static class OperatorRegistration
         services.AddSingleton<PipelineObserver>().AddSingleton<PipelineExecutor>();
     }
 
-    private static void AddControllers(IOperatorBuilder builder, int workers) => builder
+    private static void AddControllers(IOperatorBuilder builder, int workers, string? pods) => builder
         .AddController<ModelController, CoServedModel>(controller => controller.WithWorkers(workers)
             .Owns<V1Deployment>().Owns<V1Service>().Owns<V1PodDisruptionBudget>(optional: true).WokenBy<DemandPoller>().WokenBy<RouteWatch>()
-            .Watches<V1Pod>((pod, _) => WorkerPods.ModelOf(pod) is { } model ? [model] : []))
+            .Watches<V1Pod>((pod, _) => WorkerPods.ModelOf(pod) is { } model ? [model] : [], pods))
         .AddController<AdapterController, Adapter>(controller => controller.WithWorkers(workers)
-            .Watches<V1Pod>((pod, adapters) => WorkerPods.ModelOf(pod) is { } model ? Keys(adapters.OfModel(model)) : [])
+            .Watches<V1Pod>((pod, adapters) => WorkerPods.ModelOf(pod) is { } model ? Keys(adapters.OfModel(model)) : [], pods)
             .Watches<CoServedModel>((model, adapters) => Keys(adapters.OfModel(NamespacedName.Of(model))))
             .Watches<FinetuneJob>((job, adapters) => Keys(adapters.FromJob(NamespacedName.Of(job)))).WokenBy<AdapterRouteWatch>())
         .AddController<FinetuneController, FinetuneJob>(controller => controller.WithWorkers(workers)
-            .Watches<V1Pod>((pod, jobs) => WorkerPods.ModelOf(pod) is { } model ? Keys(jobs.OfModel(model)) : [])
+            .Watches<V1Pod>((pod, jobs) => WorkerPods.ModelOf(pod) is { } model ? Keys(jobs.OfModel(model)) : [], pods)
             .Watches<CoServedModel>((model, jobs) => Keys(jobs.OfModel(NamespacedName.Of(model))))
             .Watches<Adapter>((adapter, jobs) => Keys(jobs.Making(NamespacedName.Of(adapter)))).WokenBy<OrderTaker>())
         .AddController<PipelineController, Pipeline>(controller => controller.WithWorkers(workers).Owns<V1Deployment>()
-            .Watches<V1Pod>((pod, _) => PipelineObserver.PipelineOf(pod) is { } pipeline ? [pipeline] : [])
+            .Watches<V1Pod>((pod, _) => PipelineObserver.PipelineOf(pod) is { } pipeline ? [pipeline] : [], pods)
             .Watches<CoServedModel>((model, pipelines) => Keys(pipelines.Asking(NamespacedName.Of(model))))
             .Watches<Adapter>((adapter, pipelines) => Keys(pipelines.Asking(new NamespacedName(adapter.Metadata.NamespaceProperty, adapter.Spec.ModelRef.Name)))))
         .AddFinalizer<AdapterFinalizer, Adapter>(AdapterFinalizer.Name)

@@ -39,6 +39,9 @@ internal sealed class WorkerMetrics
         timePerToken = factory.CreateHistogram("vllm_request_time_per_output_token_seconds", "Mean time per token after the first, per request.", Buckets());
         httpRequests = factory.CreateCounter("aifabric_worker_http_requests_total", "Answered requests.", "port", "status");
         firstTokens = factory.CreateCounter("aifabric_worker_first_tokens_total", "First tokens, by whether they kept the TTFT objective.", "within_objective");
+        // From the start: while every first token is late, the share of those in time must be 0 and not unknown.
+        if (ttftObjective is not null)
+            firstTokens.WithLabels("true").Publish();
         AddCounters();
         AddHistograms();
     }

@@ -6,7 +6,8 @@ namespace AiFabric.Kube;
 
 /// <summary>
 /// Reads and writes objects of any kind that carries a <see cref="KubernetesEntityAttribute"/>, over plain HTTP. An answer
-/// other than success is a <see cref="KubernetesApiException"/>; a connection that fails is an <see cref="HttpRequestException"/>.
+/// other than success is a <see cref="KubernetesApiException"/>; a connection that fails, or a server
+/// that does not answer in time, is an <see cref="HttpRequestException"/>.
 /// </summary>
 /// <remarks>The namespace argument is null for cluster-scoped kinds, and in lists and watches for "all namespaces".</remarks>
 public interface IKubernetesClient

@@ -15,6 +15,10 @@ public sealed class KubernetesClient : IKubernetesClient, IDisposable
     private const string Apply = "application/apply-patch+yaml";
     private const string Merge = "application/merge-patch+json";
     private const int ListPageSize = 500;
+
+    // A server ends what takes a minute; one that is gone without a word would be waited for as long as TCP does, or for ever.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(65);
+
     private readonly Kubernetes _kubernetes;
     private readonly KubeMetrics _metrics;
     private readonly ILogger<KubernetesClient> _logger;
@@ -34,6 +38,9 @@ public sealed class KubernetesClient : IKubernetesClient, IDisposable
 
     /// <inheritdoc/>
     public Uri BaseUri => _kubernetes.BaseUri;
+
+    /// <summary>The clock by which a request that is never answered is given up.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <inheritdoc/>
     public async Task<T?> GetAsync<T>(string name, string? @namespace = null, CancellationToken cancellationToken = default)
@@ -161,11 +168,10 @@ public sealed class KubernetesClient : IKubernetesClient, IDisposable
         string name, string? @namespace = null, DeleteQuery? query = null, CancellationToken cancellationToken = default)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        JsonNode? body = query is null ? null : DeleteOptions(query);
         try
         {
             using HttpResponseMessage response = await SendRawAsync(
-                HttpMethod.Delete, Path<T>(@namespace, name), body, Json, HttpCompletionOption.ResponseContentRead, cancellationToken);
+                HttpMethod.Delete, Path<T>(@namespace, name), query?.ToOptions(), Json, HttpCompletionOption.ResponseContentRead, cancellationToken);
         }
         catch (KubernetesApiException e) when (e is { IsNotFound: true, Status: not null })
         {
@@ -203,20 +209,6 @@ public sealed class KubernetesClient : IKubernetesClient, IDisposable
 
     private static string Manager(string fieldManager, bool? force = null) =>
         QueryString.Of(("fieldManager", fieldManager), ("force", force is { } f ? (f ? "true" : "false") : null));
-
-    private static JsonObject DeleteOptions(DeleteQuery query)
-    {
-        var preconditions = new V1Preconditions { Uid = query.Uid, ResourceVersion = query.ResourceVersion };
-        var options = new V1DeleteOptions
-        {
-            ApiVersion = "v1",
-            Kind = "DeleteOptions",
-            Preconditions = query.Uid is null && query.ResourceVersion is null ? null : preconditions,
-            PropagationPolicy = query.PropagationPolicy,
-            GracePeriodSeconds = query.GracePeriodSeconds,
-        };
-        return (JsonObject)JsonNode.Parse(KubernetesJson.Serialize(options))!; // An object is never serialized as anything else.
-    }
 
     private static JsonElement Metadata(JsonElement element) => element.TryGetProperty("metadata", out JsonElement metadata) ? metadata : default;
 
@@ -271,14 +263,19 @@ public sealed class KubernetesClient : IKubernetesClient, IDisposable
         if (_kubernetes.Credentials is { } credentials)
             await credentials.ProcessHttpRequestAsync(request, cancellationToken);
         HttpResponseMessage response;
+        // A watch is open for long, and whoever reads it knows when it should have been heard of.
+        using var late = new CancellationTokenSource(completion == HttpCompletionOption.ResponseContentRead ? Patience : Timeout.InfiniteTimeSpan, Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
         try
         {
-            response = await _kubernetes.HttpClient.SendAsync(request, completion, cancellationToken);
+            response = await _kubernetes.HttpClient.SendAsync(request, completion, either.Token);
         }
-        catch (HttpRequestException)
+        catch (Exception e) when (e is HttpRequestException || (late.IsCancellationRequested && !cancellationToken.IsCancellationRequested))
         {
             _metrics.RestClientRequests.WithLabels("<error>", method.Method).Inc();
-            throw;
+            if (e is HttpRequestException)
+                throw;
+            throw new HttpRequestException($"{method} {path}: no answer within {Patience.TotalSeconds} s", e);
         }
         _metrics.RestClientRequests.WithLabels(QueryString.Number((int)response.StatusCode)!, method.Method).Inc();
         if (response.IsSuccessStatusCode)

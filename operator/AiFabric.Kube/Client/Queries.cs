@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using k8s;
 using k8s.Models;
 
@@ -85,4 +86,18 @@ public sealed record DeleteQuery
 
     /// <summary>Seconds a pod has to stop; null for its own setting.</summary>
     public int? GracePeriodSeconds { get; init; }
+
+    /// <summary>The body of the request: <c>DeleteOptions</c>.</summary>
+    internal JsonObject ToOptions()
+    {
+        var options = new V1DeleteOptions
+        {
+            ApiVersion = "v1",
+            Kind = "DeleteOptions",
+            Preconditions = Uid is null && ResourceVersion is null ? null : new V1Preconditions { Uid = Uid, ResourceVersion = ResourceVersion },
+            PropagationPolicy = PropagationPolicy,
+            GracePeriodSeconds = GracePeriodSeconds,
+        };
+        return (JsonObject)JsonNode.Parse(KubernetesJson.Serialize(options))!; // An object is never serialized as anything else.
+    }
 }

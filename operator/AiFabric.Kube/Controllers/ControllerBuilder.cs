@@ -19,16 +19,17 @@ internal sealed class ControllerBuilder<TEntity>(IServiceCollection services, In
 
     public IControllerBuilder<TEntity> Owns<TOwned>(bool optional = false)
         where TOwned : class, IKubernetesObject<V1ObjectMeta> =>
-        Watch<TOwned>(OwnerMapping.ToOwner, optional);
+        Watch<TOwned>(OwnerMapping.ToOwner, null, optional);
 
-    public IControllerBuilder<TEntity> Watches<TOther>(Func<TOther, IStore<TEntity>, IEnumerable<NamespacedName>> map)
+    public IControllerBuilder<TEntity> Watches<TOther>(Func<TOther, IStore<TEntity>, IEnumerable<NamespacedName>> map, string? labelSelector = null)
         where TOther : class, IKubernetesObject<V1ObjectMeta> =>
-        Watch(map, optional: false);
+        Watch(map, labelSelector, optional: false);
 
-    private ControllerBuilder<TEntity> Watch<TOther>(Func<TOther, IStore<TEntity>, IEnumerable<NamespacedName>> map, bool optional)
+    private ControllerBuilder<TEntity> Watch<TOther>(
+        Func<TOther, IStore<TEntity>, IEnumerable<NamespacedName>> map, string? labelSelector, bool optional)
         where TOther : class, IKubernetesObject<V1ObjectMeta>
     {
-        services.AddInformer<TOther>(scope.Namespace, optional: optional);
+        services.AddInformer<TOther>(scope.Namespace, labelSelector, optional);
         _watched.Add(provider =>
         {
             var owners = provider.GetRequiredService<IInformer<TEntity>>();

@@ -45,7 +45,8 @@ public interface IControllerBuilder<TEntity>
 
     /// <summary>Reconcile the objects that <paramref name="map"/> names when an object of <typeparamref name="TOther"/> changes.</summary>
     /// <param name="map">The changed object and the cache of <typeparamref name="TEntity"/> → keys to reconcile. Must be pure and quick.</param>
-    IControllerBuilder<TEntity> Watches<TOther>(Func<TOther, IStore<TEntity>, IEnumerable<NamespacedName>> map)
+    /// <param name="labelSelector">Which objects of the kind are cached, the same for all who watch it; null for all.</param>
+    IControllerBuilder<TEntity> Watches<TOther>(Func<TOther, IStore<TEntity>, IEnumerable<NamespacedName>> map, string? labelSelector = null)
         where TOther : class, IKubernetesObject<V1ObjectMeta>;
 
     /// <summary>Reconcile the objects that <typeparamref name="TSource"/> (a singleton) names while the controller runs.</summary>

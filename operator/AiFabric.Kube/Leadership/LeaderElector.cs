@@ -138,12 +138,15 @@ public sealed class LeaderElector
 
     private async Task<bool> TryAcquireOrRenewAsync(CancellationToken cancellationToken)
     {
+        // A server that went away without a word must cost neither the lease nor its successor's turn: there is time to ask another.
+        using var late = new CancellationTokenSource(_options.RenewDeadline / 2, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
         try
         {
-            V1Lease? lease = await _client.GetAsync<V1Lease>(_name, _options.LeaseNamespace, cancellationToken);
+            V1Lease? lease = await _client.GetAsync<V1Lease>(_name, _options.LeaseNamespace, either.Token);
             if (lease is null)
             {
-                Observe(await _client.CreateAsync(NewLease(), cancellationToken));
+                Observe(await _client.CreateAsync(NewLease(), either.Token));
                 return true;
             }
             Observe(lease);
@@ -156,7 +159,7 @@ public sealed class LeaderElector
             }
             lease.Spec = Ours(record).ToSpec();
             // The lease carries the resourceVersion read: whoever writes second gets a conflict.
-            Observe(await _client.UpdateAsync(lease, cancellationToken));
+            Observe(await _client.UpdateAsync(lease, either.Token));
             return true;
         }
         catch (KubernetesApiException e) when (e.IsConflict || e.IsAlreadyExists)

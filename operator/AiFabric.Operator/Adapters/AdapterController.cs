@@ -27,7 +27,7 @@ internal sealed class AdapterController(
         return ReconciliationResult<Adapter>.Success(entity, NextLook(status));
     }
 
-    public JsonObject? Prepare(Adapter entity) => AcceptedSpec.Noted(entity) is null ? AcceptedSpec.Patch(AdapterRules.All, entity) : null;
+    public JsonObject? Prepare(Adapter entity) => AcceptedSpec.Patch(AdapterRules.All, entity, isNew: entity.Status?.ObservedGeneration is null);
 
     public Task<ReconciliationResult<Adapter>> DeletedAsync(Adapter entity, CancellationToken cancellationToken)
     {

@@ -15,7 +15,7 @@ internal sealed class AdapterFinalizer(
     public async Task<ReconciliationResult<Adapter>> FinalizeAsync(Adapter entity, CancellationToken cancellationToken)
     {
         WorkerPod[] ready = [.. pods.Of(entity.Metadata.NamespaceProperty, entity.Spec.ModelRef.Name).Where(pod => pod.Reachable)];
-        IReadOnlyList<WorkerPod> silent = await executor.UnloadAsync(entity.Metadata.Name, ready, cancellationToken);
+        IReadOnlyList<WorkerPod> silent = await executor.UnloadAsync(NamespacedName.Of(entity), ready, cancellationToken);
         if (silent.Count == 0)
             return ReconciliationResult<Adapter>.Success(entity);
         if (FinalizerDeadline.IsOver(entity, options.Value, time))

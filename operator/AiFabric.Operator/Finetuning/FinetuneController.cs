@@ -28,7 +28,7 @@ internal sealed class FinetuneController(
             entity, NextLook(entity, done, times) is { } look ? options.Value.Paced(look, jobs.CountActive()) : null);
     }
 
-    public JsonObject? Prepare(FinetuneJob entity) => AcceptedSpec.Noted(entity) is null ? AcceptedSpec.Patch(FinetuneRules.All, entity) : null;
+    public JsonObject? Prepare(FinetuneJob entity) => AcceptedSpec.Patch(FinetuneRules.All, entity, isNew: entity.Status?.ObservedGeneration is null);
 
     public Task<ReconciliationResult<FinetuneJob>> DeletedAsync(FinetuneJob entity, CancellationToken cancellationToken)
     {

@@ -2,6 +2,7 @@ using System.Globalization;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Operator.Conditions;
 using AiFabric.Protocol.Control;
+using k8s.Models;
 
 namespace AiFabric.Operator.Finetuning;
 
@@ -14,9 +15,11 @@ internal static class FinetuneStatusBuilder
     {
         FinetuneJob job = observed.Job;
         FinetuneJobStatus old = job.Status ?? new FinetuneJobStatus();
-        if (plan.Step is FinetuneStep.Rest or FinetuneStep.Expire)
-            return old; // What ended stays as it ended.
+        if (plan.Step == FinetuneStep.Expire)
+            return old; // It goes.
         var conditions = new ConditionSet(old.Conditions, job.Metadata.Generation, observed.Now);
+        if (plan.Step == FinetuneStep.Rest)
+            return Ended(job, old, conditions);
         bool isOver = plan.Step is FinetuneStep.Fail or FinetuneStep.Publish;
         bool isSuspended = plan.Step == FinetuneStep.Suspend
             || (plan is { Step: FinetuneStep.Run, Session.State: TrainingState.Suspended } && job.Spec.Suspend == true);
@@ -40,6 +43,25 @@ internal static class FinetuneStatusBuilder
             Pod = plan.Pod?.Name ?? old.Pod,
             AdapterName = plan.Step == FinetuneStep.Publish ? job.Spec.Output.AdapterName : old.AdapterName,
             AdapterDigest = plan.Step == FinetuneStep.Publish ? plan.Session?.AdapterDigest : old.AdapterDigest,
+            Conditions = conditions.ToList(),
+        };
+    }
+
+    /// <summary>What ended stays as it ended. Who waits for a later change to be seen (<c>kubectl wait</c> does) is told that it was.</summary>
+    private static FinetuneJobStatus Ended(FinetuneJob job, FinetuneJobStatus old, ConditionSet conditions)
+    {
+        foreach (V1Condition condition in old.Conditions ?? [])
+            conditions.Set(condition.Type, condition.Status, condition.Reason, condition.Message);
+        return new FinetuneJobStatus
+        {
+            ObservedGeneration = job.Metadata.Generation,
+            StartTime = old.StartTime,
+            CompletionTime = old.CompletionTime,
+            Failures = old.Failures,
+            Progress = old.Progress,
+            Pod = old.Pod,
+            AdapterName = old.AdapterName,
+            AdapterDigest = old.AdapterDigest,
             Conditions = conditions.ToList(),
         };
     }

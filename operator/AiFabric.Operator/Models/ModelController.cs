@@ -45,7 +45,9 @@ internal sealed class ModelController(
             return (string.Empty, Check.Pass);
         try
         {
-            return (ControlTokens.Fingerprint(await tokens.EnsureAsync(entity, cancellationToken)), Check.Pass);
+            return await tokens.EnsureAsync(entity, cancellationToken) is { } token
+                ? (ControlTokens.Fingerprint(token), Check.Pass)
+                : (string.Empty, Check.Fail(Reasons.NameTaken, $"Secret {ControlTokens.SecretName(entity.Metadata.Name)} is that of a deleted model of this name, and about to go"));
         }
         catch (KubernetesApiException e) when (e.IsRefusal)
         {

@@ -22,8 +22,6 @@ internal static class ModelDownload
     {
         V1Container worker = pod.Containers.First(container => container.Name == WorkerPod.ContainerName);
         bool isRemote = StorageUri.TryParse(source.Uri, out StorageUri? uri, out _) && uri.IsRemote;
-        if (source.CredentialsSecretRef is { } secret)
-            worker.EnvFrom = [new V1EnvFromSource { SecretRef = new V1SecretEnvSource { Name = secret.Name } }];
         if (isRemote)
         {
             if (source.Revision is { } revision)
@@ -33,6 +31,18 @@ internal static class ModelDownload
         // A lasting cache serves adapters and datasets too; without one a pod with local weights needs no more than its temporary files.
         if (isRemote || cache.HostPath is not null || cache.ClaimName is not null)
             Mount(pod, worker, cache);
+    }
+
+    /// <summary>
+    /// Adds the store's credentials to the finished template. A template's own sources replace those below them, and of several the last that has a
+    /// variable counts: neither may cost the model what its own spec names.
+    /// </summary>
+    public static void AddCredentials(V1PodSpec pod, ModelSource source)
+    {
+        if (source.CredentialsSecretRef is not { } secret)
+            return;
+        V1Container worker = pod.Containers.First(container => container.Name == WorkerPod.ContainerName);
+        worker.EnvFrom = [.. worker.EnvFrom ?? [], new V1EnvFromSource { SecretRef = new V1SecretEnvSource { Name = secret.Name } }];
     }
 
     private static void Mount(V1PodSpec pod, V1Container worker, ModelCacheOptions cache)

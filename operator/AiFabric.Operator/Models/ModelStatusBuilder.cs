@@ -4,7 +4,6 @@ using AiFabric.Operator.Conditions;
 using AiFabric.Operator.Objects;
 using AiFabric.Operator.Workers;
 using AiFabric.Protocol.Control;
-using k8s.Models;
 
 namespace AiFabric.Operator.Models;
 
@@ -116,24 +115,16 @@ internal static class ModelStatusBuilder
         public Check Loaded()
         {
             if (Updated.Length == 0)
-                return Creation();
+                return Creation() ?? Check.Fail(Reasons.NoPods, "no pod of the current revision exists yet");
             if (Updated.Count(pod => pod.Ready) >= Plan.Replicas)
                 return Check.Pass;
             return LoadingChecks.Of(Updated, Observed.Loadings)
+                ?? (Updated.Length < Plan.Replicas ? Creation() : null)
                 ?? Check.Fail(Reasons.Loading, $"{Updated.Count(pod => pod.Ready)} of {Count(Plan.Replicas, "replica", "replicas")} loaded");
         }
 
-        /// <summary>Why there is no pod: the Deployment knows when the API server refuses them (quota, admission).</summary>
-        private Check Creation()
-        {
-            // What the Deployment says of an earlier generation says nothing of this one.
-            bool isSeen = Observed.Deployment?.Status?.ObservedGeneration is not { } seen || seen >= Observed.Deployment.Metadata.Generation;
-            V1DeploymentCondition? refused = !isSeen ? null : Observed.Deployment?.Status?.Conditions?
-                .FirstOrDefault(condition => condition is { Type: "ReplicaFailure", Status: "True" });
-            return refused is null
-                ? Check.Fail(Reasons.NoPods, "no pod of the current revision exists yet")
-                : Check.Fail(Reasons.PodsRefused, refused.Message ?? "pods cannot be created");
-        }
+        /// <summary>Why there are no more pods, if the API server refuses them.</summary>
+        private Check? Creation() => PodProblem.OfCreation(Observed.Deployment) is { } refused ? Check.Fail(refused.Reason, refused.Message) : null;
 
         /// <summary>Whether nothing of another revision, and nothing too many, is left.</summary>
         public Check RolledOut()

@@ -84,6 +84,7 @@ internal static class PodTemplateBuilder
             template = TemplateMerge.Over(TemplateMerge.Over(template, administrators), OnlyResources(model));
         if (model.Spec.Template is { } user)
             template = TemplateMerge.Over(template, user);
+        ModelDownload.AddCredentials(template.Spec, model.Spec.Model);
         template.Metadata.Labels[Labels.Revision] = Revision(template, model.Spec.Model.Revision);
         return template;
     }

@@ -5,6 +5,7 @@ using AiFabric.Crds.CoServedModels;
 using AiFabric.Crds.Pipelines;
 using AiFabric.Operator.Conditions;
 using AiFabric.Operator.Validation;
+using AiFabric.Operator.Workers;
 using k8s.Models;
 
 namespace AiFabric.Operator.Pipelines;
@@ -70,14 +71,22 @@ internal static class PipelineStatusBuilder
     {
         int wanted = function.Replicas ?? 1;
         string? revision = plan.Revisions.GetValueOrDefault(stage.Name);
-        V1Pod[] ready = [.. observed.Pods.Where(pod => pod.Metadata.Labels.TryGetValue(Labels.Stage, out string? name) && name == stage.Name
-            && pod.Metadata.Labels.TryGetValue(Labels.Revision, out string? has) && has == revision && PodReadiness.MayServe(pod))];
+        V1Pod[] pods = [.. observed.Pods.Where(pod => pod.Metadata.Labels.TryGetValue(Labels.Stage, out string? name) && name == stage.Name
+            && pod.Metadata.Labels.TryGetValue(Labels.Revision, out string? has) && has == revision)];
+        V1Pod[] ready = [.. pods.Where(PodReadiness.MayServe)];
         int routed = ready.Count(pod => observed.Gateways.CallsFunction(observed.Pipeline, pod.Metadata.Uid));
-        string? problem = plan.Refused.TryGetValue(PipelineRules.FullName(observed.Pipeline, stage), out Check refused) ? refused.Message
-            : ready.Length < wanted ? string.Create(CultureInfo.InvariantCulture, $"{ready.Length} of {wanted} replicas are ready")
+        string deployment = PipelineRules.FullName(observed.Pipeline, stage);
+        string? problem = plan.Refused.TryGetValue(deployment, out Check refused) ? refused.Message
+            : ready.Length < wanted ? string.Create(CultureInfo.InvariantCulture, $"{ready.Length} of {wanted} replicas are ready{Because(pods, observed.Deployments.GetValueOrDefault(deployment))}")
             : routed < wanted ? string.Create(CultureInfo.InvariantCulture, $"the gateways call {routed} of {wanted} replicas")
             : null;
         return new StageStatus { Name = stage.Name, Ready = problem is null, Message = problem, ReadyReplicas = routed };
+    }
+
+    private static string Because(V1Pod[] pods, V1Deployment? deployment)
+    {
+        PodProblem? problem = pods.Select(PodProblem.Of).FirstOrDefault(found => found is not null) ?? PodProblem.OfCreation(deployment);
+        return problem is null ? string.Empty : $": {problem.Message}";
     }
 
     private static bool IsTrue(IEnumerable<V1Condition>? conditions, string type) =>

@@ -36,9 +36,16 @@ internal static class AcceptedSpec
         ];
     }
 
-    /// <summary>The merge patch that notes the fields.</summary>
-    public static JsonObject Patch<T>(RuleSet<T> rules, T entity) => new()
+    /// <summary>The merge patch that notes the fields; null when they are noted.</summary>
+    /// <param name="rules">The kind's rules.</param>
+    /// <param name="entity">The object as it is.</param>
+    /// <param name="isNew">Whether nobody has looked at it yet: a note that it brings along is that of the object whose manifest was copied.</param>
+    public static JsonObject? Patch<T>(RuleSet<T> rules, T entity, bool isNew)
+        where T : IKubernetesObject<V1ObjectMeta>
     {
-        ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [Annotation] = Describe(rules, entity) } },
-    };
+        string? noted = Noted(entity);
+        if (noted is not null && (!isNew || noted == Describe(rules, entity)))
+            return null;
+        return new() { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [Annotation] = Describe(rules, entity) } } };
+    }
 }

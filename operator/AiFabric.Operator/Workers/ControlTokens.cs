@@ -26,7 +26,7 @@ internal sealed class ControlTokens(IKubernetesClient client, IOptions<OperatorO
 
     private static readonly TimeSpan RememberUnready = TimeSpan.FromMinutes(1);
 
-    private readonly ConcurrentDictionary<NamespacedName, (string Token, DateTimeOffset ReadAt)> _known = new();
+    private readonly ConcurrentDictionary<NamespacedName, Known> _known = new();
 
     public static string SecretName(string model) => model + "-control";
 
@@ -34,44 +34,49 @@ internal sealed class ControlTokens(IKubernetesClient client, IOptions<OperatorO
     public static string Fingerprint(string token) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(token)))[..10];
 
     /// <summary>The token of a model's workers; null when there is no Secret (yet).</summary>
-    public Task<string?> FindAsync(string @namespace, string model, CancellationToken cancellationToken) =>
-        FindAsync(new NamespacedName(@namespace, SecretName(model)), RememberReady, cancellationToken);
+    public async Task<string?> FindAsync(string @namespace, string model, CancellationToken cancellationToken) =>
+        (await FindAsync(new NamespacedName(@namespace, SecretName(model)), RememberReady, null, cancellationToken))?.Token;
 
     /// <summary>The token of a model's workers, in a Secret that is made now if there is none.</summary>
+    /// <returns>Null while the Secret is that of a model of the same name that was deleted: it goes after it, and pods would wait for it in vain.</returns>
     /// <exception cref="KubernetesApiException">The API server refused.</exception>
-    public async Task<string> EnsureAsync(CoServedModel model, CancellationToken cancellationToken)
+    public async Task<string?> EnsureAsync(CoServedModel model, CancellationToken cancellationToken)
     {
         var key = new NamespacedName(model.Metadata.NamespaceProperty, SecretName(model.Metadata.Name));
         TimeSpan age = IsReady(model) ? RememberReady : RememberUnready;
         // A model without a status was never looked at, so that there is hardly a Secret to be found: a read is saved.
         bool isNew = model.Status?.ObservedGeneration is null && !_known.ContainsKey(key);
-        if (!isNew && await FindAsync(key, age, cancellationToken) is { } found)
-            return found;
+        if (!isNew && await FindAsync(key, age, model, cancellationToken) is { } found)
+            return found.TokenFor(model);
         try
         {
             V1Secret made = await client.CreateAsync(NewSecret(model), cancellationToken);
-            return Remember(key, Read(made) ?? string.Empty);
+            return Remember(key, made, Read(made) ?? string.Empty).Token;
         }
         catch (KubernetesApiException e) when (e.IsAlreadyExists)
         {
-            if (await FindAsync(key, age, cancellationToken) is { } other)
-                return other;
+            if (await FindAsync(key, age, model, cancellationToken) is { } other)
+                return other.TokenFor(model);
             // It is there without a token: it gets one.
             V1Secret applied = await client.ApplyAsync(NewSecret(model), cancellationToken: cancellationToken);
-            return Remember(key, Read(applied) ?? string.Empty);
+            return Remember(key, applied, Read(applied) ?? string.Empty).Token;
         }
     }
 
     private static bool IsReady(CoServedModel model) =>
         model.Status?.Conditions?.Any(condition => condition is { Type: CoServedModelConditions.Ready, Status: "True" }) == true;
 
-    private async Task<string?> FindAsync(NamespacedName key, TimeSpan age, CancellationToken cancellationToken)
+    /// <param name="key">The Secret.</param>
+    /// <param name="age">How long what was read is remembered.</param>
+    /// <param name="model">For whom it is; what was read when it was another's is not remembered then. Null for anybody.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    private async Task<Known?> FindAsync(NamespacedName key, TimeSpan age, CoServedModel? model, CancellationToken cancellationToken)
     {
-        if (_known.TryGetValue(key, out (string Token, DateTimeOffset ReadAt) known) && time.GetUtcNow() - known.ReadAt < age)
-            return known.Token;
+        if (_known.TryGetValue(key, out Known? known) && time.GetUtcNow() - known.ReadAt < age && (model is null || known.TokenFor(model) is not null))
+            return known;
         V1Secret? secret = await client.GetAsync<V1Secret>(key.Name, key.Namespace, cancellationToken);
-        if (Read(secret) is { } token)
-            return Remember(key, token);
+        if (secret is not null && Read(secret) is { } token)
+            return Remember(key, secret, token);
         _known.TryRemove(key, out _);
         return null;
     }
@@ -92,9 +97,15 @@ internal sealed class ControlTokens(IKubernetesClient client, IOptions<OperatorO
     private static string? Read(V1Secret? secret) =>
         secret?.Data is { } data && data.TryGetValue(Key, out byte[]? bytes) && bytes.Length > 0 ? Encoding.UTF8.GetString(bytes).Trim() : null;
 
-    private string Remember(NamespacedName key, string token)
+    private Known Remember(NamespacedName key, V1Secret secret, string token) => _known[key] = new Known(
+        token, secret.Metadata.OwnerReferences?.FirstOrDefault(owner => owner is { Controller: true, Kind: "CoServedModel" })?.Uid, time.GetUtcNow());
+
+    /// <summary>What was read of a Secret.</summary>
+    /// <param name="Token">The token.</param>
+    /// <param name="Model">Uid of the model that it was made for; null when somebody else keeps it.</param>
+    /// <param name="ReadAt">When it was read.</param>
+    private sealed record Known(string Token, string? Model, DateTimeOffset ReadAt)
     {
-        _known[key] = (token, time.GetUtcNow());
-        return token;
+        public string? TokenFor(CoServedModel model) => Model is null || Model == model.Metadata.Uid ? Token : null;
     }
 }

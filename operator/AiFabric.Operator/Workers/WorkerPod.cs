@@ -1,20 +1,13 @@
 using AiFabric.Crds.Common;
-using AiFabric.Operator.Conditions;
 using k8s.Models;
 
 namespace AiFabric.Operator.Workers;
-
-/// <summary>What keeps a pod from serving.</summary>
-internal sealed record PodProblem(string Reason, string Message);
 
 /// <summary>A worker pod as the cluster describes it.</summary>
 internal sealed record WorkerPod
 {
     /// <summary>Name of the worker's container in every pod.</summary>
     public const string ContainerName = "worker";
-
-    /// <summary>Exit code of a process that SIGKILL ended: 128 and the signal's number.</summary>
-    private const int Killed = 128 + 9;
 
     public required string Namespace { get; init; }
 
@@ -60,7 +53,7 @@ internal sealed record WorkerPod
     public static WorkerPod From(V1Pod pod)
     {
         V1ContainerStatus? worker = pod.Status?.ContainerStatuses?.FirstOrDefault(status => status.Name == ContainerName);
-        bool terminating = pod.Metadata.DeletionTimestamp is not null || pod.Status?.Phase is "Succeeded" or "Failed";
+        bool terminating = PodProblem.IsLeaving(pod);
         bool ready = PodReadiness.MayServe(pod);
         return new WorkerPod
         {
@@ -77,49 +70,11 @@ internal sealed record WorkerPod
             Terminating = terminating,
             Running = !terminating && worker?.State?.Running is not null,
             Restarts = worker?.RestartCount ?? 0,
-            Problem = ready || terminating ? null : FindProblem(pod, worker),
+            Problem = PodProblem.Of(pod),
             Spec = pod.Spec,
         };
     }
 
     private static string Label(V1Pod pod, string key) =>
         pod.Metadata.Labels is { } labels && labels.TryGetValue(key, out string? value) ? value : string.Empty;
-
-    private static PodProblem? FindProblem(V1Pod pod, V1ContainerStatus? worker)
-    {
-        V1PodCondition? scheduled = pod.Status?.Conditions?.FirstOrDefault(condition => condition.Type == "PodScheduled");
-        if (scheduled is { Status: "False", Reason: "Unschedulable" })
-            return new PodProblem(Reasons.Unschedulable, $"pod {pod.Metadata.Name}: {scheduled.Message}");
-        V1ContainerStateWaiting? waiting = worker?.State?.Waiting;
-        if (waiting?.Reason is "ErrImagePull" or "ImagePullBackOff" or "InvalidImageName" or "ErrImageNeverPull")
-            return new PodProblem(Reasons.ImagePullBackOff, $"pod {pod.Metadata.Name}: image {worker?.Image}: {FirstLine(waiting.Message) ?? waiting.Reason}");
-        if (waiting?.Reason is "CreateContainerConfigError" or "CreateContainerError" or "RunContainerError")
-            return new PodProblem(waiting.Reason, $"pod {pod.Metadata.Name}: {FirstLine(waiting.Message) ?? waiting.Reason}");
-        V1ContainerStateTerminated? ended = worker?.State?.Terminated ?? worker?.LastState?.Terminated;
-        return ended is null or { ExitCode: 0 } ? null : Ended(pod, ended);
-    }
-
-    /// <summary>
-    /// A worker that refuses its model ends with a small exit code and one line that says why; a crash ends by a signal (128 and more)
-    /// or says nothing.
-    /// </summary>
-    private static PodProblem Ended(V1Pod pod, V1ContainerStateTerminated ended)
-    {
-        if (ended.Reason == Reasons.OutOfMemory)
-            return new PodProblem(Reasons.OutOfMemory, $"pod {pod.Metadata.Name}: the worker was killed for using more memory than its limit");
-        // Nobody who is killed can say why: the last line is of what it happened to do.
-        string? line = ended.ExitCode == Killed ? null : LastLine(ended.Message);
-        return line is not null && ended.ExitCode < 128
-            ? new PodProblem(Reasons.ModelLoadFailed, $"pod {pod.Metadata.Name}: {line}")
-            : new PodProblem(
-                Reasons.CrashLoopBackOff,
-                $"pod {pod.Metadata.Name}: the worker ended with exit code {ended.ExitCode}{(line is null ? string.Empty : ": " + line)}");
-    }
-
-    private static string? FirstLine(string? text) => Lines(text).FirstOrDefault();
-
-    private static string? LastLine(string? text) => Lines(text).LastOrDefault();
-
-    private static string[] Lines(string? text) =>
-        (text ?? string.Empty).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AiFabric.Worker;
 using Xunit;
 using YamlDotNet.RepresentationModel;
 
@@ -53,6 +54,16 @@ public sealed class MonitoringTests
             Assert.NotEmpty(Text((YamlMappingNode)rule["annotations"], "summary"));
             Assert.NotEmpty(Text((YamlMappingNode)rule["annotations"], "description"));
         }
+    }
+
+    [Fact]
+    public async Task Share_of_first_tokens_in_time_is_known_when_none_is()
+    {
+        var worker = new WorkerMetrics("model", TimeSpan.FromSeconds(1));
+        worker.FirstToken(TimeSpan.FromSeconds(2));
+        string text = await worker.ExportAsync(CancellationToken.None);
+        Assert.Matches("""aifabric_worker_first_tokens_total\{[^}]*within_objective="true"[^}]*\} 0""", text);
+        Assert.Matches("""aifabric_worker_first_tokens_total\{[^}]*within_objective="false"[^}]*\} 1""", text);
     }
 
     [Theory]

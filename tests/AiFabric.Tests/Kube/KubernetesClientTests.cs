@@ -140,6 +140,29 @@ public sealed class KubernetesClientTests : IDisposable
     }
 
     [Fact]
+    public async Task Request_that_is_never_answered_is_given_up_and_a_watch_is_not()
+    {
+        var time = new ObservedTime();
+        using var silent = new Silent();
+        var configuration = new KubernetesClientConfiguration { Host = "http://fake.invalid" };
+        using var client = new KubernetesClient(configuration, _metrics, NullLogger<KubernetesClient>.Instance, silent, _server) { Time = time };
+        Task<V1Pod?> asked = client.GetAsync<V1Pod>("a", "ns");
+        await time.WaitForDelayAsync(TimeSpan.FromSeconds(65));
+        time.Advance(TimeSpan.FromSeconds(65));
+        HttpRequestException e = await Assert.ThrowsAsync<HttpRequestException>(() => asked);
+        Assert.Equal("GET /api/v1/namespaces/ns/pods/a: no answer within 65 s", e.Message);
+        Assert.Equal(1, _metrics.RestClientRequests.WithLabels("<error>", "GET").Value);
+
+        var watch = new WatchQuery { ResourceVersion = "1" };
+        await using IAsyncEnumerator<WatchEvent<V1Deployment>> events = client.WatchAsync<V1Deployment>(watch, default).GetAsyncEnumerator();
+        Task<bool> next = events.MoveNextAsync().AsTask();
+        await Until.TrueAsync(() => _server.OpenWatches == 1);
+        time.Advance(TimeSpan.FromHours(1));
+        _server.Put(Deployment());
+        Assert.True(await next);
+    }
+
+    [Fact]
     public async Task Token_goes_with_every_request()
     {
         string? authorization = null;
@@ -171,6 +194,17 @@ public sealed class KubernetesClientTests : IDisposable
         JsonObject o => "{" + string.Join(',', o.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"\"{p.Key}\":{Canonical(p.Value!)}")) + "}",
         _ => node.ToJsonString(),
     };
+
+    /// <summary>Answers watches only.</summary>
+    private sealed class Silent : DelegatingHandler
+    {
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            if (request.RequestUri?.Query.Contains("watch=true", StringComparison.Ordinal) != true)
+                await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
+            return await base.SendAsync(request, cancellationToken);
+        }
+    }
 
     private sealed class Nameless : IKubernetesObject<V1ObjectMeta>
     {

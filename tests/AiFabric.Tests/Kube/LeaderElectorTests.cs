@@ -87,9 +87,39 @@ public sealed class LeaderElectorTests : IDisposable
         await _time.WaitForDelayAsync(TimeSpan.FromSeconds(2));
         _slowNow = true;
         _time.Advance(TimeSpan.FromSeconds(2));
-        await _time.WaitForDelayAsync(TimeSpan.FromSeconds(8));
-        _time.Advance(TimeSpan.FromSeconds(8));
+        await Until.TrueAsync(() => _hanging == 1);
+        _time.Advance(TimeSpan.FromSeconds(5)); // Half of the deadline is one request's.
+        await _time.WaitForDelayAsync(TimeSpan.FromSeconds(2), 2);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await Until.TrueAsync(() => _hanging == 2);
+        _time.Advance(TimeSpan.FromSeconds(1));
         Assert.Equal(LeadershipEnd.Lost, await run);
+    }
+
+    [Fact]
+    public async Task One_request_that_is_never_answered_costs_neither_the_turn_nor_the_lease()
+    {
+        _slowNow = true;
+        Task<LeadershipEnd> run = Run("one", slow: true);
+        await Until.TrueAsync(() => _hanging == 1);
+        _slowNow = false;
+        _time.Advance(TimeSpan.FromSeconds(5));
+        await _time.WaitForDelayAsync(TimeSpan.FromSeconds(2));
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await Until.TrueAsync(() => _leading == 1);
+
+        DateTime? taken = Lease().RenewTime;
+        await _time.WaitForDelayAsync(TimeSpan.FromSeconds(2), 2);
+        _slowNow = true;
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await Until.TrueAsync(() => _hanging == 2);
+        _slowNow = false;
+        _time.Advance(TimeSpan.FromSeconds(5));
+        await _time.WaitForDelayAsync(TimeSpan.FromSeconds(2), 3);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await Until.TrueAsync(() => Lease().RenewTime > taken);
+        await _stop.CancelAsync();
+        Assert.Equal(LeadershipEnd.Stopped, await run);
     }
 
     [Fact]
@@ -122,6 +152,7 @@ public sealed class LeaderElectorTests : IDisposable
             NullLogger<LeaderElector>.Instance));
 
     private volatile bool _slowNow;
+    private int _hanging;
 
     private V1LeaseSpec Lease() => _server.Find<V1Lease>("op", "default")!.Spec;
 
@@ -159,7 +190,10 @@ public sealed class LeaderElectorTests : IDisposable
         protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
             if (test._slowNow)
+            {
+                Interlocked.Increment(ref test._hanging);
                 await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
+            }
             return await base.SendAsync(request, cancellationToken);
         }
     }

@@ -112,7 +112,7 @@ public sealed class OperatorTests : IAsyncDisposable
     {
         V1ConfigMap owner = _server.Put(Config("owner"));
         _server.Put(Config("other"));
-        await StartAsync(c => c.Owns<V1Pod>().Watches<V1Secret>((secret, store) => store.List(secret.Metadata.NamespaceProperty).Select(o => NamespacedName.Of(o))));
+        await StartAsync(c => c.Owns<V1Pod>().Watches<V1Secret>((secret, store) => store.List(secret.Metadata.NamespaceProperty).Select(o => NamespacedName.Of(o)), "a=b"));
         await SeenAsync("reconcile owner");
         await SeenAsync("reconcile other");
 
@@ -131,6 +131,7 @@ public sealed class OperatorTests : IAsyncDisposable
         _server.Put(new V1Secret { Metadata = new V1ObjectMeta { Name = "s", NamespaceProperty = "ns" } });
         await SeenAsync("reconcile owner", 4);
         await SeenAsync("reconcile other", 2);
+        Assert.All(_server.Seen(r => r.CollectionPath.EndsWith("/secrets", StringComparison.Ordinal)), r => Assert.Equal("a=b", r.Query["labelSelector"]));
     }
 
     [Fact]

@@ -81,7 +81,17 @@ public sealed class FinetuneStatusTests
         Assert.Equal((Make.Now.UtcDateTime, Make.Now.AddMinutes(3).UtcDateTime), (ended.StartTime, ended.CompletionTime));
         Assert.Equal(("french", Make.Digest('c')), (ended.AdapterName, ended.AdapterDigest));
         observed.Job.Status = ended;
-        Assert.Same(ended, FinetuneStatusBuilder.Build(observed with { Now = Make.Now.AddDays(1) }, new FinetunePlan(FinetuneStep.Rest)));
+        Assert.Equal(KubernetesJson.Serialize(ended), KubernetesJson.Serialize(Rested()));
+
+        // kubectl wait passes over conditions of an earlier generation.
+        observed.Job.Metadata.Generation = 2;
+        FinetuneJobStatus later = Rested();
+        Assert.Equal(2, later.ObservedGeneration);
+        Assert.All(later.Conditions!, condition => Assert.Equal(2, condition.ObservedGeneration));
+        Assert.Equal(ended.Conditions!.Select(condition => condition.LastTransitionTime), later.Conditions!.Select(condition => condition.LastTransitionTime));
+        Assert.Equal((ended.CompletionTime, ended.AdapterDigest, Text(ended)), (later.CompletionTime, later.AdapterDigest, Text(later)));
+
+        FinetuneJobStatus Rested() => FinetuneStatusBuilder.Build(observed with { Now = Make.Now.AddDays(1) }, new FinetunePlan(FinetuneStep.Rest));
     }
 
     [Fact]

@@ -43,6 +43,18 @@ public sealed class OptionsTests
     }
 
     [Theory]
+    [InlineData("app.kubernetes.io/component=gateway,app.kubernetes.io/instance=aifabric,app.kubernetes.io/name=aifabric", null, "aifabric-worker,aifabric-function,aifabric")] // the chart's
+    [InlineData("app.kubernetes.io/component=gateway", null, null)]
+    [InlineData("app.kubernetes.io/component=gateway", "http://gateway:8080", "aifabric-worker,aifabric-function")]
+    public void Pods_of_others_are_not_kept_in_memory(string gateways, string? url, string? names)
+    {
+        var options = new OperatorOptions { GatewaySelector = gateways };
+        if (url is not null)
+            options.GatewayUrls.Add(url);
+        Assert.Equal(names is null ? null : $"app.kubernetes.io/name in ({names})", options.GetPodSelector());
+    }
+
+    [Theory]
     [InlineData("spec: {nodeSelector: {gpu: h100}}", null)]
     [InlineData("spec: {nodeSelektor: {gpu: h100}}", "nodeSelektor")]
     [InlineData("spec: [", "cannot be read")]

@@ -92,6 +92,25 @@ public sealed class PipelinePlannerTests
         AssertReady(observed, plan, Reasons.Serving, "every stage is ready, and every gateway serves it");
     }
 
+    [Fact]
+    public void A_stage_says_what_its_functions_pods_lack()
+    {
+        PipelineObservation observed = Observe(Make.Pipeline(new StageSpec { Name = "sort", FunctionRef = new FunctionSpec { Image = "sorter:1" } }));
+        PipelinePlan plan = PipelinePlanner.Plan(observed, restricted: false);
+        var refused = new V1DeploymentCondition { Type = "ReplicaFailure", Status = "True", Message = "exceeded quota" };
+        var held = new V1Deployment { Metadata = new V1ObjectMeta { Generation = 1 }, Status = new V1DeploymentStatus { ObservedGeneration = 1, Conditions = [refused] } };
+        AssertReady(
+            observed with { Deployments = new Dictionary<string, V1Deployment> { ["facts-sort"] = held } }, plan,
+            Reasons.StageNotReady, "stage sort: 0 of 1 replicas are ready: exceeded quota");
+
+        V1Pod pod = Pod("p1", plan);
+        pod.Metadata.Name = "sort-1";
+        pod.Status.Conditions[0].Status = "False";
+        var waiting = new V1ContainerStateWaiting { Reason = "ErrImagePull", Message = "not found" };
+        pod.Status.ContainerStatuses = [new V1ContainerStatus { Name = "function", Image = "sorter:1", State = new V1ContainerState { Waiting = waiting } }];
+        AssertReady(observed with { Pods = [pod] }, plan, Reasons.StageNotReady, "stage sort: 0 of 1 replicas are ready: pod sort-1: image sorter:1: not found");
+    }
+
     private static void AssertReady(PipelineObservation observed, PipelinePlan plan, string reason, string message)
     {
         V1Condition ready = PipelineStatusBuilder.Build(observed, plan, Make.Now).Conditions!.Single(condition => condition.Type == PipelineConditions.Ready);

@@ -57,6 +57,25 @@ public sealed class PodTemplateTests
         Assert.Equal(86_400, worker.StartupProbe.FailureThreshold * worker.StartupProbe.PeriodSeconds);
     }
 
+    [Fact]
+    public void Credentials_come_after_the_sources_of_variables_that_templates_name()
+    {
+        CoServedModel model = Make.Model(spec => spec.Model.CredentialsSecretRef = new LocalReference { Name = "hub" });
+        PodSettings settings = Make.Settings with { Template = From("everyones") };
+        Assert.Equal(["everyones", "hub"], Sources());
+        model.Spec.Template = From("models");
+        Assert.Equal(["models", "hub"], Sources());
+
+        IEnumerable<string> Sources() => PodTemplateBuilder.Build(model, settings, "t").Spec.Containers[0].EnvFrom.Select(source => source.SecretRef.Name);
+        static V1PodTemplateSpec From(string secret) => new()
+        {
+            Spec = new V1PodSpec
+            {
+                Containers = [new V1Container { Name = "worker", EnvFrom = [new V1EnvFromSource { SecretRef = new V1SecretEnvSource { Name = secret } }] }],
+            },
+        };
+    }
+
     [Theory]
     [InlineData("/data/models", null, "/data/models")]
     [InlineData(null, "models", ModelDownload.MountPath)]

@@ -171,6 +171,19 @@ public sealed class ValidationTests
     }
 
     [Fact]
+    public void A_copy_is_held_to_its_own_spec_and_not_to_that_of_its_original()
+    {
+        FinetuneJob copy = Make.Job();
+        Note(FinetuneRules.All, copy);
+        Assert.Null(AcceptedSpec.Patch(FinetuneRules.All, copy, isNew: true));
+        copy.Spec.Hyperparameters = new() { Epochs = 2 }; // kubectl get -o yaml, edit, create: the annotations come along.
+
+        string noted = AcceptedSpec.Patch(FinetuneRules.All, copy, isNew: true)!["metadata"]!["annotations"]![AcceptedSpec.Annotation]!.GetValue<string>();
+        Assert.Equal(AcceptedSpec.Describe(FinetuneRules.All, copy), noted);
+        Assert.Null(AcceptedSpec.Patch(FinetuneRules.All, copy, isNew: false));
+    }
+
+    [Fact]
     public void Mutable_fields_may_change()
     {
         FinetuneJob job = Make.Job();

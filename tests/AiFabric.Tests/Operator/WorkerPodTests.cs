@@ -77,6 +77,31 @@ public sealed class WorkerPodTests
         Assert.Equal(new PodProblem(Reasons.Unschedulable, "pod demo-0: no GPU"), WorkerPod.From(pod).Problem);
     }
 
+    [Fact]
+    public void What_goes_before_the_worker_says_why_it_does_not_end()
+    {
+        V1Pod pod = Pod(ready: false, new V1ContainerStatus
+        {
+            Name = "worker",
+            State = new V1ContainerState { Waiting = new V1ContainerStateWaiting { Reason = "PodInitializing" } },
+        });
+        var fetch = new V1ContainerStatus
+        {
+            Name = "fetch",
+            Image = "fetch:1",
+            State = new V1ContainerState { Waiting = new V1ContainerStateWaiting { Reason = "ImagePullBackOff", Message = "not found" } },
+        };
+        pod.Status.InitContainerStatuses = [fetch];
+        Assert.Equal(new PodProblem(Reasons.ImagePullBackOff, "pod demo-0: image fetch:1: not found"), WorkerPod.From(pod).Problem);
+
+        var ended = new V1ContainerState { Terminated = new V1ContainerStateTerminated { ExitCode = 3, Message = "no route" } };
+        fetch.State = ended;
+        Assert.Equal(new PodProblem(Reasons.CrashLoopBackOff, "pod demo-0: container fetch ended with exit code 3: no route"), WorkerPod.From(pod).Problem);
+
+        (fetch.State, fetch.LastState, fetch.Ready) = (new V1ContainerState { Terminated = new V1ContainerStateTerminated() }, ended, true);
+        Assert.Null(WorkerPod.From(pod).Problem);
+    }
+
     private static V1Pod Pod(bool ready, V1ContainerStatus? worker) => new()
     {
         Metadata = new V1ObjectMeta { Name = "demo-0", NamespaceProperty = Make.Space, Uid = "u", Labels = Make.WorkerLabels("demo", "r1") },
