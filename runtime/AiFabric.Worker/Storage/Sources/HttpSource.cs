@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
@@ -126,6 +127,7 @@ internal sealed class HttpSource : IRemoteSource
         Size = response.StatusCode == HttpStatusCode.PartialContent ? response.Content.Headers.ContentRange?.Length : response.Content.Headers.ContentLength,
         // A weak tag stands for several contents, none of which could be told from the other half way.
         ETag = response.Headers.ETag is { IsWeak: false } tag ? tag.Tag : null,
+        Hint = response.Headers.ETag is { IsWeak: true } weak ? weak.Tag : response.Content.Headers.LastModified?.ToString("O", CultureInfo.InvariantCulture),
     };
 
     private static AuthenticationHeaderValue? AuthorizationFrom(Func<string, string?> environment)
