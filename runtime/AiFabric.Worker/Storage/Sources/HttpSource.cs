@@ -81,7 +81,7 @@ internal sealed class HttpSource : IRemoteSource
         string digest;
         using (var response = await http.SendExpectingSuccessAsync(request, Credentials, cancellationToken))
         {
-            byte[] bytes = await ReadAsync(response, cancellationToken);
+            byte[] bytes = await http.ReadAsync(response, MaxListBytes, cancellationToken);
             digest = "sha256:" + Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes));
             text = Encoding.UTF8.GetString(bytes);
         }
@@ -94,21 +94,6 @@ internal sealed class HttpSource : IRemoteSource
             files.Add(await ProbeAsync(new RemoteFile(name, place.AbsoluteUri) { Digest = checksum }, cancellationToken));
         }
         return files.Count > 0 ? new RemoteListing(digest, files) : throw new DownloadException($"{request.Uri} lists no file", retryable: false);
-    }
-
-    private static async Task<byte[]> ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)
-    {
-        try
-        {
-            byte[] buffer = new byte[MaxListBytes];
-            await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-            int read = await stream.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
-            return buffer[..read];
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException)
-        {
-            throw new DownloadException($"{ListName} could not be read: {e.Message}", retryable: true, e);
-        }
     }
 
     private async Task<RemoteFile> ProbeAsync(RemoteFile file, CancellationToken cancellationToken)
