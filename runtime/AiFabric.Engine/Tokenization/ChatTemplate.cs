@@ -45,6 +45,9 @@ public sealed class ChatTemplate
         : new(
             TemplateParser.Parse(template), settings.ToolChatTemplate is { } tools ? TemplateParser.Parse(tools) : null, settings, time ?? TimeProvider.System);
 
+    /// <summary>Whether a caller may set a variable of this name; others are the conversation's or the model's, or functions.</summary>
+    public static bool MaySet(string variable) => !OwnVariables.Contains(variable) && !TemplateGlobals.Known.ContainsKey(variable);
+
     /// <summary>Renders a conversation of plain text.</summary>
     /// <param name="messages">The messages in order.</param>
     /// <param name="addGenerationPrompt">Whether the prompt ends where the assistant's answer begins.</param>
@@ -63,7 +66,7 @@ public sealed class ChatTemplate
     /// <param name="variables">More variables, such as <c>enable_thinking</c> or <c>documents</c> (vLLM's <c>chat_template_kwargs</c>).</param>
     /// <returns>Runs of text, each marked with whether the template or the client wrote it.</returns>
     /// <exception cref="ChatTemplateException">
-    /// The template refuses this conversation (<c>raise_exception</c>) or fails on it, or a variable has the name of one that is given already.
+    /// The template refuses this conversation (<c>raise_exception</c>) or fails on it, or a variable is one that nobody <see cref="MaySet"/>.
     /// </exception>
     public IReadOnlyList<PromptSegment> Render(
         IReadOnlyList<JsonElement> messages, IReadOnlyList<JsonElement>? tools = null, bool addGenerationPrompt = true,
@@ -88,7 +91,7 @@ public sealed class ChatTemplate
         scope.Set("tools", tools);
         foreach (var (name, value) in variables ?? new Dictionary<string, JsonElement>())
         {
-            if (OwnVariables.Contains(name) || TemplateGlobals.Known.ContainsKey(name))
+            if (!MaySet(name))
                 throw new ChatTemplateException($"The template's variable '{name}' cannot be set.");
             scope.Set(name, TemplateValues.FromJson(value));
         }

@@ -97,6 +97,9 @@ public sealed record ChatCompletionRequest : GenerationRequestBody
 
     /// <summary>Whether an answer may call several tools; true without it.</summary>
     public bool? ParallelToolCalls { get; init; }
+
+    /// <summary>More variables of the chat template, such as <c>enable_thinking</c>; as in vLLM.</summary>
+    public JsonElement? ChatTemplateKwargs { get; init; }
 }
 
 /// <summary>One message. <see cref="Content"/> is a string or a list of <c>{type: text, text}</c> parts.</summary>

@@ -21,6 +21,9 @@ public sealed record TokenizeRequest
     /// <summary>For messages: whether the prompt ends where the assistant's answer begins; true without it.</summary>
     public bool? AddGenerationPrompt { get; init; }
 
+    /// <summary>For messages: as in <see cref="ChatCompletionRequest.ChatTemplateKwargs"/>.</summary>
+    public JsonElement? ChatTemplateKwargs { get; init; }
+
     /// <summary>Whether the answer spells the tokens too.</summary>
     public bool? ReturnTokenStrs { get; init; }
 }

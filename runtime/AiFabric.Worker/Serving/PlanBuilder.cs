@@ -25,7 +25,7 @@ internal static class PlanBuilder
             throw ApiException.Invalid("top_logprobs", "needs 'logprobs': true.");
         int? top = body.Logprobs is true ? SamplingRanges.Integer("top_logprobs", body.TopLogprobs, 0, 0, 20) : null;
         var tools = ToolReader.Read(model, body);
-        int[] prompt = PromptReader.OfChat(model, json, body.Messages, tools?.ForTemplate);
+        int[] prompt = PromptReader.OfChat(model, json, body.Messages, tools?.ForTemplate, body.ChatTemplateKwargs);
         if (body is { MaxTokens: not null, MaxCompletionTokens: not null } && body.MaxTokens != body.MaxCompletionTokens)
             throw ApiException.Invalid("max_tokens", "and 'max_completion_tokens' differ; give one of them.");
         string field = body.MaxCompletionTokens is null ? "max_tokens" : "max_completion_tokens";

@@ -15,10 +15,11 @@ internal static class PromptReader
     /// <param name="body">The request.</param>
     /// <param name="messages">Its messages.</param>
     /// <param name="tools">What the template gets as tools; null for none.</param>
+    /// <param name="variables">What the template gets besides, by name; null for nothing.</param>
     /// <param name="addGenerationPrompt">Whether the prompt ends where the assistant's answer begins.</param>
-    /// <exception cref="ApiException">400: no template, no messages, or one that cannot be read.</exception>
+    /// <exception cref="ApiException">400: no template, no messages, or one that cannot be read; or a variable that cannot be set.</exception>
     public static int[] OfChat(
-        ServedModel model, JsonElement body, IReadOnlyList<ChatMessage>? messages, IReadOnlyList<JsonElement>? tools, bool addGenerationPrompt = true)
+        ServedModel model, JsonElement body, IReadOnlyList<ChatMessage>? messages, IReadOnlyList<JsonElement>? tools, JsonElement? variables, bool addGenerationPrompt = true)
     {
         if (messages is null || messages.Count == 0)
             throw new ApiException(400, "The field 'messages' is missing or empty.", "messages", "missing_required_parameter");
@@ -27,12 +28,26 @@ internal static class PromptReader
         var turns = new MessageReader(model).Read(body.GetProperty("messages"), messages);
         try
         {
-            return ChatTemplate.Encode(model.Backend.Tokenizer, model.ChatTemplate.Render(turns, tools, addGenerationPrompt));
+            return ChatTemplate.Encode(model.Backend.Tokenizer, model.ChatTemplate.Render(turns, tools, addGenerationPrompt, VariablesOf(variables)));
         }
         catch (ChatTemplateException e)
         {
             throw new ApiException(400, $"The model's chat template refuses these messages: {e.Message}", "messages", "invalid_messages");
         }
+    }
+
+    private static Dictionary<string, JsonElement> VariablesOf(JsonElement? given)
+    {
+        var variables = new Dictionary<string, JsonElement>();
+        if (given is not { ValueKind: JsonValueKind.Object } named)
+            return variables;
+        foreach (var variable in named.EnumerateObject())
+        {
+            variables[variable.Name] = ChatTemplate.MaySet(variable.Name)
+                ? variable.Value
+                : throw ApiException.Invalid($"chat_template_kwargs.{variable.Name}", "cannot be set: other fields or the model say what it is.");
+        }
+        return variables;
     }
 
     /// <returns>The tokens, and the text that echo repeats.</returns>

@@ -24,7 +24,7 @@ internal sealed class RequestFields
     public static readonly RequestFields Chat = new(
     [
         .. Shared, ("messages", "a list of objects"), ("max_completion_tokens", "an integer"), ("logprobs", "a boolean"), ("top_logprobs", "an integer"),
-        ("tools", "a list of objects"), ("tool_choice", "a string or an object"), ("parallel_tool_calls", "a boolean"),
+        ("tools", "a list of objects"), ("tool_choice", "a string or an object"), ("parallel_tool_calls", "a boolean"), ("chat_template_kwargs", "an object"),
     ]);
 
     public static readonly RequestFields Text = new(
@@ -36,7 +36,7 @@ internal sealed class RequestFields
     public static readonly RequestFields Tokenize = new(
     [
         ("model", "a string"), ("prompt", "a string"), ("messages", "a list of objects"), ("tools", "a list of objects"), ("add_special_tokens", "a boolean"),
-        ("add_generation_prompt", "a boolean"), ("return_token_strs", "a boolean"),
+        ("add_generation_prompt", "a boolean"), ("chat_template_kwargs", "an object"), ("return_token_strs", "a boolean"),
     ]);
 
     public static readonly RequestFields Detokenize = new([("model", "a string"), ("tokens", "a list")]);

@@ -58,6 +58,8 @@ internal sealed class TokenHandler(WorkerState state)
             throw new ApiException(400, "Give either 'prompt' or 'messages'.", "prompt", "missing_required_parameter");
         if (body.Prompt is { } prompt && body.AddGenerationPrompt is not null)
             throw ApiException.Invalid("add_generation_prompt", "belongs to 'messages'; leave it out with a 'prompt'.");
+        if (body.Prompt is not null && body.ChatTemplateKwargs is { ValueKind: JsonValueKind.Object })
+            throw ApiException.Invalid("chat_template_kwargs", "belongs to 'messages'; leave it out with a 'prompt'.");
         bool hasTools = body.Tools is { ValueKind: JsonValueKind.Array } list && list.GetArrayLength() > 0;
         if (body.Prompt is not null && hasTools)
             throw ApiException.Invalid("tools", "belongs to 'messages'; leave it out with a 'prompt'.");
@@ -66,7 +68,8 @@ internal sealed class TokenHandler(WorkerState state)
         var tokenizer = model.Backend.Tokenizer;
         if (body.Prompt is not null)
             return body.AddSpecialTokens ?? true ? PromptReader.Encode(model.Backend, body.Prompt) : tokenizer.Encode(body.Prompt);
-        int[] tokens = PromptReader.OfChat(model, json, body.Messages, hasTools ? [.. ToolReader.Definitions(body.Tools).Select(tool => tool.ToJson())] : null, body.AddGenerationPrompt ?? true);
+        JsonElement[]? tools = hasTools ? [.. ToolReader.Definitions(body.Tools).Select(tool => tool.ToJson())] : null;
+        int[] tokens = PromptReader.OfChat(model, json, body.Messages, tools, body.ChatTemplateKwargs, body.AddGenerationPrompt ?? true);
         return body.AddSpecialTokens is true && tokenizer.BeginOfSequenceId is { } begin ? [begin, .. tokens] : tokens;
     }
 

@@ -23,6 +23,12 @@ internal sealed record RemoteFile(string Path, string Location)
     /// <summary>The server's name for this content, with quotes as sent; null when there is none.</summary>
     public string? ETag { get; init; }
 
+    /// <summary>
+    /// What else the server says that is another for another content: a weak ETag, or a date. Null when it says nothing. Enough to tell that the file has
+    /// changed since it was asked for last, not to go on half way.
+    /// </summary>
+    public string? Hint { get; init; }
+
     public Packing Packing { get; init; }
 }
 

@@ -58,6 +58,23 @@ public sealed class CacheTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_would_not_fit_anyway_removes_nothing()
+    {
+        bench.MaxBytes = 2_500_000;
+        string small = Put("a", 1_000_000);
+        using (var first = bench.NewStore())
+            await first.DownloadModelAsync(small, null, bench.Progress, CancellationToken.None);
+        using var stop = new CancellationTokenSource();
+        var download = bench.NewStore().DownloadModelAsync(Put("b", 3_000_000), null, bench.Progress, stop.Token);
+        Assert.Contains("limited to 2.4 MiB", await bench.FailureAsync(), StringComparison.Ordinal);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => download);
+        int before = Web.Seen.Count(seen => seen.Method == "GET");
+        await bench.DownloadAsync(small);
+        Assert.Equal(before, Web.Seen.Count(seen => seen.Method == "GET"));
+    }
+
+    [Fact]
     public async Task A_download_that_nobody_goes_on_with_goes_as_well()
     {
         bench.MaxBytes = 2_500_000;
@@ -90,6 +107,37 @@ public sealed class CacheTests : IAsyncLifetime
         Assert.Contains($"the disk of the model cache is full: {disk}/cache", await bench.FailureAsync(), StringComparison.Ordinal);
         File.Delete(Path.Combine(disk, "ballast"));
         Assert.Equal(2_000_000, new FileInfo(Path.Combine(await download, "a")).Length);
+    }
+
+    [Fact]
+    public async Task Room_on_the_disk_that_one_download_counts_on_is_not_given_to_another()
+    {
+        string cache = Path.Combine(await MountAsync("4m"), "cache");
+        var arrive = new TaskCompletionSource();
+        Web.HoldAtHalf = arrive.Task;
+        var started = new LoadingProgress();
+        var first = bench.NewStore(cache).DownloadModelAsync(Put("a", 2_500_000), null, started, CancellationToken.None);
+        await Worker.RunningWorker.EventuallyAsync(() => Task.FromResult(started.Current.DownloadedBytes > 0), "some bytes");
+        using var stop = new CancellationTokenSource();
+        var second = bench.NewStore(cache).DownloadModelAsync(Put("b", 2_500_000), null, bench.Progress, stop.Token);
+        Assert.Contains("the disk of the model cache is full", await bench.FailureAsync(), StringComparison.Ordinal);
+        Assert.DoesNotContain(Web.Seen, seen => seen is { Method: "GET", Path: "/b" });
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
+        arrive.SetResult();
+        Assert.Equal(2_500_000, new FileInfo(Path.Combine(await first, "a")).Length);
+    }
+
+    [Fact]
+    public async Task A_disk_that_is_full_to_its_last_byte_gets_room_from_what_is_not_used()
+    {
+        string disk = await MountAsync("4m"), cache = Path.Combine(disk, "cache");
+        using (var old = bench.NewStore(cache))
+            await old.DownloadModelAsync(Put("a", 1_000_000), null, bench.Progress, CancellationToken.None);
+        await using (var ballast = File.Create(Path.Combine(disk, "ballast"), bufferSize: 0))
+            await Assert.ThrowsAsync<IOException>(async () => await ballast.WriteAsync(new byte[4 << 20]));
+        string folder = await bench.NewStore(cache).DownloadModelAsync(Put("b", 500_000), null, bench.Progress, CancellationToken.None).WaitAsync(TimeSpan.FromMinutes(1));
+        Assert.Equal(500_000, new FileInfo(Path.Combine(folder, "b")).Length);
     }
 
     [Fact]

@@ -67,6 +67,29 @@ public sealed class HttpTests : IDisposable
         Assert.NotEqual("", web.Seen.Last().Range);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_file_that_changed_is_fetched_anew_though_no_strong_tag_tells(bool weakTag)
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        web.Tags = false;
+        string uri = new Uri(web.Url, "/train.jsonl").AbsoluteUri;
+        foreach (int version in (int[])[1, 2])
+        {
+            web.Before = context =>
+            {
+                if (weakTag)
+                    context.Response.Headers.ETag = $"W/\"{version}\"";
+                else
+                    context.Response.Headers.LastModified = DateTimeOffset.UnixEpoch.AddDays(version).ToString("R");
+                return Task.FromResult(false);
+            };
+            web.Files["/train.jsonl"] = [(byte)version];
+            Assert.Equal([(byte)version], await File.ReadAllBytesAsync(await bench.NewStore().FileAsync(uri, CancellationToken.None)));
+        }
+    }
+
     [Fact]
     public async Task Credentials_are_sent_and_a_refusal_names_the_variables()
     {

@@ -1,5 +1,8 @@
 using AiFabric.Protocol.Control;
 using AiFabric.Worker.Storage;
+using AiFabric.Worker.Storage.Sources;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace AiFabric.Engine.Tests.Storage;
@@ -53,6 +56,33 @@ public sealed class HubTests : IDisposable
         Assert.Contains("set HF_TOKEN in the Secret that spec.model.credentialsSecretRef names", message, StringComparison.Ordinal);
         hub.Token = null;
         StoreBench.AssertSame(model.Path, await download);
+    }
+
+    [Theory]
+    [InlineData(200)]
+    [InlineData(503)]
+    public async Task A_hub_that_falls_silent_in_mid_answer_is_given_up(int status)
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        web.Before = async context =>
+        {
+            context.Response.StatusCode = status;
+            await context.Response.WriteAsync("{\"siblings\":");
+            await context.Response.Body.FlushAsync();
+            await Task.Delay(Timeout.Infinite, context.RequestAborted);
+            return true;
+        };
+        var clock = new FakeTimeProvider();
+        using var source = new HubSource("hf://org/tiny", null, name => name == "HF_ENDPOINT" ? web.Url.AbsoluteUri : null, clock);
+        var listing = source.ListAsync(CancellationToken.None);
+        await Worker.RunningWorker.EventuallyAsync(
+            () =>
+            {
+                clock.Advance(TimeSpan.FromSeconds(1));
+                return Task.FromResult(listing.IsCompleted);
+            },
+            "an end of the wait");
+        Assert.True((await Assert.ThrowsAsync<DownloadException>(() => listing)).IsRetryable);
     }
 
     [Fact]

@@ -1,9 +1,15 @@
+using Microsoft.AspNetCore.Http;
 using Xunit;
 
 namespace AiFabric.Engine.Tests.Storage;
 
 public sealed class S3Tests : IDisposable
 {
+    private const string Assumed =
+        "<AssumeRoleWithWebIdentityResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'><AssumeRoleWithWebIdentityResult><Credentials>"
+        + "<AccessKeyId>AKIATEST</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>session</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>"
+        + "</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
+
     private readonly StoreBench bench = new();
     private readonly ModelFolder model = new();
 
@@ -50,6 +56,41 @@ public sealed class S3Tests : IDisposable
         Assert.Contains("answered 403: AccessDenied: Access Denied; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", message, StringComparison.Ordinal);
         s3.KeyId = "AKIATEST";
         StoreBench.AssertSame(model.Path, await download);
+    }
+
+    [Fact]
+    public async Task A_service_accounts_role_gives_the_credentials()
+    {
+        await using var s3 = await StartAsync();
+        bench.Environment.Remove("AWS_ACCESS_KEY_ID");
+        bench.Environment.Remove("AWS_SECRET_ACCESS_KEY");
+        await using var sts = await FakeWebServer.StartAsync();
+        sts.Before = async context =>
+        {
+            context.Response.ContentType = "text/xml";
+            await context.Response.WriteAsync(Assumed);
+            return true;
+        };
+        using var work = new TemporaryFolder();
+        // As EKS sets them. The SDK looks at the process's own.
+        var role = new Dictionary<string, string>
+        {
+            ["AWS_WEB_IDENTITY_TOKEN_FILE"] = work.Write("token", "token of the service account"),
+            ["AWS_ROLE_ARN"] = "arn:aws:iam::123456789012:role/models",
+            ["AWS_REGION"] = "eu-north-1",
+            ["AWS_ENDPOINT_URL_STS"] = sts.Url.AbsoluteUri,
+        };
+        try
+        {
+            foreach (var (name, value) in role)
+                Environment.SetEnvironmentVariable(name, value);
+            StoreBench.AssertSame(model.Path, await bench.DownloadAsync("s3://models/tiny/v1"));
+        }
+        finally
+        {
+            foreach (string name in role.Keys)
+                Environment.SetEnvironmentVariable(name, null);
+        }
     }
 
     [Fact]

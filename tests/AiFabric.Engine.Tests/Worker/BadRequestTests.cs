@@ -69,6 +69,9 @@ public sealed class BadRequestTests : IAsyncLifetime
     [InlineData(",\"tool_choice\":\"always\"", "tool_choice", "must be 'none', 'auto', 'required'")]
     [InlineData(",\"parallel_tool_calls\":1", "parallel_tool_calls", "a boolean")]
     [InlineData(",\"functions\":[{}]", "functions", "not supported")]
+    [InlineData(",\"chat_template_kwargs\":\"x\"", "chat_template_kwargs", "an object")]
+    [InlineData(",\"chat_template_kwargs\":{\"messages\":[]}", "chat_template_kwargs.messages", "cannot be set")]
+    [InlineData(",\"chat_template_kwargs\":{\"range\":1}", "chat_template_kwargs.range", "cannot be set")]
     [InlineData(",\"temprature\":1", "temprature", "not supported")]
     [InlineData(",\"echo\":true", "echo", "not supported")]
     public async Task A_field_that_cannot_be_is_named(string fields, string param, string cause)

@@ -173,6 +173,7 @@ public sealed class EmbeddingEndpointTests
     [InlineData("/tokenize", """{"model":"demo"}""", "prompt", 400)]
     [InlineData("/tokenize", """{"model":"demo","prompt":"a","messages":[{"role":"user","content":"b"}]}""", "prompt", 400)]
     [InlineData("/tokenize", """{"model":"demo","prompt":"a","add_generation_prompt":true}""", "add_generation_prompt", 400)]
+    [InlineData("/tokenize", """{"model":"demo","prompt":"a","chat_template_kwargs":{}}""", "chat_template_kwargs", 400)]
     [InlineData("/tokenize", """{"model":"other","prompt":"a"}""", "model", 404)]
     [InlineData("/tokenize", """{"model":"demo","prompt":"a","tools":[]}""", "", 200)]
     [InlineData("/tokenize", """{"model":"demo","prompt":"a","chat_template":"x"}""", "chat_template", 400)]

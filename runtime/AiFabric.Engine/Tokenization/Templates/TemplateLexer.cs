@@ -79,20 +79,21 @@ internal sealed partial class TemplateLexer(string source)
     private void AddLiteral(int open, bool strip, bool dropNewline, char control)
     {
         int start = position;
+        bool beginsLine = start == 0;
         string text = source[start..open];
         if (strip)
             text = text.TrimStart();
-        else if (dropNewline)
-            text = WithoutFirstNewline(text);
+        else if (dropNewline && text.StartsWith('\n'))
+            (text, beginsLine) = (text[1..], true);
         if (open < source.Length && control == '-')
             text = text.TrimEnd();
         else if (open < source.Length && source[open + 1] != '{' && control != '+')
-            text = WithoutIndent(text, wholeLine: start == 0);
+            text = WithoutIndent(text, beginsLine);
         if (text.Length > 0)
             tokens.Add(new TemplateToken(TokenKind.Literal, text, start));
     }
 
-    // {% raw %} … {% endraw %}: what stands between is text.
+    // {% raw %} … {% endraw %}: what stands between is text, the newline after 'raw' too.
     private bool TryReadRaw(int open, ref bool stripNext)
     {
         var begin = RawTag().Match(source, open);
@@ -102,8 +103,8 @@ internal sealed partial class TemplateLexer(string source)
         if (!end.Success)
             throw Error(open, "'raw' is not closed with 'endraw'");
         string text = source[(open + begin.Length)..end.Index];
-        text = begin.Groups[1].Length > 0 ? text.TrimStart() : WithoutFirstNewline(text);
-        text = end.Groups[1].Length > 0 ? text.TrimEnd() : WithoutIndent(text, wholeLine: false);
+        text = begin.Groups[1].Length > 0 ? text.TrimStart() : text;
+        text = end.Groups[1].Length > 0 ? text.TrimEnd() : WithoutIndent(text, beginsLine: false);
         if (text.Length > 0)
             tokens.Add(new TemplateToken(TokenKind.Literal, text, open));
         position = end.Index + end.Length;
@@ -127,14 +128,11 @@ internal sealed partial class TemplateLexer(string source)
         return source.Length;
     }
 
-    private static string WithoutFirstNewline(string text) =>
-        text.StartsWith('\n') ? text[1..] : text;
-
     // lstrip_blocks: blanks between the line's start and a tag are indentation, not output.
-    private static string WithoutIndent(string text, bool wholeLine)
+    private static string WithoutIndent(string text, bool beginsLine)
     {
         string trimmed = text.TrimEnd(' ', '\t');
-        return trimmed.EndsWith('\n') || (trimmed.Length == 0 && wholeLine) ? trimmed : text;
+        return trimmed.EndsWith('\n') || (trimmed.Length == 0 && beginsLine) ? trimmed : text;
     }
 
     private bool SkipComment(int open)

@@ -53,7 +53,7 @@ internal sealed class CacheLayout
         foreach (var file in listing.Files.OrderBy(file => file.Path, StringComparer.Ordinal))
         {
             // Without a checksum content is told by where it lies and the server's word for it.
-            string content = file.Digest?.ToString() ?? $"{file.Location} {file.ETag}";
+            string content = file.Digest?.ToString() ?? $"{file.Location} {file.ETag ?? file.Hint}";
             text.Append(file.Path).Append('\t').Append(file.Size).Append('\t').Append(file.Packing).Append('\t').Append(content).Append('\n');
         }
         return Hash(text.ToString());

@@ -11,66 +11,80 @@ internal sealed class CacheRoom(CacheLayout layout, long? maxBytes, TimeProvider
     /// <param name="key">What is to be downloaded.</param>
     /// <param name="bytes">What it takes, with what of it is here already.</param>
     /// <param name="cancellationToken">Ends the wait for others that make room.</param>
-    /// <exception cref="DownloadException">All that could be removed is in use.</exception>
+    /// <exception cref="DownloadException">All that could be removed is in use. Then nothing is removed.</exception>
     public async Task ReserveAsync(string key, long bytes, CancellationToken cancellationToken)
     {
         using var room = await FileLock.WaitAsync(() => FileLock.TryExclusive(layout.RoomLock), time, cancellationToken);
-        Directory.CreateDirectory(layout.Incoming(key));
         string reserved = layout.Reserved(key);
+        if (File.Exists(reserved))
+            File.Delete(reserved); // What is not going to come takes no room.
+        // Written last: a disk that is full has no room even for this before something is removed.
+        MakeRoom(key, bytes);
+        Directory.CreateDirectory(layout.Incoming(key));
         await File.WriteAllTextAsync(reserved, bytes.ToString(CultureInfo.InvariantCulture), cancellationToken);
+    }
+
+    // (1) Hold, from the oldest on, what nobody uses until the rest leaves room. (2) Remove it if that is enough: else it would go in vain.
+    private void MakeRoom(string key, long bytes)
+    {
+        var others = Others(key);
+        long used = bytes + others.Sum(entry => entry.Bytes);
+        // What others have reserved is theirs, though it is not here yet.
+        long free = DiskErrors.FreeBytes(layout.Root) - others.Sum(entry => entry.Coming) - Math.Max(0, bytes - CacheLayout.BytesIn(layout.Incoming(key)));
+        var unused = new List<(Entry Entry, IDisposable Hold)>();
         try
         {
-            MakeRoom(key, bytes);
+            foreach (var oldest in others.OrderBy(entry => entry.LastUse))
+            {
+                if (FitsLimit(used) && free >= 0)
+                    break;
+                if (FileLock.TryExclusive(layout.UseLock(oldest.Key)) is not { } hold)
+                    continue;
+                unused.Add((oldest, hold));
+                used -= oldest.Bytes;
+                free += oldest.Bytes;
+            }
+            Require(used, free, bytes);
+            unused.ForEach(item => Remove(item.Entry));
         }
-        catch (DownloadException)
+        finally
         {
-            File.Delete(reserved); // What is not going to come takes no room.
-            throw;
+            unused.ForEach(item => item.Hold.Dispose());
         }
     }
 
-    private void MakeRoom(string key, long bytes)
+    private void Require(long used, long free, long bytes)
     {
-        var entries = Entries();
-        long used = entries.Sum(entry => entry.Bytes);
-        long missing = Math.Max(0, bytes - CacheLayout.BytesIn(layout.Incoming(key)));
-        foreach (var oldest in entries.Where(entry => entry.Key != key).OrderBy(entry => entry.LastUse).ToList())
-        {
-            if (FitsLimit(used) && missing <= DiskErrors.FreeBytes(layout.Root))
-                return;
-            if (TryRemove(oldest))
-                used -= oldest.Bytes;
-        }
         if (!FitsLimit(used))
         {
             throw new DownloadException(
                 $"the model cache is limited to {ByteText.Of(maxBytes ?? 0)}: {ByteText.Of(used - bytes)} are in use and {ByteText.Of(bytes)} more are needed; raise --model-cache-bytes",
                 retryable: false);
         }
-        if (missing > DiskErrors.FreeBytes(layout.Root))
+        if (free < 0)
             throw DiskErrors.Full(layout.Root, bytes);
     }
 
     private bool FitsLimit(long used) => maxBytes is null || used <= maxBytes;
 
-    private List<Entry> Entries()
+    // All that is complete or on its way, but for one.
+    private List<Entry> Others(string key) =>
+    [
+        .. Directory.GetDirectories(layout.Models).Concat(Directory.GetDirectories(layout.IncomingRoot))
+            .Select(folder => Path.GetFileName(folder)).Distinct().Where(other => other != key).Select(EntryOf),
+    ];
+
+    private Entry EntryOf(string key)
     {
-        var complete = Directory.GetDirectories(layout.Models).Select(folder => Path.GetFileName(folder))
-            .Select(key => new Entry(key, CacheLayout.BytesIn(layout.Model(key)), File.GetLastWriteTimeUtc(layout.UseLock(key))));
-        var incoming = Directory.GetDirectories(layout.IncomingRoot).Select(folder => Path.GetFileName(folder))
-            .Select(key => new Entry(key, Math.Max(Reservation(key), CacheLayout.BytesIn(layout.Incoming(key))), File.GetLastWriteTimeUtc(layout.UseLock(key))));
-        return [.. complete, .. incoming];
+        long incoming = CacheLayout.BytesIn(layout.Incoming(key));
+        return new Entry(key, CacheLayout.BytesIn(layout.Model(key)) + incoming, Math.Max(0, Reservation(key) - incoming), File.GetLastWriteTimeUtc(layout.UseLock(key)));
     }
 
     private long Reservation(string key) =>
         File.Exists(layout.Reserved(key)) && long.TryParse(File.ReadAllText(layout.Reserved(key)), NumberStyles.None, CultureInfo.InvariantCulture, out long bytes) ? bytes : 0;
 
-    /// <summary>Removes what nobody uses or downloads.</summary>
-    private bool TryRemove(Entry entry)
+    private void Remove(Entry entry)
     {
-        using var use = FileLock.TryExclusive(layout.UseLock(entry.Key));
-        if (use is null)
-            return false;
         // Moved away first: half a folder must not pass for a whole one.
         foreach (string folder in (string[])[layout.Model(entry.Key), layout.Incoming(entry.Key)])
         {
@@ -82,9 +96,15 @@ internal sealed class CacheRoom(CacheLayout layout, long? maxBytes, TimeProvider
             Directory.Move(folder, doomed);
             Directory.Delete(doomed, recursive: true);
         }
-        Log.Evicted(log, entry.Key, ByteText.Of(entry.Bytes));
-        return true;
+        Log.Evicted(log, entry.Key, ByteText.Of(entry.Here));
     }
 
-    private sealed record Entry(string Key, long Bytes, DateTime LastUse);
+    /// <param name="Key">Whose.</param>
+    /// <param name="Here">Bytes on the disk.</param>
+    /// <param name="Coming">Bytes that are reserved and not here yet.</param>
+    /// <param name="LastUse">When somebody last asked for it.</param>
+    private sealed record Entry(string Key, long Here, long Coming, DateTime LastUse)
+    {
+        public long Bytes => Here + Coming;
+    }
 }

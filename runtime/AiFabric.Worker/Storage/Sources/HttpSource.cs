@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
@@ -80,7 +81,7 @@ internal sealed class HttpSource : IRemoteSource
         string digest;
         using (var response = await http.SendExpectingSuccessAsync(request, Credentials, cancellationToken))
         {
-            byte[] bytes = await ReadAsync(response, cancellationToken);
+            byte[] bytes = await http.ReadAsync(response, MaxListBytes, cancellationToken);
             digest = "sha256:" + Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes));
             text = Encoding.UTF8.GetString(bytes);
         }
@@ -93,21 +94,6 @@ internal sealed class HttpSource : IRemoteSource
             files.Add(await ProbeAsync(new RemoteFile(name, place.AbsoluteUri) { Digest = checksum }, cancellationToken));
         }
         return files.Count > 0 ? new RemoteListing(digest, files) : throw new DownloadException($"{request.Uri} lists no file", retryable: false);
-    }
-
-    private static async Task<byte[]> ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)
-    {
-        try
-        {
-            byte[] buffer = new byte[MaxListBytes];
-            await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-            int read = await stream.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
-            return buffer[..read];
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException)
-        {
-            throw new DownloadException($"{ListName} could not be read: {e.Message}", retryable: true, e);
-        }
     }
 
     private async Task<RemoteFile> ProbeAsync(RemoteFile file, CancellationToken cancellationToken)
@@ -126,6 +112,7 @@ internal sealed class HttpSource : IRemoteSource
         Size = response.StatusCode == HttpStatusCode.PartialContent ? response.Content.Headers.ContentRange?.Length : response.Content.Headers.ContentLength,
         // A weak tag stands for several contents, none of which could be told from the other half way.
         ETag = response.Headers.ETag is { IsWeak: false } tag ? tag.Tag : null,
+        Hint = response.Headers.ETag is { IsWeak: true } weak ? weak.Tag : response.Content.Headers.LastModified?.ToString("O", CultureInfo.InvariantCulture),
     };
 
     private static AuthenticationHeaderValue? AuthorizationFrom(Func<string, string?> environment)

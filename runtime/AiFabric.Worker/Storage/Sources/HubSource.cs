@@ -13,6 +13,9 @@ internal sealed class HubSource : IRemoteSource
 {
     private const string Credentials = "HF_TOKEN";
 
+    // About what is said of a million files.
+    private const int MaxListBytes = 256 << 20;
+
     private readonly HubUri place;
     private readonly string uri;
     private readonly Uri endpoint;
@@ -69,11 +72,11 @@ internal sealed class HubSource : IRemoteSource
         using var response = await http.SendExpectingSuccessAsync(request, Credentials, cancellationToken);
         try
         {
-            return await JsonDocument.ParseAsync(await response.Content.ReadAsStreamAsync(cancellationToken), default, cancellationToken);
+            return JsonDocument.Parse(await http.ReadAsync(response, MaxListBytes, cancellationToken));
         }
-        catch (Exception e) when (e is JsonException or HttpRequestException or IOException)
+        catch (JsonException e)
         {
-            throw new DownloadException($"{request.Uri.Authority} answered what is no description of a repository: {e.Message}", retryable: e is not JsonException, e);
+            throw new DownloadException($"{request.Uri.Authority} answered what is no description of a repository: {e.Message}", retryable: false, e);
         }
     }
 

@@ -14,6 +14,7 @@ namespace AiFabric.Worker.Storage.Sources;
 internal sealed partial class OciSession : IDisposable
 {
     private const string Credentials = "OCI_USERNAME and OCI_PASSWORD";
+    private const int MaxTokenBytes = 1 << 20;
 
     private readonly HttpTransport http;
     private readonly AuthenticationHeaderValue? basic;
@@ -44,6 +45,9 @@ internal sealed partial class OciSession : IDisposable
 
     public async Task<RemoteContent> OpenAsync(RemoteRequest request, CancellationToken cancellationToken) =>
         await HttpTransport.ContentAsync(request, await AskAsync(request, cancellationToken), cancellationToken);
+
+    /// <summary>See <see cref="HttpTransport.ReadAsync"/>.</summary>
+    public Task<byte[]> ReadAsync(HttpResponseMessage response, int maxBytes, CancellationToken cancellationToken) => http.ReadAsync(response, maxBytes, cancellationToken);
 
     public void Dispose() => http.Dispose();
 
@@ -79,14 +83,14 @@ internal sealed partial class OciSession : IDisposable
         using var response = await http.SendExpectingSuccessAsync(request, Credentials, cancellationToken);
         try
         {
-            using var json = await JsonDocument.ParseAsync(await response.Content.ReadAsStreamAsync(cancellationToken), default, cancellationToken);
+            using var json = JsonDocument.Parse(await http.ReadAsync(response, MaxTokenBytes, cancellationToken));
             foreach (string name in (string[])["token", "access_token"])
             {
                 if (json.RootElement.TryGetProperty(name, out var token) && token.GetString() is { Length: > 0 } text)
                     return new AuthenticationHeaderValue("Bearer", text);
             }
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or HttpRequestException or IOException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new DownloadException($"{realm.Authority} answered what is no token: {e.Message}", retryable: true, e);
         }

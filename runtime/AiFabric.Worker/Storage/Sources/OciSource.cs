@@ -54,19 +54,17 @@ internal sealed class OciSource : IRemoteSource
     {
         var request = new RemoteRequest(HttpMethod.Get, new Uri(root, $"manifests/{tagOrDigest}")) { Accept = ManifestTypes };
         using var response = await session.AskAsync(request, cancellationToken);
+        byte[] manifest = await session.ReadAsync(response, MaxManifestBytes, cancellationToken);
+        string digest = "sha256:" + Convert.ToHexStringLower(SHA256.HashData(manifest));
+        if (tagOrDigest.StartsWith("sha256:", StringComparison.Ordinal) && tagOrDigest != digest)
+            throw new DownloadException($"{uri}: the registry sent the manifest {digest} for {tagOrDigest}", retryable: true);
         try
         {
-            byte[] buffer = new byte[MaxManifestBytes];
-            await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-            int length = await stream.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
-            string digest = "sha256:" + Convert.ToHexStringLower(SHA256.HashData(buffer.AsSpan(0, length)));
-            if (tagOrDigest.StartsWith("sha256:", StringComparison.Ordinal) && tagOrDigest != digest)
-                throw new DownloadException($"{uri}: the registry sent the manifest {digest} for {tagOrDigest}", retryable: true);
-            return (JsonDocument.Parse(buffer.AsMemory(0, length)), digest);
+            return (JsonDocument.Parse(manifest), digest);
         }
-        catch (Exception e) when (e is JsonException or HttpRequestException or IOException)
+        catch (JsonException e)
         {
-            throw new DownloadException($"{uri}: the manifest could not be read: {e.Message}", retryable: e is not JsonException, e);
+            throw new DownloadException($"{uri}: the manifest could not be read: {e.Message}", retryable: false, e);
         }
     }
 

@@ -30,9 +30,11 @@ internal sealed record RemoteRequest(HttpMethod Method, Uri Uri)
 /// <summary>HTTP as downloads need it: redirects that leak no credentials, deadlines, and errors that tell whether another try may help.</summary>
 internal sealed class HttpTransport : IDisposable
 {
-    private const int MaxRedirects = 10;
+    /// <summary>How long headers may take, and the next bytes of a short body. Those of files have a shorter deadline of their own.</summary>
+    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
-    private static readonly TimeSpan HeaderDeadline = TimeSpan.FromSeconds(60);
+    private const int MaxRedirects = 10;
+    private const int BufferBytes = 16 << 10;
 
     private readonly HttpClient client;
     private readonly TimeProvider time;
@@ -48,7 +50,7 @@ internal sealed class HttpTransport : IDisposable
             ConnectTimeout = TimeSpan.FromSeconds(15),
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         };
-        // A body may take hours; headers have their own deadline, and a silent body ends by FileDownload's.
+        // A body may take hours; headers and short bodies have their own deadline, and a file that falls silent ends by FileDownload's.
         client = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
         client.DefaultRequestHeaders.UserAgent.ParseAdd("aifabric-worker/0.1");
     }
@@ -114,6 +116,38 @@ internal sealed class HttpTransport : IDisposable
         }
     }
 
+    /// <summary>A short body as a whole; of a longer one the beginning.</summary>
+    /// <param name="response">Its body has not been read.</param>
+    /// <param name="maxBytes">How much is read.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="DownloadException">It breaks off, or nothing more comes within the <see cref="Deadline"/>.</exception>
+    public async Task<byte[]> ReadAsync(HttpResponseMessage response, int maxBytes, CancellationToken cancellationToken)
+    {
+        string server = response.RequestMessage?.RequestUri?.Authority ?? "The server";
+        using var late = new CancellationTokenSource(Deadline, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
+        try
+        {
+            await using var stream = await response.Content.ReadAsStreamAsync(either.Token);
+            using var body = new MemoryStream();
+            byte[] buffer = new byte[BufferBytes];
+            while (body.Length < maxBytes && await stream.ReadAsync(buffer, either.Token) is var read and > 0)
+            {
+                await body.WriteAsync(buffer.AsMemory(0, (int)Math.Min(read, maxBytes - body.Length)), either.Token);
+                late.CancelAfter(Deadline);
+            }
+            return body.ToArray();
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new DownloadException($"{server} sent no more of its answer for {Deadline.TotalSeconds:0} s", retryable: true);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            throw new DownloadException($"{server} broke its answer off: {Reason(e)}", retryable: true, e);
+        }
+    }
+
     public static bool IsRedirect(HttpResponseMessage response) =>
         response.StatusCode is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther
             or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect && response.Headers.Location is not null;
@@ -132,7 +166,7 @@ internal sealed class HttpTransport : IDisposable
         // Without it a server that changed the file would send the rest of another one.
         if (request.Offset > 0 && request.ETag is { } etag && EntityTagHeaderValue.TryParse(etag, out var tag) && !tag.IsWeak)
             message.Headers.IfRange = new RangeConditionHeaderValue(tag);
-        using var late = new CancellationTokenSource(HeaderDeadline, time);
+        using var late = new CancellationTokenSource(Deadline, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
         try
         {
@@ -140,7 +174,7 @@ internal sealed class HttpTransport : IDisposable
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new DownloadException($"{at.Authority} does not answer within {HeaderDeadline.TotalSeconds:0} s", retryable: true);
+            throw new DownloadException($"{at.Authority} does not answer within {Deadline.TotalSeconds:0} s", retryable: true);
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {

@@ -12,11 +12,11 @@ internal static class Refusal
     /// <param name="asked">What was asked, before redirects.</param>
     /// <param name="response">The answer.</param>
     /// <param name="credentials">Names of the variables that hold credentials for this scheme.</param>
-    /// <param name="time">The clock that a date in Retry-After is measured by.</param>
+    /// <param name="time">The clock of the wait for the body, and that a date in Retry-After is measured by.</param>
     /// <param name="cancellationToken">Ends the wait for the body.</param>
     public static async Task<DownloadException> ReadAsync(Uri asked, HttpResponseMessage response, string credentials, TimeProvider time, CancellationToken cancellationToken)
     {
-        string word = Word(response, await BodyAsync(response, cancellationToken));
+        string word = Word(response, await BodyAsync(response, time, cancellationToken));
         var (message, retryable) = Of(asked.Authority + asked.AbsolutePath, response.StatusCode, word, credentials);
         return new DownloadException(message, retryable) { RetryAfter = RetryAfter(response, time) };
     }
@@ -79,16 +79,18 @@ internal static class Refusal
         }
     }
 
-    private static async Task<string> BodyAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    private static async Task<string> BodyAsync(HttpResponseMessage response, TimeProvider time, CancellationToken cancellationToken)
     {
+        using var late = new CancellationTokenSource(HttpTransport.Deadline, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
         try
         {
             byte[] buffer = new byte[MaxBodyBytes];
-            await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-            int read = await stream.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
+            await using var stream = await response.Content.ReadAsStreamAsync(either.Token);
+            int read = await stream.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, either.Token);
             return System.Text.Encoding.UTF8.GetString(buffer, 0, read).Trim();
         }
-        catch (Exception e) when (e is HttpRequestException or IOException)
+        catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             return ""; // The status alone has to do.
         }
