@@ -138,6 +138,18 @@ public sealed partial class TrainingCorpusTests : IDisposable
         Assert.Contains("/nowhere.jsonl: cannot be read", refusal.Message);
     }
 
+    [Theory]
+    [InlineData(DatasetFormat.Text)]
+    [InlineData(DatasetFormat.PlainText)]
+    public void A_file_that_the_disk_does_not_give_is_worth_another_try(DatasetFormat format)
+    {
+        // Its first page cannot be read: the kernel's own EIO.
+        var refusal = Assert.Throws<TrainingException>(
+            () => TrainingCorpus.Load(Recipe(format) with { DatasetPath = "/proc/self/mem" }, Encoder, CancellationToken.None));
+        Assert.Equal((TrainingErrorReasons.StorageUnavailable, true), (refusal.Error.Reason, refusal.Error.Retryable));
+        Assert.StartsWith("/proc/self/mem: ", refusal.Message);
+    }
+
     [Fact]
     public void Bytes_that_are_no_text_are_refused()
     {
