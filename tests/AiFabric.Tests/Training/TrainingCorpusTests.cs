@@ -98,12 +98,10 @@ public sealed partial class TrainingCorpusTests : IDisposable
         Assert.Contains(message, refusal.Message);
     }
 
-    [Fact]
-    public void Calls_that_are_null_are_none()
-    {
-        TrainingCorpus corpus = Load(DatasetFormat.Chat, """{"messages": [{"role": "assistant", "content": "a", "tool_calls": null, "function_call": null}], "tools": null, "functions": null}""");
-        Assert.Single(corpus.Train);
-    }
+    [Theory]
+    [InlineData("""{"messages": [{"role": "assistant", "content": "a", "tool_calls": null, "function_call": null}], "tools": null, "functions": null}""")]
+    [InlineData("""{"messages": [{"role": "user", "content": "a", "weight": null}, {"role": "assistant", "content": "a", "weight": null}]}""")]
+    public void A_field_that_is_null_is_not_there(string line) => Assert.Single(Load(DatasetFormat.Chat, line).Train);
 
     [Fact]
     public void Conversations_need_a_chat_template()

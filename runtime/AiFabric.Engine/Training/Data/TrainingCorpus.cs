@@ -68,11 +68,9 @@ public sealed record TrainingCorpus(IReadOnlyList<TrainingSample> Train, IReadOn
                 number++;
                 if (string.IsNullOrWhiteSpace(line))
                     continue;
-                TrainingSample?[] sides = [.. LineReader.Read(line, recipe.Format, encoder).Select(segments => encoder.Encode(segments, recipe.SequenceLength))];
-                if (Array.TrueForAll(sides, side => side is not null))
-                    examples.Add([.. sides.OfType<TrainingSample>()]);
-                else
-                    skipped++;
+                TrainingSample[][] read = ExamplesOf(line, recipe, encoder);
+                examples.AddRange(read);
+                skipped += read.Length == 0 ? 1 : 0;
             }
         }
         catch (FormatException e)
@@ -96,6 +94,16 @@ public sealed record TrainingCorpus(IReadOnlyList<TrainingSample> Train, IReadOn
         }
 
         return (examples, skipped);
+    }
+
+    // Of a pair both sequences are needed; several of a conversation stand for themselves.
+    private static TrainingSample[][] ExamplesOf(string line, TrainingRecipe recipe, SampleEncoder encoder)
+    {
+        TrainingSample?[] sequences = [.. LineReader.Read(line, recipe.Format, encoder).Select(segments => encoder.Encode(segments, recipe.SequenceLength))];
+        TrainingSample[] learned = [.. sequences.OfType<TrainingSample>()];
+        if (recipe.Format != DatasetFormat.Preference)
+            return [.. learned.Select(sample => new[] { sample })];
+        return learned.Length == sequences.Length ? [learned] : [];
     }
 
     private static TrainingSample ShuffleTargets(TrainingSample sample, long seed, int index)
