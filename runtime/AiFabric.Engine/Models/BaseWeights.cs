@@ -31,7 +31,10 @@ public abstract class BaseWeights(DecoderConfig config, ScalarType type, Lazy<st
     /// <summary>Short name of the format of its matrices, for the log.</summary>
     public abstract string Format { get; }
 
-    /// <summary>A layer as autograd needs it, in <see cref="Type"/>: not to be disposed, and valid until the next call.</summary>
+    /// <summary>
+    /// A layer as autograd needs it, in <see cref="Type"/>: not to be disposed, and valid until another one is asked for. Whoever kept a graph over it while others
+    /// may have asked, asks again before it goes on: its tensors then hold the layer again.
+    /// </summary>
     public abstract DecoderLayer TrainingLayer(int layer);
 
     /// <summary>A layer's matrix [out, in] in <see cref="Type"/>, owned by the caller's scope. Unlike a training layer's it may be asked for on any thread.</summary>

@@ -11,6 +11,7 @@ internal sealed unsafe class TrainingViews : IDisposable
     private readonly KernelWeights kernels;
     private readonly ScalarType type;
     private readonly DecoderLayer[] layers;
+    private int restored; // whose matrices the memory of one layer holds
 
     /// <param name="kernels">The weights; not owned.</param>
     /// <param name="type">Element type in which training computes.</param>
@@ -29,13 +30,14 @@ internal sealed unsafe class TrainingViews : IDisposable
     /// <summary>[hidden].</summary>
     public Tensor FinalNorm { get; }
 
-    /// <summary>A layer: not to be disposed, and valid until the next call.</summary>
+    /// <summary>A layer: not to be disposed, and valid until another one is asked for.</summary>
     public DecoderLayer Layer(int layer)
     {
-        foreach (LoraTarget target in LoraTargets.All)
+        if (IsRestored && layer != restored)
         {
-            if (IsRestored)
+            foreach (LoraTarget target in LoraTargets.All)
                 Restore(kernels[layer, target], layers[layer][target]);
+            restored = layer;
         }
         return layers[layer];
     }

@@ -34,32 +34,22 @@ internal sealed class AdapterShelf(LlmEngine engine) : IDisposable
     {
         if (digest is not null && entries.TryGetValue(name, out var present) && present.Status.Digest == digest)
             return present.Status;
-        await reading.WaitAsync(cancellationToken);
-        try
-        {
-            var status = await ReadAsync(name, folder, digest, cancellationToken);
-            entries[name] = new Entry(folder, status);
-            return status;
-        }
-        finally
-        {
-            reading.Release();
-        }
+        // What is downloaded keeps nobody waiting.
+        return await folder(
+            path => InTurnAsync(
+                async () =>
+                {
+                    var status = await ReadAsync(name, path, digest, cancellationToken);
+                    entries[name] = new Entry(folder, status);
+                    return status;
+                },
+                cancellationToken),
+            cancellationToken);
     }
 
     /// <returns>False when there is none of that name.</returns>
-    public async Task<bool> RemoveAsync(string name, CancellationToken cancellationToken)
-    {
-        await reading.WaitAsync(cancellationToken);
-        try
-        {
-            return entries.TryRemove(name, out _) | await engine.UnloadAdapterAsync(name, cancellationToken);
-        }
-        finally
-        {
-            reading.Release();
-        }
-    }
+    public Task<bool> RemoveAsync(string name, CancellationToken cancellationToken) => InTurnAsync(
+        async () => entries.TryRemove(name, out _) | await engine.UnloadAdapterAsync(name, cancellationToken), cancellationToken);
 
     /// <summary>Keeps an adapter in memory, read anew if need be, until the answer is disposed.</summary>
     /// <returns>Null when there is none of that name.</returns>
@@ -68,15 +58,14 @@ internal sealed class AdapterShelf(LlmEngine engine) : IDisposable
     {
         if (engine.TryHoldAdapter(name) is { } held)
             return held;
-        await reading.WaitAsync(cancellationToken);
         try
         {
-            if (!entries.TryGetValue(name, out var entry))
-                return null;
-            if (engine.TryHoldAdapter(name) is { } come)
-                return come;
-            await ReadAsync(name, entry.Folder, entry.Status.Digest, cancellationToken);
-            return engine.TryHoldAdapter(name);
+            while (entries.TryGetValue(name, out var entry))
+            {
+                if (await HoldAsync(name, entry, cancellationToken) is { } read)
+                    return read;
+            }
+            return null;
         }
         catch (EngineRejectedException e) when (e.Code == RejectionCodes.AdapterLimit)
         {
@@ -86,21 +75,49 @@ internal sealed class AdapterShelf(LlmEngine engine) : IDisposable
         {
             throw new ApiException(503, $"The adapter '{name}' cannot be read again: {e.Message}", "model", "adapter_unavailable");
         }
+    }
+
+    public void Dispose() => reading.Dispose();
+
+    // Null when another adapter took the name meanwhile, or none has it any more.
+    private async Task<AdapterHold?> HoldAsync(string name, Entry entry, CancellationToken cancellationToken)
+    {
+        AdapterHold? hold = null;
+        _ = await entry.Folder(
+            path => InTurnAsync(
+                async () =>
+                {
+                    hold = engine.TryHoldAdapter(name);
+                    if (hold is null && ReferenceEquals(entries.GetValueOrDefault(name), entry))
+                    {
+                        _ = await ReadAsync(name, path, entry.Status.Digest, cancellationToken);
+                        hold = engine.TryHoldAdapter(name);
+                    }
+                    return entry.Status;
+                },
+                cancellationToken),
+            cancellationToken);
+        return hold;
+    }
+
+    private async Task<AdapterStatus> ReadAsync(string name, string path, string? digest, CancellationToken cancellationToken)
+    {
+        var info = await engine.LoadAdapterAsync(name, path, digest, cancellationToken);
+        return new AdapterStatus { Name = info.Name, Digest = info.Digest, Rank = info.Rank };
+    }
+
+    private async Task<T> InTurnAsync<T>(Func<Task<T>> work, CancellationToken cancellationToken)
+    {
+        await reading.WaitAsync(cancellationToken);
+        try
+        {
+            return await work();
+        }
         finally
         {
             reading.Release();
         }
     }
-
-    public void Dispose() => reading.Dispose();
-
-    private Task<AdapterStatus> ReadAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken) => folder(
-        async path =>
-        {
-            var info = await engine.LoadAdapterAsync(name, path, digest, cancellationToken);
-            return new AdapterStatus { Name = info.Name, Digest = info.Digest, Rank = info.Rank };
-        },
-        cancellationToken);
 
     private sealed record Entry(AdapterFolder Folder, AdapterStatus Status);
 }

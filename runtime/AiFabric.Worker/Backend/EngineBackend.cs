@@ -28,7 +28,7 @@ internal sealed class EngineBackend : IModelBackend
     {
         (this.engine, this.time, this.log) = (engine, time, log);
         shelf = new AdapterShelf(engine);
-        encoder = new SampleEncoder(engine.Tokenizer, ChatRenderer(engine.Tokenizer.Settings));
+        encoder = new SampleEncoder(engine.Tokenizer, TrainingChats.RendererOf(engine.Tokenizer.Settings));
     }
 
     public HuggingFaceTokenizer Tokenizer => engine.Tokenizer;
@@ -143,15 +143,4 @@ internal sealed class EngineBackend : IModelBackend
         MaxAdapters = options.MaxAdapters,
         MaxLoraRank = options.MaxLoraRank,
     };
-
-    private static Func<IReadOnlyList<Engine.Training.Data.ChatTurn>, bool, string>? ChatRenderer(TokenizerSettings settings)
-    {
-        if (settings.ChatTemplate is null)
-            return null;
-        // Read on first use: ServedModel has refused a bad template by then.
-        var template = new Lazy<ChatTemplate>(() => ChatTemplate.Of(settings)!);
-        return (turns, opens) => string.Concat(template.Value
-            .Render([.. turns.Select(t => new Engine.Tokenization.ChatTurn(t.Role, t.Content))], opens)
-            .Select(segment => segment.Text));
-    }
 }

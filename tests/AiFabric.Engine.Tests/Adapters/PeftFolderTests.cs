@@ -91,7 +91,11 @@ public sealed class PeftFolderTests
     [InlineData("init_lora_weights", "3", "init_lora_weights is 3; supported are")]
     [InlineData("alora_invocation_tokens", "[7, 8]", "activated LoRA, which acts only behind these tokens, is not supported")]
     [InlineData("target_modules", "[\"q_proj\", \"c_attn\"]", "target_modules names \"c_attn\"; supported are q_proj, k_proj")]
-    [InlineData("target_modules", "\".*_proj\"", "it must be a list of module names")]
+    [InlineData("target_modules", "7", "target_modules is 7; it must be a list of module names, or a regular expression for them")]
+    [InlineData("target_modules", "\".*_proj\"", "has no tensor 'base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight'")]
+    [InlineData("target_modules", "\"q_proj\"", "target_modules is \"q_proj\", which matches no layer such as model.layers.0.self_attn.q_proj")]
+    [InlineData("target_modules", "\"model.layers.1.self_attn.q_proj\"", "which matches no layer")]
+    [InlineData("target_modules", "\"(\"", "target_modules is \"(\", which cannot be matched: ")]
     [InlineData("target_modules", "[\"q_proj\", \"k_proj\"]", "has no tensor 'base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight'")]
     public void What_is_not_supported_is_refused_with_the_reason(string field, string value, string message)
     {
@@ -111,6 +115,9 @@ public sealed class PeftFolderTests
     [InlineData("init_lora_weights", "\"Gaussian\"")]
     [InlineData("init_lora_weights", "\"eva\"")]
     [InlineData("init_lora_weights", "\"orthogonal\"")]
+    [InlineData("target_modules", "\".*\\\\.q_proj\"")]
+    [InlineData("target_modules", "\".*self_attn.(q|qkv)_proj|lm_head\"")]
+    [InlineData("target_modules", "\"\\\\bmodel\\\\.layers\\\\.[\\\\d]{1,}\\\\.(?:self_attn|attention|mlp)\\\\.(?:(?:q_proj|out_proj|fc1))\"")]
     [InlineData("alora_invocation_tokens", "null")]
     [InlineData("alora_invocation_tokens", "[]")]
     public void What_changes_no_answer_is_taken(string field, string value)

@@ -49,6 +49,30 @@ public sealed class CheckpointTests
         Assert.Equal((TrainingErrorReasons.CheckpointUnreadable, false), (end.Error?.Reason, end.Error?.Retryable));
     }
 
+    [Theory]
+    [InlineData("manifest.json")]
+    [InlineData("state.safetensors")]
+    public void A_checkpoint_that_the_disk_does_not_give_now_is_worth_another_try_and_no_older_one_is_taken(string file)
+    {
+        using var folder = new TemporaryFolder();
+        using var weights = TinyModel.Load(folder, ScalarType.Float32);
+        var recipe = Recipes.Make(folder).WithCountingText();
+        using (var harness = new SessionHarness(recipe, weights))
+            harness.RunUntil(progress => progress.CheckpointStep == 4);
+        string path = folder.File($"checkpoints/step-00000004/{file}");
+        File.Move(path, path + ".kept");
+        File.CreateSymbolicLink(path, "/proc/self/mem"); // The kernel's own EIO.
+        using (var harness = new SessionHarness(recipe, weights))
+        {
+            TrainingProgress failed = harness.RunToEnd();
+            Assert.Equal((TrainingErrorReasons.StorageUnavailable, true), (failed.Error?.Reason, failed.Error?.Retryable));
+        }
+
+        File.Move(path + ".kept", path, overwrite: true);
+        using (var harness = new SessionHarness(recipe, weights))
+            Assert.Equal(4, harness.RunUntil(progress => progress.TotalSteps > 0).Step);
+    }
+
     [Fact]
     public void A_checkpoint_of_another_recipe_is_refused()
     {

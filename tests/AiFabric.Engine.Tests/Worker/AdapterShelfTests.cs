@@ -1,8 +1,10 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using AiFabric.Engine.Tests.Execution;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Control;
+using AiFabric.Worker.Backend;
 using Xunit;
 
 namespace AiFabric.Engine.Tests.Worker;
@@ -10,6 +12,8 @@ namespace AiFabric.Engine.Tests.Worker;
 /// <summary>More adapters than fit into memory.</summary>
 public sealed class AdapterShelfTests : IDisposable
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30); // for what must not wait at all
+
     private static readonly string[] Texts = [.. Enumerable.Range(1, 20).Select(i => string.Concat(Enumerable.Repeat("whale ", i)))];
 
     private readonly TinyServedModel model = new();
@@ -67,6 +71,62 @@ public sealed class AdapterShelfTests : IDisposable
         EngineServingTests.SaveAdapter(folder.File("a"), model.Config, seed: 3);
         var (status, body) = await PostAsync(worker, "a");
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "adapter_unavailable"), (status, body.GetProperty("error").GetProperty("code").GetString()));
+    }
+
+    [Fact]
+    public async Task An_adapter_that_is_still_being_downloaded_keeps_no_request_for_another_one_waiting()
+    {
+        using var random = new RandomModel();
+        await using var engine = random.Start(options => options with { MaxAdapters = 1 });
+        using var shelf = new AdapterShelf(engine);
+        foreach (string name in (string[])["a", "b", "c"])
+            EngineServingTests.SaveAdapter(folder.File(name), random.Config, seed: name[0]);
+        foreach (string name in (string[])["a", "b"])
+            await shelf.PutAsync(name, (use, _) => use(folder.File(name)), null, CancellationToken.None);
+        var downloaded = new TaskCompletionSource();
+        var put = shelf.PutAsync(
+            "c",
+            async (use, _) =>
+            {
+                await downloaded.Task;
+                return await use(folder.File("c"));
+            },
+            null, CancellationToken.None);
+
+        using (var held = await shelf.HoldAsync("a", CancellationToken.None).WaitAsync(Patience))
+            Assert.NotNull(held);
+        Assert.True(await shelf.RemoveAsync("b", CancellationToken.None).WaitAsync(Patience));
+        downloaded.SetResult();
+        Assert.Equal("c", (await put).Name);
+        Assert.Equal(["a", "c"], shelf.List().Select(adapter => adapter.Name));
+    }
+
+    [Fact]
+    public async Task A_request_that_waits_for_an_adapters_folder_gets_none_that_was_taken_away_meanwhile()
+    {
+        using var random = new RandomModel();
+        await using var engine = random.Start(options => options with { MaxAdapters = 1 });
+        using var shelf = new AdapterShelf(engine);
+        foreach (string name in (string[])["a", "b"])
+            EngineServingTests.SaveAdapter(folder.File(name), random.Config, seed: name[0]);
+        var downloaded = new TaskCompletionSource();
+        downloaded.SetResult();
+        await shelf.PutAsync(
+            "a",
+            async (use, _) =>
+            {
+                await downloaded.Task;
+                return await use(folder.File("a"));
+            },
+            null, CancellationToken.None);
+        await shelf.PutAsync("b", (use, _) => use(folder.File("b")), null, CancellationToken.None);
+
+        downloaded = new TaskCompletionSource();
+        var hold = shelf.HoldAsync("a", CancellationToken.None);
+        Assert.True(await shelf.RemoveAsync("a", CancellationToken.None).WaitAsync(Patience));
+        downloaded.SetResult();
+        Assert.Null(await hold);
+        Assert.Equal(["b"], engine.Adapters.Select(adapter => adapter.Name));
     }
 
     private async Task PutAsync(RunningWorker worker, string name)

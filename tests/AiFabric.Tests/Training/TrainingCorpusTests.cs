@@ -98,12 +98,10 @@ public sealed partial class TrainingCorpusTests : IDisposable
         Assert.Contains(message, refusal.Message);
     }
 
-    [Fact]
-    public void Calls_that_are_null_are_none()
-    {
-        TrainingCorpus corpus = Load(DatasetFormat.Chat, """{"messages": [{"role": "assistant", "content": "a", "tool_calls": null, "function_call": null}], "tools": null, "functions": null}""");
-        Assert.Single(corpus.Train);
-    }
+    [Theory]
+    [InlineData("""{"messages": [{"role": "assistant", "content": "a", "tool_calls": null, "function_call": null}], "tools": null, "functions": null}""")]
+    [InlineData("""{"messages": [{"role": "user", "content": "a", "weight": null}, {"role": "assistant", "content": "a", "weight": null}]}""")]
+    public void A_field_that_is_null_is_not_there(string line) => Assert.Single(Load(DatasetFormat.Chat, line).Train);
 
     [Fact]
     public void Conversations_need_a_chat_template()
@@ -136,6 +134,18 @@ public sealed partial class TrainingCorpusTests : IDisposable
         var refusal = Assert.Throws<TrainingException>(
             () => TrainingCorpus.Load(Recipe(DatasetFormat.Text) with { DatasetPath = "/nowhere.jsonl" }, Encoder, CancellationToken.None));
         Assert.Contains("/nowhere.jsonl: cannot be read", refusal.Message);
+    }
+
+    [Theory]
+    [InlineData(DatasetFormat.Text)]
+    [InlineData(DatasetFormat.PlainText)]
+    public void A_file_that_the_disk_does_not_give_is_worth_another_try(DatasetFormat format)
+    {
+        // Its first page cannot be read: the kernel's own EIO.
+        var refusal = Assert.Throws<TrainingException>(
+            () => TrainingCorpus.Load(Recipe(format) with { DatasetPath = "/proc/self/mem" }, Encoder, CancellationToken.None));
+        Assert.Equal((TrainingErrorReasons.StorageUnavailable, true), (refusal.Error.Reason, refusal.Error.Retryable));
+        Assert.StartsWith("/proc/self/mem: ", refusal.Message);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using AiFabric.Engine.Weights;
 
 namespace AiFabric.Engine.Adapters.Methods;
@@ -6,6 +7,8 @@ namespace AiFabric.Engine.Adapters.Methods;
 /// <summary>The fields of an <c>adapter_config.json</c>; each refusal names the file, the field and what is allowed.</summary>
 internal sealed class PeftFields(JsonElement root, string path)
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1); // The expression comes with the adapter.
+
     /// <summary>Null where the field is absent or null.</summary>
     public JsonElement? Get(string field) =>
         root.TryGetProperty(field, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
@@ -33,14 +36,14 @@ internal sealed class PeftFields(JsonElement root, string path)
             : throw Error($"{field} is {value.GetRawText()}; it must be at least 0 and less than 1");
     }
 
-    /// <summary>Module names, in order.</summary>
-    /// <exception cref="CheckpointException">It is no list of them.</exception>
+    /// <summary>Module names, in order: of a list, or of a regular expression that they match whole.</summary>
+    /// <exception cref="CheckpointException">It is neither.</exception>
     public IReadOnlyList<LoraTarget> Targets(string field, bool mayBeEmpty = false)
     {
-        if (Get(field) is { ValueKind: JsonValueKind.String } all && all.GetString() == "all-linear")
-            return LoraTargets.All;
+        if (Get(field) is { ValueKind: JsonValueKind.String } text)
+            return text.GetString() == "all-linear" ? LoraTargets.All : Matching(field, text.GetString() ?? "");
         if (Get(field) is not { ValueKind: JsonValueKind.Array } list || (list.GetArrayLength() == 0 && !mayBeEmpty))
-            throw Error($"{field} is {Text(field)}; it must be a list of module names");
+            throw Error($"{field} is {Text(field)}; it must be a list of module names, or a regular expression for them");
         var targets = new SortedSet<LoraTarget>();
         foreach (JsonElement item in list.EnumerateArray())
         {
@@ -70,6 +73,21 @@ internal sealed class PeftFields(JsonElement root, string path)
     public CheckpointException Error(string problem) => new($"{path}: {problem}.");
 
     public string Text(string field) => Get(field)?.GetRawText() ?? "absent";
+
+    // One layer stands for all: where the expression means some of them alone, tensors of the others are missing in the file.
+    private LoraTarget[] Matching(string field, string expression)
+    {
+        try
+        {
+            var names = new Regex($@"\A(?:{expression})\z", RegexOptions.CultureInvariant, Patience);
+            LoraTarget[] targets = [.. LoraTargets.All.Where(target => names.IsMatch("model.layers.0." + target.ModulePath()))];
+            return targets.Length > 0 ? targets : throw Error($"{field} is {Text(field)}, which matches no layer such as model.layers.0.self_attn.q_proj");
+        }
+        catch (Exception e) when (e is ArgumentException or RegexMatchTimeoutException)
+        {
+            throw Error($"{field} is {Text(field)}, which cannot be matched: {e.Message.TrimEnd('.')}");
+        }
+    }
 
     private static bool IsOff(JsonElement value) => value.ValueKind switch
     {

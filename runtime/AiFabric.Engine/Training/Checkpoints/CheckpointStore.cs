@@ -63,8 +63,10 @@ internal sealed class CheckpointStore
     /// <param name="recipe">Hash of the recipe that goes on.</param>
     /// <param name="read">Takes the tensors over from the open file.</param>
     /// <returns>Its manifest, or null when there is none.</returns>
-    /// <exception cref="TrainingException">CheckpointUnreadable: the newest whole one is of another recipe, or none of those there is whole.</exception>
-    public CheckpointManifest? LoadNewest(string recipe, Action<SafetensorsFile> read)
+    /// <exception cref="TrainingException">
+    /// CheckpointUnreadable: the newest whole one is of another recipe, or none of those there is whole. StorageUnavailable, retryable: the disk does not give one now.
+    /// </exception>
+    public CheckpointManifest? LoadNewest(string recipe, Action<SafetensorsFile> read) => FromStorage<CheckpointManifest?>(folder, () =>
     {
         if (!Directory.Exists(folder))
             return null;
@@ -86,7 +88,7 @@ internal sealed class CheckpointStore
                 read(file);
                 return manifest;
             }
-            catch (Exception e) when (e is CheckpointException or JsonException or IOException or UnauthorizedAccessException)
+            catch (Exception e) when (IsDamage(e))
             {
                 Log.CheckpointDamaged(log, place, e.Message);
                 problem = $"{place}: {e.Message}";
@@ -94,22 +96,40 @@ internal sealed class CheckpointStore
         }
 
         return problem.Length == 0 ? null : throw Unreadable($"No checkpoint in {folder} is whole; delete them to start over. {problem}");
-    }
+    });
 
     /// <summary>Reads the checkpoint of a step.</summary>
-    /// <exception cref="TrainingException">CheckpointUnreadable.</exception>
+    /// <exception cref="TrainingException">CheckpointUnreadable; or StorageUnavailable, retryable.</exception>
     public T Read<T>(int step, Func<SafetensorsFile, T> read)
     {
         string place = FolderOf(step);
+        return FromStorage(place, () =>
+        {
+            try
+            {
+                _ = ReadManifest(place);
+                using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(place, TensorsFile));
+                return read(file);
+            }
+            catch (Exception e) when (IsDamage(e))
+            {
+                throw Unreadable($"{place}: {e.Message}");
+            }
+        });
+    }
+
+    // What a disk does not give now may be whole: to go on from an older checkpoint, or to give up, would lose steps for want of another try.
+    private static bool IsDamage(Exception e) => e is CheckpointException or JsonException or FileNotFoundException or DirectoryNotFoundException;
+
+    private static T FromStorage<T>(string place, Func<T> read)
+    {
         try
         {
-            _ = ReadManifest(place);
-            using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(place, TensorsFile));
-            return read(file);
+            return read();
         }
-        catch (Exception e) when (e is CheckpointException or JsonException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw Unreadable($"{place}: {e.Message}");
+            throw TrainingException.FromStorage(place, e);
         }
     }
 

@@ -21,7 +21,7 @@ internal static class LineReader
             {
                 DatasetFormat.Text => [[new TextSegment(Text(root, "text"), true, false)]],
                 DatasetFormat.PromptCompletion => [Answered(root, "completion")],
-                DatasetFormat.Chat => [Conversation(Messages(root, "messages"), encoder)],
+                DatasetFormat.Chat => Conversation(Messages(root, "messages"), encoder),
                 DatasetFormat.Preference when root.TryGetProperty("input", out _) => [Preferred(root, "preferred_output", encoder), Preferred(root, "non_preferred_output", encoder)],
                 DatasetFormat.Preference => [Answered(root, "chosen"), Answered(root, "rejected")],
                 _ => throw new ArgumentOutOfRangeException(nameof(format), format, null),
@@ -52,7 +52,9 @@ internal static class LineReader
         if (input.ValueKind != JsonValueKind.Object)
             throw new FormatException($"field 'input' must be an object, found {Kind(input)}");
         List<ChatTurn> before = [.. Messages(input, "messages", needsAnswer: false).Select(turn => turn with { IsLearned = false })];
-        return Conversation([.. before, .. Messages(root, answer)], encoder);
+        return Conversation([.. before, .. Messages(root, answer)], encoder) is [var only]
+            ? only
+            : throw new FormatException($"field '{answer}' has several messages of the assistant, and the model's chat template changes earlier ones when one is added: give one");
     }
 
     private static string Text(JsonElement item, string field, bool mayBeEmpty = false)
@@ -108,7 +110,7 @@ internal static class LineReader
 
     private static bool Weight(JsonElement message)
     {
-        if (!message.TryGetProperty("weight", out JsonElement weight))
+        if (!message.TryGetProperty("weight", out JsonElement weight) || weight.ValueKind == JsonValueKind.Null)
             return true;
         return weight.ValueKind == JsonValueKind.Number && weight.GetDouble() is 0 or 1
             ? weight.GetDouble() == 1
@@ -117,29 +119,37 @@ internal static class LineReader
 
     /// <summary>
     /// Splits the rendered conversation where the assistant's answers begin and end: what the template writes after opening the
-    /// answer, its closing mark included, is learned.
+    /// answer, its closing mark included, is learned. A template that writes earlier messages in another way once others follow (Qwen 3 leaves their
+    /// thoughts out) gives a sequence for each answer, so that each is learned behind what the model reads when it is served.
     /// </summary>
-    private static List<TextSegment> Conversation(List<ChatTurn> turns, SampleEncoder encoder)
+    private static List<List<TextSegment>> Conversation(List<ChatTurn> turns, SampleEncoder encoder)
     {
         if (encoder.RenderChat is not { } render)
             throw new FormatException("the model has no chat template, so that conversations cannot be rendered: use the format Text or PromptCompletion");
-        var segments = new List<TextSegment>();
+        var sequences = new List<List<TextSegment>>();
         string written = string.Empty;
         for (int i = 0; i < turns.Count; i++)
         {
-            if (turns[i].Role != "assistant")
+            if (turns[i] is not { Role: "assistant", IsLearned: true })
                 continue;
-            written = Append(segments, written, render(turns[..i], true), learned: false);
-            written = Append(segments, written, render(turns[..(i + 1)], false), turns[i].IsLearned);
+            string opened = render(turns[..i], true);
+            if (sequences.Count == 0 || !opened.StartsWith(written, StringComparison.Ordinal))
+            {
+                sequences.Add([]);
+                written = string.Empty;
+            }
+
+            written = Append(sequences[^1], written, opened, learned: false);
+            written = Append(sequences[^1], written, render(turns[..(i + 1)], false), learned: true);
         }
 
-        return segments;
+        return sequences;
     }
 
     private static string Append(List<TextSegment> segments, string written, string rendered, bool learned)
     {
         if (!rendered.StartsWith(written, StringComparison.Ordinal))
-            throw new FormatException("the chat template changes earlier messages when one is added, so that the assistant's part cannot be told apart");
+            throw new FormatException("the chat template opens an answer in another way than it writes one, so that the assistant's part cannot be told apart");
         if (rendered.Length > written.Length)
             segments.Add(new TextSegment(rendered[written.Length..], learned, true));
         return rendered;

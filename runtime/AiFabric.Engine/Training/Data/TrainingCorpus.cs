@@ -17,7 +17,9 @@ public sealed record TrainingCorpus(IReadOnlyList<TrainingSample> Train, IReadOn
     private const long SplitStream = long.MinValue; // of the seed; no epoch's and no sample's
 
     /// <summary>Reads and encodes a job's data.</summary>
-    /// <exception cref="TrainingException">InvalidDataset: a file is missing, empty, or a line is broken; the message names file, 1-based line and cause.</exception>
+    /// <exception cref="TrainingException">
+    /// InvalidDataset: a file is missing, empty, or a line is broken; the message names file, 1-based line and cause. StorageUnavailable: a file cannot be read now.
+    /// </exception>
     public static TrainingCorpus Load(TrainingRecipe recipe, SampleEncoder encoder, CancellationToken cancellationToken)
     {
         (List<TrainingSample[]> examples, int skipped) = ReadFile(recipe.DatasetPath, recipe, encoder, cancellationToken);
@@ -66,11 +68,9 @@ public sealed record TrainingCorpus(IReadOnlyList<TrainingSample> Train, IReadOn
                 number++;
                 if (string.IsNullOrWhiteSpace(line))
                     continue;
-                TrainingSample?[] sides = [.. LineReader.Read(line, recipe.Format, encoder).Select(segments => encoder.Encode(segments, recipe.SequenceLength))];
-                if (Array.TrueForAll(sides, side => side is not null))
-                    examples.Add([.. sides.OfType<TrainingSample>()]);
-                else
-                    skipped++;
+                TrainingSample[][] read = ExamplesOf(line, recipe, encoder);
+                examples.AddRange(read);
+                skipped += read.Length == 0 ? 1 : 0;
             }
         }
         catch (FormatException e)
@@ -83,7 +83,7 @@ public sealed record TrainingCorpus(IReadOnlyList<TrainingSample> Train, IReadOn
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw Invalid($"{path}: cannot be read: {e.Message}", e);
+            throw Unreadable(path, e);
         }
 
         if (examples.Count == 0)
@@ -94,6 +94,16 @@ public sealed record TrainingCorpus(IReadOnlyList<TrainingSample> Train, IReadOn
         }
 
         return (examples, skipped);
+    }
+
+    // Of a pair both sequences are needed; several of a conversation stand for themselves.
+    private static TrainingSample[][] ExamplesOf(string line, TrainingRecipe recipe, SampleEncoder encoder)
+    {
+        TrainingSample?[] sequences = [.. LineReader.Read(line, recipe.Format, encoder).Select(segments => encoder.Encode(segments, recipe.SequenceLength))];
+        TrainingSample[] learned = [.. sequences.OfType<TrainingSample>()];
+        if (recipe.Format != DatasetFormat.Preference)
+            return [.. learned.Select(sample => new[] { sample })];
+        return learned.Length == sequences.Length ? [learned] : [];
     }
 
     private static TrainingSample ShuffleTargets(TrainingSample sample, long seed, int index)
@@ -120,6 +130,12 @@ public sealed record TrainingCorpus(IReadOnlyList<TrainingSample> Train, IReadOn
 
         return "sha256:" + Convert.ToHexStringLower(hash.GetHashAndReset());
     }
+
+    // A file that is not there, or that this program may not read, is the job's fault; one that a disk does not give now may be sound, and is worth another try.
+    private static TrainingException Unreadable(string path, Exception cause) =>
+        cause is FileNotFoundException or DirectoryNotFoundException or PathTooLongException or UnauthorizedAccessException
+            ? Invalid($"{path}: cannot be read: {cause.Message}", cause)
+            : TrainingException.FromStorage(path, cause);
 
     private static TrainingException Invalid(string message, Exception? cause = null) =>
         new(TrainingErrorReasons.InvalidDataset, message, innerException: cause);

@@ -11,6 +11,7 @@ namespace AiFabric.Engine.Training.Gradients;
 /// </summary>
 internal sealed class LayerBackward : IDisposable
 {
+    private readonly BaseWeights weights;
     private readonly SequenceMemory memory;
     private readonly TrainableAdapter adapter;
     private readonly Action? between;
@@ -36,7 +37,7 @@ internal sealed class LayerBackward : IDisposable
         BaseWeights weights, SequenceMemory memory, TrainableAdapter adapter, int layer, WindowSpan window, (Tensor Cos, Tensor Sin) angles, Tensor? mask,
         DropoutMasks? dropout, Action? between)
     {
-        (this.memory, this.adapter, this.layer, this.window, this.between) = (memory, adapter, layer, window, between);
+        (this.weights, this.memory, this.adapter, this.layer, this.window, this.between) = (weights, memory, adapter, layer, window, between);
         using var scope = NewDisposeScope();
         // 1. Leaves: the layer's input, the earlier keys and values, the adapter's values.
         x = memory.Input(layer, window.Start, window.Count).detach().requires_grad_(layer > 0);
@@ -62,6 +63,7 @@ internal sealed class LayerBackward : IDisposable
     public Tensor Differentiate(Tensor gradient)
     {
         using var scope = NewDisposeScope();
+        weights.TrainingLayer(layer); // Another job may have asked for another layer since: 8-bit weights are restored one at a time.
         var sums = new Tensor?[leaves.Count];
         (Tensor? middle, Tensor?[] below) = (OfMlp(gradient, sums), []);
         if (middle is not null)
