@@ -80,8 +80,8 @@ format: ## Formats the code
 	dotnet format AiFabric.sln
 
 install: build ## Puts aifabric and kubectl-aifabric into /usr/local/bin
-	ln -sf $(abspath $(CLI)) /usr/local/bin/aifabric
-	ln -sf $(abspath $(CLI)) /usr/local/bin/kubectl-aifabric
+	ln -sf "$(CURDIR)/$(CLI)" /usr/local/bin/aifabric
+	ln -sf "$(CURDIR)/$(CLI)" /usr/local/bin/kubectl-aifabric
 
 clean: ## Removes what was built
 	rm -rf artifacts

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Kube;
 using k8s;
+using k8s.Models;
 using Microsoft.Extensions.Logging.Abstractions;
 using Prometheus;
 
@@ -36,6 +37,10 @@ public sealed class JobClient : IDisposable
             await Task.Delay(Interval, cancellationToken);
         }
     }
+
+    /// <summary>What keeps <paramref name="job"/> from training now, such as a model that is not there; null when nothing does or nobody has looked at it yet.</summary>
+    public static V1Condition? Obstacle(FinetuneJob job) =>
+        job.Status.Conditions?.FirstOrDefault(c => c is { Type: FinetuneJobConditions.Running, Status: "False" });
 
     /// <summary>The end of <paramref name="job"/>; null while it goes on.</summary>
     public static JobEnd? Ended(FinetuneJob job) =>

@@ -12,15 +12,18 @@ public static class Manifests
     /// <exception cref="CliException">Nothing is there, or it is not YAML.</exception>
     public static IReadOnlyList<JsonObject> Load(string path)
     {
-        if (path == "-")
-            return Parse(Console.In.ReadToEnd(), "standard input");
-        if (Directory.Exists(path))
+        IReadOnlyList<JsonObject> objects = path switch
         {
-            return [.. Directory.EnumerateFiles(path).Where(f => Path.GetExtension(f) is ".yaml" or ".yml" or ".json").Order(StringComparer.Ordinal)
-                .SelectMany(f => Parse(File.ReadAllText(f), f))];
-        }
-
-        return File.Exists(path) ? Parse(File.ReadAllText(path), path) : throw new CliException($"the path \"{path}\" does not exist");
+            "-" => Parse(Console.In.ReadToEnd(), "standard input"),
+            _ when Directory.Exists(path) =>
+            [
+                .. Directory.EnumerateFiles(path).Where(f => Path.GetExtension(f) is ".yaml" or ".yml" or ".json").Order(StringComparer.Ordinal)
+                    .SelectMany(f => Parse(File.ReadAllText(f), f)),
+            ],
+            _ when File.Exists(path) => Parse(File.ReadAllText(path), path),
+            _ => throw new CliException($"the path \"{path}\" does not exist"),
+        };
+        return objects.Count > 0 ? objects : throw new CliException($"{(path == "-" ? "standard input" : path)} holds no objects");
     }
 
     /// <summary>Objects of a text; lists (<c>kind: List</c>) are taken apart.</summary>

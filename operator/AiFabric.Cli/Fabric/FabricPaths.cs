@@ -26,11 +26,38 @@ public sealed record FabricPaths(string Root)
 
     private string SupervisorFile => Path.Combine(Root, "supervisor.pid");
 
+    private string ClusterFile => Path.Combine(Cluster, "cluster.pid");
+
+    /// <summary>Makes the folder for a fabric.</summary>
+    /// <exception cref="CliException">It holds something else: a fabric would write between that, and a purge would take it away.</exception>
+    public void Prepare()
+    {
+        if (Directory.Exists(Root) && !HasFabric() && Directory.EnumerateFileSystemEntries(Root).Any())
+            throw new CliException($"{Root} is not empty and holds no fabric; name a new or an empty folder with --data-dir");
+        Directory.CreateDirectory(Root);
+        File.AppendAllText(Log, ""); // first of all that is made: it marks the folder as a fabric's
+        Directory.CreateDirectory(Data);
+    }
+
+    /// <summary>Deletes the folder with all that is in it, if it is there.</summary>
+    /// <exception cref="CliException">No fabric has been in it.</exception>
+    public void Purge()
+    {
+        if (!Directory.Exists(Root))
+            return;
+        if (!HasFabric())
+            throw new CliException($"{Root} holds no fabric; nothing was deleted");
+        Directory.Delete(Root, recursive: true);
+    }
+
+    /// <summary>Whether the supervisor runs, or a cluster that has lost it.</summary>
+    public bool IsRunning() => RunningSupervisor() is not null || RunningCluster() is not null;
+
     /// <summary>The running supervisor; null when none runs.</summary>
     public ProcessMark? RunningSupervisor() => Running(SupervisorFile);
 
     /// <summary>The cluster that holds the folder's lock, with or without a supervisor; null when none runs.</summary>
-    public ProcessMark? RunningCluster() => Running(Path.Combine(Cluster, "cluster.pid"));
+    public ProcessMark? RunningCluster() => Running(ClusterFile);
 
     /// <summary>Ports of the running fabric; null when none runs.</summary>
     public FabricPorts? RunningPorts() => RunningSupervisor() is null || !File.Exists(PortsFile) ? null : FabricPorts.Parse(File.ReadAllText(PortsFile));
@@ -43,6 +70,8 @@ public sealed record FabricPaths(string Root)
     }
 
     public void ForgetSupervisor() => File.Delete(SupervisorFile);
+
+    private bool HasFabric() => File.Exists(Log) || File.Exists(ClusterFile);
 
     private static ProcessMark? Running(string file) =>
         File.Exists(file) && ProcessMark.Parse(File.ReadAllText(file)) is { } mark && mark.IsRunning() ? mark : null;

@@ -20,11 +20,11 @@ public sealed record FabricPorts(int Api, int Gateway)
     /// <param name="running">Those of the running fabric; null when none runs.</param>
     /// <param name="api">The port asked for; null when none was named.</param>
     /// <param name="gateway">The same of the gateway.</param>
-    /// <exception cref="CliException">The running fabric has other ports than those asked for.</exception>
+    /// <exception cref="CliException">The running fabric has other ports than those asked for, or they are no two ports.</exception>
     public static FabricPorts Choose(FabricPorts? running, int? api, int? gateway)
     {
         if (running is null)
-            return new FabricPorts(api ?? Default.Api, gateway ?? Default.Gateway);
+            return Valid(new FabricPorts(api ?? Default.Api, gateway ?? Default.Gateway));
         Refuse("--port", running.Api, api);
         Refuse("--gateway-port", running.Gateway, gateway);
         return running;
@@ -32,6 +32,17 @@ public sealed record FabricPorts(int Api, int Gateway)
 
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Api} {Gateway}");
+
+    private static FabricPorts Valid(FabricPorts ports)
+    {
+        foreach ((string option, int port) in (ReadOnlySpan<(string, int)>)[("--port", ports.Api), ("--gateway-port", ports.Gateway)])
+        {
+            if (port is < 1 or > 65_535)
+                throw new CliException($"{option} is {port}; it must be from 1 to 65535");
+        }
+
+        return ports.Api != ports.Gateway ? ports : throw new CliException($"--port and --gateway-port are both {ports.Api}; they must differ");
+    }
 
     private static void Refuse(string option, int running, int? asked)
     {

@@ -38,7 +38,9 @@ public sealed class LocalFabric(FabricPaths paths, FabricPorts ports, TimeProvid
     /// <summary>Starts the supervisor detached from this terminal, unless it runs already.</summary>
     /// <param name="companion">The fabric ends with this process; null lets it run until <see cref="StopAsync"/>.</param>
     /// <returns>False when it ran already.</returns>
-    /// <exception cref="CliException">A component is missing, a port is taken, or a cluster without its supervisor holds the folder.</exception>
+    /// <exception cref="CliException">
+    /// A component is missing, a port is taken, a cluster without its supervisor holds the folder, or something else than a fabric is in it.
+    /// </exception>
     public bool StartSupervisor(ProcessMark? companion = null)
     {
         if (paths.RunningSupervisor() is not null)
@@ -49,8 +51,7 @@ public sealed class LocalFabric(FabricPaths paths, FabricPorts ports, TimeProvid
         PortProbe.RefuseTakenEverywhere(IPAddress.Parse(PodNetwork(255, 254)), PodPorts);
         PortProbe.RefuseTaken("--port", ports.Api);
         PortProbe.RefuseTaken("--gateway-port", ports.Gateway);
-        Directory.CreateDirectory(paths.Root);
-        Directory.CreateDirectory(paths.Data);
+        paths.Prepare();
         File.Delete(paths.Kubeconfig);
         string self = Environment.ProcessPath ?? throw new CliException("this program's own path is unknown");
         // A shell leads a session of its own and sets up the log, so that neither depends on this process.

@@ -21,7 +21,7 @@ internal static class ChatVerb
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var http = new HttpClient { Timeout = Timeout.InfiniteTimeSpan };
-            var client = new ChatClient(http, new Uri(parsed.GetRequiredValue(gateway)));
+            var client = new ChatClient(http, SharedOptions.GatewayAddress(parsed.GetRequiredValue(gateway)));
             var conversation = new List<ChatMessage>();
             foreach (string line in parsed.GetValue(prompt) is { Length: > 0 } words ? [string.Join(' ', words)] : Lines())
             {

@@ -17,8 +17,8 @@ internal static class DownVerb
             var paths = new FabricPaths(Path.GetFullPath(parsed.GetRequiredValue(dataDir)));
             bool ran = await new LocalFabric(paths, FabricPorts.Default, TimeProvider.System).StopAsync(cancellationToken);
             AnsiConsole.WriteLine(ran ? "stopped" : "nothing was running");
-            if (parsed.GetValue(purge) && Directory.Exists(paths.Root))
-                Directory.Delete(paths.Root, recursive: true);
+            if (parsed.GetValue(purge))
+                paths.Purge();
             return 0;
         });
         return command;

@@ -3,6 +3,7 @@ using System.Globalization;
 using AiFabric.Cli.Cluster;
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.FinetuneJobs;
+using k8s;
 using k8s.Models;
 using Spectre.Console;
 
@@ -12,10 +13,10 @@ namespace AiFabric.Cli.Verbs;
 internal static class FinetuneVerb
 {
     private static readonly Argument<string> Model = new("model") { Description = "Name of the CoServedModel." };
-    private static readonly Argument<FileInfo> File = new("file") { Description = "JSON lines to train on." };
+    private static readonly Argument<FileInfo> File = new("file") { Description = "JSON lines, or with --format PlainText a text, to train on." };
     private static readonly Option<string> Name = new("--name") { Description = "Name of the job and of its adapter.", Required = true };
-    private static readonly Option<FileInfo?> EvalFile = new("--eval-file") { Description = "Held-out JSON lines. Default: the last tenth of FILE." };
-    private static readonly Option<DatasetFormat> Format = new("--format") { Description = "Text, PromptCompletion or Chat." };
+    private static readonly Option<FileInfo?> EvalFile = new("--eval-file") { Description = "Held-out JSON lines. Default: a tenth of FILE, 32 lines at most." };
+    private static readonly Option<DatasetFormat> Format = new("--format") { Description = "Text, PlainText, PromptCompletion or Chat." };
     private static readonly Option<int> Rank = new("--rank") { Description = "LoRA rank.", DefaultValueFactory = _ => 16 };
     private static readonly Option<int> Epochs = new("--epochs") { Description = "Passes over the data.", DefaultValueFactory = _ => 1 };
     private static readonly Option<int?> MaxSteps = new("--max-steps") { Description = "Optimizer steps at most." };
@@ -24,7 +25,7 @@ internal static class FinetuneVerb
 
     public static Command Create()
     {
-        Option<string> ns = SharedOptions.Namespace();
+        Option<string?> ns = SharedOptions.Namespace();
         Option<string?> kubeconfig = SharedOptions.Kubeconfig();
         var command = new Command("finetune", "Finetunes an adapter on a served model and shows the progress.")
         {
@@ -32,10 +33,15 @@ internal static class FinetuneVerb
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            if (!parsed.GetRequiredValue(File).Exists)
-                throw new CliException($"the file {parsed.GetRequiredValue(File).FullName} does not exist");
-            using var client = JobClient.Create(SharedOptions.Configuration(parsed.GetValue(kubeconfig)));
-            FinetuneJob job = await client.Kubernetes.CreateAsync(Job(parsed, parsed.GetRequiredValue(ns)), cancellationToken);
+            foreach (FileInfo file in new[] { parsed.GetRequiredValue(File), parsed.GetValue(EvalFile) }.OfType<FileInfo>())
+            {
+                if (!file.Exists)
+                    throw new CliException($"the file {file.FullName} does not exist");
+            }
+
+            KubernetesClientConfiguration configuration = SharedOptions.Configuration(parsed.GetValue(kubeconfig));
+            using var client = JobClient.Create(configuration);
+            FinetuneJob job = await client.Kubernetes.CreateAsync(Job(parsed, SharedOptions.SpaceOf(parsed.GetValue(ns), configuration)), cancellationToken);
             if (parsed.GetValue(Detach))
             {
                 AnsiConsole.WriteLine($"finetunejob.aifabric.io/{job.Metadata.Name} created");
@@ -74,6 +80,7 @@ internal static class FinetuneVerb
         AnsiConsole.Progress().Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()).StartAsync(async bars =>
         {
             ProgressTask bar = bars.AddTask(job.Metadata.Name);
+            string? told = null;
             await foreach (FinetuneJob now in client.FollowAsync(job, cancellationToken))
             {
                 FinetuneProgress? progress = now.Status.Progress;
@@ -83,6 +90,11 @@ internal static class FinetuneVerb
                     CultureInfo.InvariantCulture, $"{job.Metadata.Name}  loss {progress?.Loss ?? "-"}  eval {progress?.EvalLoss ?? "-"}"));
                 if (JobClient.Ended(now) is { } end)
                     return end.Succeeded ? 0 : throw new CliException($"{job.Metadata.Name} failed: {end.Reason}: {end.Message}");
+                if (JobClient.Obstacle(now) is { } obstacle && obstacle.Reason != told)
+                {
+                    told = obstacle.Reason;
+                    AnsiConsole.WriteLine($"{job.Metadata.Name}: {obstacle.Reason}: {obstacle.Message}");
+                }
             }
 
             throw new CliException($"{job.Metadata.Name} was deleted");

@@ -33,7 +33,7 @@ internal static class UpVerb
                 AnsiConsole.WriteLine("already running");
             await fabric.DeployAsync(AnsiConsole.WriteLine, cancellationToken);
             AnsiConsole.WriteLine();
-            AnsiConsole.WriteLine($"export KUBECONFIG={paths.Kubeconfig}");
+            AnsiConsole.WriteLine($"export KUBECONFIG={(paths.Kubeconfig.Contains(' ', StringComparison.Ordinal) ? $"'{paths.Kubeconfig}'" : paths.Kubeconfig)}");
             AnsiConsole.WriteLine($"OpenAI base URL: {new Uri(fabric.GatewayUri, "/v1")}");
             return 0;
         });

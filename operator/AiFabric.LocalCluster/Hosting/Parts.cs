@@ -1,6 +1,7 @@
 using System.Net;
 using AiFabric.LocalCluster.Controllers;
 using AiFabric.LocalCluster.Node;
+using AiFabric.LocalCluster.Node.Containers;
 
 namespace AiFabric.LocalCluster.Hosting;
 
@@ -21,7 +22,7 @@ internal static class Parts
                 node.StopPodsOnShutdown = !options.KeepPods;
                 node.PodNetwork = IPAddress.Parse(options.PodNetwork);
                 foreach (var (image, command) in options.Images)
-                    node.Images[image] = command.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+                    node.Images[image] = ImageCatalog.Words(command);
             });
         }
 

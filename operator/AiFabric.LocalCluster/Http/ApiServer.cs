@@ -70,9 +70,14 @@ internal sealed class ApiServer(
             return;
         if (await ReviewEndpoints.TryAnswerAsync(context, cancellationToken))
             return;
-        var target = ApiPath.Parse(path, types) ?? throw ApiException.NoSuchPath();
+        var target = ApiPath.Parse(path, types) ?? throw NotServed(path);
         await (target.Name is null ? CollectionAsync(context, target, cancellationToken) : ObjectAsync(context, target, cancellationToken));
     }
+
+    private static ApiException NotServed(string path) =>
+        path.Split('/', StringSplitOptions.RemoveEmptyEntries) is ["api", "v1", "namespaces", _, "pods", _, ("exec" or "attach" or "portforward") and var what]
+            ? ApiException.NoStreams(what)
+            : ApiException.NoSuchPath();
 
     private Task CollectionAsync(HttpContext context, ApiPath target, CancellationToken cancellationToken)
     {

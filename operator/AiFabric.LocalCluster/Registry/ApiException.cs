@@ -51,6 +51,10 @@ public sealed class ApiException : Exception
     public static ApiException MethodNotAllowed() =>
         new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
 
+    /// <summary>Into a process of this machine nobody needs to be led.</summary>
+    public static ApiException NoStreams(string what) => new(
+        405, "MethodNotAllowed", $"the local cluster has no {what}: its pods are processes of this machine, which reaches them at their addresses (kubectl get pods -o wide)");
+
     public static ApiException NoSuchPath() => new(404, "NotFound", "the server could not find the requested resource");
 
     public static ApiException Invalid(ResourceType type, string name, IReadOnlyList<StatusCause> causes)

@@ -7,6 +7,9 @@ namespace AiFabric.LocalCluster.Registry;
 /// <summary>Deletes objects: at once, or in two steps when a finalizer or a running pod stands in the way.</summary>
 internal sealed class ObjectRemover(ObjectStore store, TypeRegistry types, TimeProvider clock)
 {
+    /// <summary>Namespaces that every cluster has: without them hardly anything can be made until the next start.</summary>
+    private static readonly string[] Immortal = ["default", "kube-system", "kube-public"];
+
     /// <summary>Whether nothing holds an object that is being deleted any more.</summary>
     public static bool IsReleased(ResourceType type, JsonObject found)
     {
@@ -22,6 +25,8 @@ internal sealed class ObjectRemover(ObjectStore store, TypeRegistry types, TimeP
         lock (store.Gate)
         {
             var entry = types.Require(type);
+            if (type.Resource == BuiltInTypes.Namespaces.Resource && Immortal.Contains(name))
+                throw ApiException.Forbidden(type, name, "this namespace may not be deleted");
             var stored = store.Find(EventShapes.Stored(type), ns, name) ?? throw ApiException.NotFound(type, name);
             var found = ClusterApi.Materialize(type, stored.Body);
             CheckPreconditions(type, name, found, request);

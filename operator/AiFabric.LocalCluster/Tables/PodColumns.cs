@@ -16,13 +16,19 @@ internal static class PodColumns
         Column.Text("IP", found => found.Text("status", "podIP"), 1),
         Column.Text("Node", found => found.Text("spec", "nodeName"), 1),
         Column.Text("Nominated Node", found => found.Text("status", "nominatedNodeName"), 1),
-        Column.Text("Readiness Gates", _ => null, 1),
+        Column.Text("Readiness Gates", Gates, 1),
     ];
 
     private static JsonObject[] Statuses(JsonObject pod, string list) => [.. pod.Items("status", list)?.OfType<JsonObject>() ?? []];
 
     private static string Ready(JsonObject pod) =>
         $"{Statuses(pod, "containerStatuses").Count(one => one.Flag("ready"))}/{pod.Items("spec", "containers")?.Count ?? 0}";
+
+    private static string? Gates(JsonObject pod)
+    {
+        string?[] gates = [.. pod.Items("spec", "readinessGates")?.Select(gate => gate.Text("conditionType")) ?? []];
+        return gates.Length == 0 ? null : $"{gates.Count(gate => gate is not null && BuiltInColumns.HasCondition(pod, gate))}/{gates.Length}";
+    }
 
     private static string Restarts(JsonObject pod, DateTimeOffset now)
     {

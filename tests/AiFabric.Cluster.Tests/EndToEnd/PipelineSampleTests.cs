@@ -49,6 +49,22 @@ public sealed partial class PipelineSampleTests(FabricFixture fabric)
     }
 
     [Fact]
+    public async Task A_run_goes_on_without_a_client()
+    {
+        (string manifest, _) = Lines("map-reduce");
+        await fabric.ModelReadyAsync();
+        await fabric.KubectlAsync(["apply", "-f", Path.Combine(FabricFixture.Repository, manifest)]);
+        await fabric.KubectlAsync(["wait", "--for=condition=Ready", "aipl/map-reduce", "--timeout=90s"]);
+
+        (HttpStatusCode code, string run) = await fabric.PostAsync("/v1/pipelines/map-reduce/runs", """{"input": "Once upon a time"}""");
+        Assert.True(code == HttpStatusCode.Accepted, run);
+        var address = new Uri(fabric.Gateway, $"/v1/pipelines/map-reduce/runs/{JsonDocument.Parse(run).RootElement.GetProperty("id")}");
+        await FabricFixture.UntilAsync(
+            async () => JsonDocument.Parse(run = await fabric.ReadAsync(address)).RootElement.GetProperty("status").GetString() == "completed", () => $"the end of {run}");
+        await fabric.KubectlAsync(["delete", "aipl", "map-reduce"]);
+    }
+
+    [Fact]
     public void Every_sample_stands_in_the_documentation()
     {
         string[] samples = [.. Directory.GetFiles(Path.Combine(FabricFixture.Repository, "samples", "pipelines"), "*.yaml").Select(path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal)];

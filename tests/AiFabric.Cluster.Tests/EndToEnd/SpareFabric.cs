@@ -11,7 +11,8 @@ internal sealed class SpareFabric(FabricFixture shared) : IAsyncDisposable
     private readonly DirectoryInfo _home = Directory.CreateTempSubdirectory("aifabric-spare-");
     private readonly int _port = PortBeside(shared.ApiPort), _gatewayPort = FabricFixture.FreePort();
 
-    public string Folder => Path.Combine(_home.FullName, "fabric");
+    /// <summary>The fabric's state. Folders of people have blanks in their names.</summary>
+    public string Folder => Path.Combine(_home.FullName, "a fabric");
 
     /// <summary>Base address of the gateway, as <c>up</c> prints it.</summary>
     public string BaseUrl => $"http://127.0.0.1:{_gatewayPort}/v1";

@@ -1,3 +1,4 @@
+using AiFabric.Cli;
 using AiFabric.Cli.Fabric;
 using AiFabric.LocalCluster.Storage;
 using Xunit;
@@ -51,6 +52,34 @@ public sealed class FabricPathsTests : IDisposable
         Paths.ForgetSupervisor();
         Assert.Null(Paths.RunningSupervisor());
         Assert.Null(Paths.RunningPorts());
+    }
+
+    [Fact]
+    public void A_folder_that_holds_something_else_is_neither_taken_nor_purged()
+    {
+        string own = Path.Combine(Directory.CreateDirectory(Path.Combine(_folder.FullName, "data")).FullName, "train.jsonl");
+        File.WriteAllText(own, "{}");
+        Assert.Contains("--data-dir", Assert.Throws<CliException>(Paths.Prepare).Message, StringComparison.Ordinal);
+        Assert.Equal($"{_folder.FullName} holds no fabric; nothing was deleted", Assert.Throws<CliException>(Paths.Purge).Message);
+        Assert.Equal([own], Directory.EnumerateFiles(_folder.FullName, "*", SearchOption.AllDirectories));
+    }
+
+    [Fact]
+    public void A_folder_that_a_fabric_was_in_is_taken_again_and_purged_whole()
+    {
+        var paths = new FabricPaths(Path.Combine(_folder.FullName, "fabric"));
+        paths.Prepare();
+        File.WriteAllText(Path.Combine(paths.Data, "adapter"), "");
+        paths.Prepare();
+        paths.Purge();
+        Assert.False(Directory.Exists(paths.Root));
+        paths.Purge();
+
+        Directory.CreateDirectory(paths.Root); // empty, as someone made it for a fabric
+        paths.Prepare();
+        DataFolderLock.Take(paths.Cluster).Dispose();
+        File.Delete(paths.Log); // it may be thrown away
+        paths.Prepare();
     }
 
     [Theory]

@@ -16,6 +16,13 @@ public sealed class FabricPortsTests
         Assert.Equal(new FabricPorts(6500, 8080), FabricPorts.Choose(null, 6500, null));
     }
 
+    [Theory]
+    [InlineData(0, null, "--port is 0; it must be from 1 to 65535")]
+    [InlineData(null, 70000, "--gateway-port is 70000; it must be from 1 to 65535")]
+    [InlineData(8080, null, "--port and --gateway-port are both 8080; they must differ")]
+    public void Ports_that_cannot_be_are_refused(int? api, int? gateway, string problem) =>
+        Assert.Equal(problem, Assert.Throws<CliException>(() => FabricPorts.Choose(null, api, gateway)).Message);
+
     [Fact]
     public void A_running_fabric_keeps_its_ports()
     {

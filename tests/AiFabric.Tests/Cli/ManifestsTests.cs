@@ -46,6 +46,25 @@ public sealed class ManifestsTests
     }
 
     [Fact]
+    public void A_folder_or_a_file_without_objects_is_refused()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("aifabric-manifests-");
+        try
+        {
+            Assert.Equal($"{folder.FullName} holds no objects", Assert.Throws<CliException>(() => Manifests.Load(folder.FullName)).Message);
+            string file = Path.Combine(folder.FullName, "a.yaml");
+            File.WriteAllText(file, "# nothing but a comment");
+            Assert.Equal($"{file} holds no objects", Assert.Throws<CliException>(() => Manifests.Load(file)).Message);
+            File.WriteAllText(file, "kind: A");
+            Assert.Single(Manifests.Load(folder.FullName));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
     public void A_document_that_is_no_object_is_refused() =>
         Assert.Contains("not an object", Assert.Throws<CliException>(() => Manifests.Parse("- a", "f")).Message, StringComparison.Ordinal);
 }

@@ -1,8 +1,11 @@
 using AiFabric.LocalCluster.Controllers.Garbage;
+using AiFabric.LocalCluster.Hosting;
+using AiFabric.LocalCluster.Node;
 using AiFabric.LocalCluster.Node.Containers;
 using AiFabric.LocalCluster.Node.Pods;
 using AiFabric.LocalCluster.Node.Probes;
 using k8s.Models;
+using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
 namespace AiFabric.Tests.LocalCluster;
@@ -55,6 +58,26 @@ public sealed class NodeRulesTests
         };
 
         Assert.Equal(program, ImageCatalog.CommandLine(new V1Container { Image = image }, images)?[0]);
+    }
+
+    [Fact]
+    public void A_programs_path_may_hold_blanks()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("aifabric of my own ");
+        try
+        {
+            string program = Path.Combine(folder.FullName, "worker");
+            File.WriteAllText(program, "");
+            using ServiceProvider services = new ServiceCollection().AddControllersAndNode(LocalClusterOptions.Parse(
+                ["--data-dir", folder.FullName, "--no-controllers", "--image", $"worker={program}", "--image", "shell=/bin/sh -c"])).BuildServiceProvider();
+            IDictionary<string, IReadOnlyList<string>> images = services.GetRequiredService<NodeOptions>().Images;
+            Assert.Equal([program], images["worker"]);
+            Assert.Equal(["/bin/sh", "-c"], images["shell"]);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     [Fact]

@@ -68,6 +68,15 @@ public sealed class RegistryTests : IDisposable
     }
 
     [Fact]
+    public void The_namespaces_of_every_cluster_are_not_deleted()
+    {
+        var problem = Assert.Throws<ApiException>(() => _cluster.Api.Delete(_cluster.Type("namespaces"), null, "default"));
+        Assert.Equal((403, "namespaces \"default\" is forbidden: this namespace may not be deleted"), (problem.Code, problem.Message));
+        _cluster.Api.Create(_cluster.Type("namespaces"), null, TestCluster.Json("""{"metadata":{"name":"own"}}"""));
+        Assert.Equal("Terminating", _cluster.Api.Delete(_cluster.Type("namespaces"), null, "own").Text("status", "phase"));
+    }
+
+    [Fact]
     public void A_pod_on_a_node_is_deleted_in_two_steps()
     {
         var pods = _cluster.Type("pods");

@@ -51,6 +51,15 @@ public sealed class TableTests
     }
 
     [Theory]
+    [InlineData("""{"spec":{}}""", "<none>")]
+    [InlineData("""{"spec":{"readinessGates":[{"conditionType":"a"},{"conditionType":"b"}]},"status":{"conditions":[{"type":"a","status":"True"},{"type":"b","status":"False"}]}}""", "1/2")]
+    public void Pods_show_how_many_of_their_readiness_gates_are_open(string pod, string expected)
+    {
+        var gates = PodColumns.All.Single(column => column.Name == "Readiness Gates");
+        Assert.Equal(expected, gates.Cell(TestCluster.Json(pod), default)!.ToString());
+    }
+
+    [Theory]
     [InlineData("""{"status":{"phase":"Pending"}}""", "Pending")]
     [InlineData("""{"status":{"phase":"Running","containerStatuses":[{"state":{"waiting":{"reason":"CrashLoopBackOff"}}}]}}""", "CrashLoopBackOff")]
     [InlineData("""{"status":{"phase":"Failed","containerStatuses":[{"state":{"terminated":{"exitCode":3}}}]}}""", "ExitCode:3")]

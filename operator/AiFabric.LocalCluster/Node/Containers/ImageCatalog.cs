@@ -5,6 +5,10 @@ namespace AiFabric.LocalCluster.Node.Containers;
 /// <summary>Which command line stands for an image: a process node has no images, only programs of this machine.</summary>
 internal static class ImageCatalog
 {
+    /// <summary>A command of <c>--image PREFIX=COMMAND</c> as words. The path of a program is one word, whatever blanks are in it.</summary>
+    public static IReadOnlyList<string> Words(string command) =>
+        File.Exists(command) ? [command] : command.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+
     /// <summary>The command with its arguments, variables not yet expanded; null when neither the pod nor the options name a program.</summary>
     public static IReadOnlyList<string>? CommandLine(V1Container container, IDictionary<string, IReadOnlyList<string>> images)
     {

@@ -63,6 +63,17 @@ public sealed class HttpTests : IAsyncLifetime
         Assert.Equal(code, status["code"]!.GetValue<int>());
     }
 
+    [Theory]
+    [InlineData("exec")]
+    [InlineData("attach")]
+    [InlineData("portforward")]
+    public async Task What_leads_into_a_pod_is_refused_with_the_way_there(string what)
+    {
+        var answer = await PostAsync($"/api/v1/namespaces/default/pods/p/{what}", "");
+        var status = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!;
+        Assert.StartsWith($"the local cluster has no {what}: its pods are processes of this machine", status["message"]!.GetValue<string>(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_body_of_ten_megabytes_is_too_large()
     {
