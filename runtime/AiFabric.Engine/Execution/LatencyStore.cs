@@ -28,7 +28,7 @@ internal sealed class LatencyStore
 
     /// <summary>The subject of an engine.</summary>
     public static string Subject(DecoderConfig config, string format, string device, int threads) => string.Create(
-        CultureInfo.InvariantCulture, $"9 {Processor()} {device} {threads} {format} {config.ToJson("float32")}");
+        CultureInfo.InvariantCulture, $"9 {Processor()} {device} {threads} {format} {JsonSerializer.Serialize(config)}");
 
     /// <summary>What was kept; null when there is nothing, or it is damaged.</summary>
     public LatencyProfile? Load()

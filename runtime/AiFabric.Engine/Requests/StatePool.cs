@@ -14,6 +14,11 @@ public sealed class StatePool(int size)
 
     public int Size => size;
 
+    /// <summary>Why what was committed makes no vector; null where it makes one.</summary>
+    internal string? Failure => Array.TrueForAll(sum, double.IsFinite)
+        ? null
+        : "The text's vector is not made of finite numbers: the model's weights, or those of the request's adapter, are damaged or too large.";
+
     /// <summary>Takes the states of a pass instead of what an earlier one left uncommitted.</summary>
     /// <param name="states">[any number, size]: states, or sums of them.</param>
     /// <param name="count">Tokens they stand for.</param>

@@ -19,8 +19,8 @@ internal sealed class Intake(Admission admission, BlockPool pool, Endings ending
         {
             Computed(row.Sequence, row.Count - row.Drafts);
             row.Sequence.States?.Commit();
-            if (row.Sequence is { States: not null, Remaining: 0 })
-                endings.End(row.Sequence, FinishReason.Stop);
+            if (row.Sequence is { States: { } states, Remaining: 0 })
+                endings.End(row.Sequence, states.Failure is null ? FinishReason.Stop : FinishReason.Error, states.Failure);
             if (!row.Samples)
                 continue;
             int accepted = 0;

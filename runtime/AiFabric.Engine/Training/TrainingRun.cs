@@ -244,7 +244,8 @@ internal sealed class TrainingRun : IDisposable
     {
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        if (TrainingLoss.Sum(weights, finalHidden, Sample, span.Start) is { } sum)
+        // A pass may compute wider than the weights are; what is learned goes to memory of their type.
+        if (TrainingLoss.Sum(weights, finalHidden.to(weights.Type), Sample, span.Start) is { } sum)
             objective.Hear(Cursor.Pass, sum.to(ScalarType.Float64).item<double>());
     }
 

@@ -66,11 +66,33 @@ public sealed class BertTests : IDisposable
     }
 
     [Theory]
+    [InlineData("\"mean\"", Pooling.Mean)]
+    [InlineData("\"cls\"", Pooling.First)]
+    [InlineData("[\"cls\"]", Pooling.First)]
+    public void Files_are_read_as_releases_from_5_4_on_write_them(string mode, Pooling expected)
+    {
+        WritePooling("pooling_mode_max_tokens");
+        folder.Write("modules.json", """
+            [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.base.modules.transformer.Transformer"},
+            {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.sentence_transformer.modules.pooling.Pooling"},
+            {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.base.modules.normalize.Normalize"}]
+            """);
+        folder.Write("1_Pooling/config.json", $$"""{"embedding_dimension": {{Hidden}}, "pooling_mode": {{mode}}, "include_prompt": true}""");
+        folder.Write("sentence_bert_config.json", """{"transformer_task": "feature-extraction", "module_output_name": "token_embeddings"}""");
+
+        var config = EncoderConfig.Load(folder.Path);
+
+        Assert.Equal((expected, Positions), (config.Pooling, config.Context));
+    }
+
+    [Theory]
     [InlineData("config.json", "\"absolute\"", "\"relative_key\"", "position_embedding_type")]
     [InlineData("config.json", "\"gelu\"", "\"gelu_new\"", "hidden_act")]
     [InlineData("config.json", "\"type_vocab_size\":2", "\"type_vocab_size\":0", "type_vocab_size")]
     [InlineData("modules.json", "models.Normalize", "models.Dense", "models.Dense")]
+    [InlineData("modules.json", "sentence_transformers.models.Transformer", "mine.Transformer", "mine.Transformer")]
     [InlineData("modules.json", "[{", "{", "modules.json")]
+    [InlineData("1_Pooling/config.json", "{", "{\"pooling_mode\": [\"mean\", \"cls\"], ", "mean, cls")]
     [InlineData("1_Pooling/config.json", "\"pooling_mode_max_tokens\": false", "\"pooling_mode_max_tokens\": true", "pooling_mode_max_tokens")]
     [InlineData("1_Pooling/config.json", "\"pooling_mode_mean_tokens\": true", "\"pooling_mode_mean_tokens\": false", "no pooling")]
     public void What_is_not_supported_is_refused_by_name(string file, string found, string instead, string cause)

@@ -81,6 +81,21 @@ public sealed class EncoderEngineTests : IDisposable
         Assert.Equal(RejectionCodes.EngineStopped, Assert.Throws<EngineRejectedException>(() => engine.Embed(new EmbeddingRequest { Tokens = [1] })).Code);
     }
 
+    [Fact]
+    public async Task A_vector_that_is_no_numbers_is_a_failure_and_no_worker_is_ready_that_gives_such()
+    {
+        using var damaged = new TinyEncoder(isDamaged: true);
+        await using (var engine = damaged.Start())
+        {
+            var failed = await Assert.ThrowsAsync<EngineRejectedException>(() => ReadAsync(engine.Embed(new EmbeddingRequest { Tokens = [1, 2, 3] })));
+            Assert.Equal(RejectionCodes.EngineFailed, failed.Code);
+            Assert.Contains("not made of finite numbers", failed.Message, StringComparison.Ordinal);
+        }
+        await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, RunningWorker.Options with { Model = "file://" + damaged.Path }, waitUntilLoaded: false);
+        var refused = await Assert.ThrowsAsync<ModelException>(() => worker.Host.Loaded);
+        Assert.Contains("not made of finite numbers", refused.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("\"model_type\": \"universal-sentence-encoder-lite\"", "\"model_type\": \"xlnet\"", "model_type")]
     [InlineData("\"relu\"", "\"gelu\"", "hidden_act")]

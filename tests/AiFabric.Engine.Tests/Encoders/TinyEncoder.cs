@@ -12,14 +12,18 @@ internal sealed class TinyEncoder : IDisposable
 {
     private readonly TemporaryFolder folder = new();
 
-    public TinyEncoder()
+    /// <param name="isDamaged">Whether some of its weights are no numbers.</param>
+    public TinyEncoder(bool isDamaged = false)
     {
         TorchRuntime.EnsureLoaded();
         TinyTokenizer.Write(folder.Path);
         folder.Write("config.json", Config.ToJson());
         using var scope = NewDisposeScope();
         manual_seed(1);
-        SafetensorsWriter.Write(folder.File("model.safetensors"), Weights());
+        var weights = Weights();
+        if (isDamaged)
+            weights["pooler.dense.bias"].fill_(float.NaN);
+        SafetensorsWriter.Write(folder.File("model.safetensors"), weights);
     }
 
     public static EncoderConfig Config { get; } = new()

@@ -1,5 +1,7 @@
+using System.Globalization;
 using AiFabric.Engine.Execution;
 using AiFabric.Engine.Scheduling;
+using AiFabric.Engine.Weights;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -36,6 +38,25 @@ public sealed class LatencyStoreTests
         File.WriteAllText(Directory.GetFiles(folder.Path)[0], "{");
 
         Assert.Null(Store(folder, "cpu 2").Load());
+    }
+
+    [Fact]
+    public void Models_of_one_shape_have_subjects_of_their_own_where_their_layers_see_otherwise()
+    {
+        int?[] windows = [null, 13, 26];
+        string[] subjects = [.. windows.Select(Subject)];
+
+        Assert.Equal(windows.Length, subjects.Distinct().Count());
+        Assert.Equal(subjects, windows.Select(Subject));
+    }
+
+    private static string Subject(int? window)
+    {
+        string config = $$"""
+            {"model_type":"mistral","num_hidden_layers":2,"hidden_size":32,"intermediate_size":48,"num_attention_heads":4,"num_key_value_heads":2,"vocab_size":300,
+            "sliding_window":{{window?.ToString(CultureInfo.InvariantCulture) ?? "null"}}}
+            """;
+        return LatencyStore.Subject(DecoderConfig.Parse(config, "config.json"), "Float32 Auto", "cpu", 2);
     }
 
     private static LatencyStore Store(TemporaryFolder folder, string subject) => new(folder.Path, subject, NullLogger.Instance);

@@ -32,13 +32,16 @@ internal sealed class FakeHub : IAsyncDisposable
     /// <summary>Whether the list tells sizes and checksums; mirrors may not.</summary>
     public bool ListsBlobs { get; set; } = true;
 
-    public static async Task<FakeHub> StartAsync(string repository, string folder)
+    /// <param name="repository">Its name, with the owner's.</param>
+    /// <param name="folder">Whose files it holds.</param>
+    /// <param name="others">Files that it holds besides.</param>
+    public static async Task<FakeHub> StartAsync(string repository, string folder, params string[] others)
     {
         var fake = new FakeHub(await FakeWebServer.StartAsync(), await FakeWebServer.StartAsync());
         foreach (string path in Directory.GetFiles(folder))
             fake.files[Path.GetFileName(path)] = await File.ReadAllBytesAsync(path);
-        fake.files["pytorch_model.bin"] = new byte[1000];
-        fake.files["onnx/model.onnx"] = new byte[1000];
+        foreach (string name in (string[])["pytorch_model.bin", "onnx/model.onnx", .. others])
+            fake.files[name] = new byte[1000];
         foreach (var (name, bytes) in fake.files)
         {
             fake.Hub.Files[$"/{repository}/resolve/{Commit}/{name}"] = bytes;

@@ -23,6 +23,16 @@ public sealed class HubTests : IDisposable
         Assert.Contains(hub.Hub.Seen, seen => seen.Path == $"/org/tiny/resolve/{FakeHub.Commit}/config.json");
     }
 
+    [Fact]
+    public async Task Of_folders_only_how_a_model_pools_is_downloaded_and_weights_only_once()
+    {
+        await using var hub = await StartAsync("1_Pooling/config.json", "onnx/config.json", "consolidated.safetensors");
+        string folder = await bench.DownloadAsync("hf://org/tiny");
+        Assert.Equal(
+            ["1_Pooling/config.json", "config.json", "model.safetensors", "tokenizer.json"],
+            Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(folder, file)).Order(StringComparer.Ordinal));
+    }
+
     [Theory]
     [InlineData("hf://org/tiny@v1", null)]
     [InlineData("hf://org/tiny", "v1")]
@@ -194,9 +204,9 @@ public sealed class HubTests : IDisposable
         model.Dispose();
     }
 
-    private async Task<FakeHub> StartAsync()
+    private async Task<FakeHub> StartAsync(params string[] others)
     {
-        var hub = await FakeHub.StartAsync("org/tiny", model.Path);
+        var hub = await FakeHub.StartAsync("org/tiny", model.Path, others);
         bench.Environment["HF_ENDPOINT"] = hub.Hub.Url.AbsoluteUri;
         return hub;
     }

@@ -44,8 +44,11 @@ internal sealed record HubUri(string Kind, string Repository, string Revision, s
             return file == Path || file.StartsWith(Path + "/", StringComparison.Ordinal);
         if (Kind == Datasets)
             return true;
-        // The same weights often lie beside in other formats, many times the size; folders hold other tools' variants.
-        return !file.Contains('/', StringComparison.Ordinal)
+        // How a sentence-transformers model pools stands in a folder of its own.
+        if (file.EndsWith("_Pooling/config.json", StringComparison.Ordinal))
+            return true;
+        // The same weights often lie beside in other formats, many times the size; folders hold other tools' variants, Mistral's own file all weights once more.
+        return !file.Contains('/', StringComparison.Ordinal) && !file.StartsWith("consolidated", StringComparison.Ordinal)
             && (file.EndsWith(".safetensors", StringComparison.Ordinal) || file.EndsWith(".json", StringComparison.Ordinal)
                 || file.EndsWith(".model", StringComparison.Ordinal) || file.EndsWith(".jinja", StringComparison.Ordinal) || file.EndsWith(".txt", StringComparison.Ordinal));
     }
