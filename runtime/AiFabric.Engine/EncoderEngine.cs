@@ -99,7 +99,7 @@ public sealed class EncoderEngine : IAsyncDisposable
         var sequence = new Sequence(id, request.AsPrompt(), maxTokens: 0, seed: 0, adapterLoad: 0, options.BlockSize, states) { Arrived = time.GetElapsedTime(0) };
         var stream = new RequestStream(sequence, time.GetTimestamp());
         loop.Submit(stream);
-        return new Embedding(new Generation(id, stream.Reader, _ => loop.Cancel(sequence)), states);
+        return new Embedding(new Generation(id, stream.Reader, isWhole => loop.Cancel(sequence, isWhole)), states);
     }
 
     /// <summary>Cancels every request, ends the thread after its running iteration, frees the model.</summary>

@@ -148,7 +148,7 @@ public sealed class LlmEngine : IAsyncDisposable
             var sequence = new Sequence(id, request, maxTokens, SeedOf(request, id), load, options.BlockSize, states) { Arrived = time.GetElapsedTime(0) };
             var stream = new RequestStream(sequence, time.GetTimestamp());
             loop.Submit(stream);
-            return new Generation(id, stream.Reader, _ => loop.Cancel(sequence));
+            return new Generation(id, stream.Reader, isWhole => loop.Cancel(sequence, isWhole));
         }
         catch
         {

@@ -80,11 +80,16 @@ internal sealed class EngineLoop
     }
 
     /// <summary>Ends a sequence before its end, within an iteration. Any thread.</summary>
-    public void Cancel(Sequence sequence)
+    /// <param name="sequence">The sequence.</param>
+    /// <param name="isWhole">Whether its reader has all that it wants, so that it is not counted as cancelled.</param>
+    public void Cancel(Sequence sequence, bool isWhole)
     {
         if (sequence.State == SequenceState.Ended)
             return;
-        sequence.RequestCancel();
+        if (isWhole)
+            sequence.RequestStop();
+        else
+            sequence.RequestCancel();
         wake.Set();
     }
 

@@ -23,8 +23,9 @@ internal sealed unsafe class RowMemory(int width) : IDisposable
     {
         if (rows <= capacity)
             return;
-        capacity = (rows + Step - 1L) / Step * Step;
-        memory.Reserve(capacity * width * sizeof(float));
+        long wanted = (rows + Step - 1L) / Step * Step;
+        memory.Reserve(wanted * width * sizeof(float));
+        capacity = wanted; // Known once it is there: without memory the next pass must ask again.
     }
 
     public float* Row(int row) => Data + ((long)row * width);

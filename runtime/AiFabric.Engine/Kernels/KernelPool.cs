@@ -184,7 +184,7 @@ internal sealed unsafe class KernelPool : IDisposable
 
         public void Dispose()
         {
-            Wake();
+            signal.Release(); // Whether it sleeps or is about to: its next wait ends, and it sees that the pool stops.
             thread.Join();
             signal.Dispose();
         }

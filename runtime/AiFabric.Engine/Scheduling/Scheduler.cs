@@ -112,7 +112,7 @@ public sealed class Scheduler
     public void CancelAll()
     {
         while (waiting.First is { } sequence)
-            EndWaiting(sequence);
+            EndWaiting(sequence, FinishReason.Cancelled);
         foreach (var sequence in running)
             endings.End(sequence, FinishReason.Cancelled);
         running.Clear();
@@ -124,7 +124,7 @@ public sealed class Scheduler
         {
             var next = waiting.After(sequence);
             if (sequence.CancelRequested)
-                EndWaiting(sequence);
+                EndWaiting(sequence, sequence.DroppedAs);
             sequence = next;
         }
         bool any = false;
@@ -132,7 +132,7 @@ public sealed class Scheduler
         {
             if (!sequence.CancelRequested)
                 continue;
-            endings.End(sequence, FinishReason.Cancelled);
+            endings.End(sequence, sequence.DroppedAs);
             any = true;
         }
         if (any)
@@ -255,10 +255,10 @@ public sealed class Scheduler
         batch.Preempted++;
     }
 
-    private void EndWaiting(Sequence sequence)
+    private void EndWaiting(Sequence sequence, FinishReason reason)
     {
         waiting.Remove(sequence);
-        endings.End(sequence, FinishReason.Cancelled);
+        endings.End(sequence, reason);
     }
 
     private void RemoveEnded() => running.RemoveAll(static sequence => sequence.State == SequenceState.Ended);

@@ -15,7 +15,7 @@ public enum SequenceState
 
 /// <summary>
 /// One request on its way through the engine: its tokens, how many of them have keys and values in the cache, and where those lie.
-/// Belongs to the scheduler; only <see cref="RequestCancel"/> and <see cref="Taken"/> may be called from other threads.
+/// Belongs to the scheduler; only <see cref="RequestCancel"/>, <see cref="RequestStop"/> and <see cref="Taken"/> may be called from other threads.
 /// </summary>
 public sealed class Sequence
 {
@@ -25,6 +25,7 @@ public sealed class Sequence
     private readonly List<int> tokens; // Drafts behind them.
     private int count;
     private volatile bool cancelRequested;
+    private volatile bool isWhole;
     private int unread;
     private TimeSpan heldSince;
 
@@ -132,6 +133,9 @@ public sealed class Sequence
 
     public bool CancelRequested => cancelRequested;
 
+    /// <summary>What it ends as once that is requested.</summary>
+    internal FinishReason DroppedAs => isWhole ? FinishReason.Stop : FinishReason.Cancelled;
+
     /// <summary>Notes that a token waits for the reader.</summary>
     internal void Written() => Interlocked.Increment(ref unread);
 
@@ -154,6 +158,9 @@ public sealed class Sequence
 
     /// <summary>Asks the scheduler to drop the sequence before its next iteration. Thread safe; harmless after the end.</summary>
     public void RequestCancel() => cancelRequested = true;
+
+    /// <summary>The same where the reader has all that it wants: it counts as stopped, not as cancelled.</summary>
+    public void RequestStop() => isWhole = cancelRequested = true;
 
     /// <summary>Milliseconds that its next token may take so that its tokens after the first still take so many each, on the mean.</summary>
     /// <param name="perToken">So many; infinite without an objective.</param>

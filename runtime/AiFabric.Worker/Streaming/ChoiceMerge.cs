@@ -42,8 +42,6 @@ internal static class ChoiceMerge
         {
             await foreach (var piece in choice.Reader.ReadAsync(choice.Generation, stop.Token))
                 await output.WriteAsync((index, piece), stop.Token);
-            // One that a stop string ended is computed no further, though others of the request go on for long.
-            choice.Generation.Dispose();
         }
 #pragma warning disable CA1031 // Not swallowed: the reader of the channel gets it.
         catch (Exception e)

@@ -33,12 +33,15 @@ internal sealed class ChoiceReader(HuggingFaceTokenizer tokenizer, IReadOnlyList
             string text = Take(step);
             if (scanner.Stopped || step.Finish is not null)
             {
+                if (step.Finish is null)
+                    generation.Stop(); // One that a stop string ends is computed no further, though others of the request go on for long.
                 yield return Last(text, scanner.Stopped || step.Finish == FinishReason.Stop ? "stop" : "length");
                 yield break;
             }
             var sorted = Sort(text);
             if (tools?.IsOver is true)
             {
+                generation.Stop();
                 yield return Piece(sorted, "tool_calls");
                 yield break;
             }

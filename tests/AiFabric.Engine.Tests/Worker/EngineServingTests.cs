@@ -122,6 +122,19 @@ public sealed class EngineServingTests : IDisposable
         await RunningWorker.EventuallyAsync(async () => await worker.MetricAsync("vllm:num_requests_running") == 0, "no request runs");
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task An_answer_that_a_stop_string_ends_is_not_counted_as_aborted(int choices)
+    {
+        await using var worker = await model.ServeAsync();
+        var body = new { model = "demo", prompt = "Hi", n = choices, max_tokens = 100, stop = "AAA", ignore_eos = true, logit_bias = new Dictionary<string, int> { ["65"] = 100 } };
+        var answer = await worker.PostJsonAsync("/v1/completions", body);
+        Assert.Equal("stop", answer.GetProperty("choices")[0].GetProperty("finish_reason").GetString());
+        await RunningWorker.EventuallyAsync(
+            async () => await worker.MetricAsync("vllm:request_success_total{finished_reason=\"stop\"") == choices, "all have ended, by their stop string");
+    }
+
     [Fact]
     public async Task Metrics_have_the_names_that_dashboards_ask_for()
     {

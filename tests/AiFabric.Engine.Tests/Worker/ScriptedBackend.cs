@@ -84,7 +84,7 @@ internal sealed class ScriptedBackend : IModelBackend
         });
         return new Generation(new SequenceId(1), channel.Reader, _ =>
         {
-            if (!channel.Reader.Completion.IsCompleted)
+            if (!stop.IsCancellationRequested && !channel.Reader.Completion.IsCompleted)
                 Interlocked.Increment(ref cancelled);
             stop.Cancel();
         });
