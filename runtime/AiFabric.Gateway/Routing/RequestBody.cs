@@ -47,7 +47,7 @@ public sealed class RequestBody
         // The client's word alone reserves no more than this; a longer body has it grow as it comes.
         var buffer = new ArrayBufferWriter<byte>((int)Math.Min(request.ContentLength ?? 4_096, FirstBytes) + 1);
         int read;
-        while ((read = await request.Body.ReadAsync(buffer.GetMemory(4_096), cancellationToken)) > 0)
+        while ((read = await request.Body.ReadAsync(buffer.GetMemory(1), cancellationToken)) > 0)
         {
             buffer.Advance(read);
             if (buffer.WrittenCount > maxBytes)
