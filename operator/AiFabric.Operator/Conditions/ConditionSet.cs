@@ -46,6 +46,9 @@ internal sealed class ConditionSet(IEnumerable<V1Condition>? previous, long? gen
             _conditions[at] = condition;
     }
 
+    /// <summary>All stay as they were, which is true of this generation too.</summary>
+    public void SeeAgain() => _conditions.ForEach(condition => condition.ObservedGeneration = generation);
+
     /// <summary>Takes out a condition that says nothing about the object any more.</summary>
     public void Remove(string type) => _conditions.RemoveAll(condition => condition.Type == type);
 

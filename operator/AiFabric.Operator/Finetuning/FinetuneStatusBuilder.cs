@@ -2,7 +2,6 @@ using System.Globalization;
 using AiFabric.Crds.FinetuneJobs;
 using AiFabric.Operator.Conditions;
 using AiFabric.Protocol.Control;
-using k8s.Models;
 
 namespace AiFabric.Operator.Finetuning;
 
@@ -18,26 +17,19 @@ internal static class FinetuneStatusBuilder
         if (plan.Step == FinetuneStep.Expire)
             return old; // It goes.
         var conditions = new ConditionSet(old.Conditions, job.Metadata.Generation, observed.Now);
-        if (plan.Step == FinetuneStep.Rest)
-            return Ended(job, old, conditions);
         bool isOver = plan.Step is FinetuneStep.Fail or FinetuneStep.Publish;
         bool isSuspended = plan.Step == FinetuneStep.Suspend
             || (plan is { Step: FinetuneStep.Run, Session.State: TrainingState.Suspended } && job.Spec.Suspend == true);
-
-        if (plan.Accepted.Holds)
-            conditions.Set(FinetuneJobConditions.Accepted, ConditionStatus.True, Reasons.Accepted, "the job can run");
+        if (plan.Step == FinetuneStep.Rest)
+            conditions.SeeAgain(); // What ended stays as it ended; who waits for a later change to be seen (kubectl wait does) is told that it was.
         else
-            conditions.Set(FinetuneJobConditions.Accepted, ConditionStatus.False, plan.Accepted.Reason, plan.Accepted.Message);
-        conditions.Set(
-            FinetuneJobConditions.Running, Running(plan, isSuspended, job), Reasons.InProgress, $"training on pod {plan.Pod?.Name}");
-        SetSuspended(conditions, job, isSuspended);
-        SetEnd(conditions, job, plan);
+            SetConditions(conditions, job, plan, isSuspended);
         DateTime now = ConditionSet.WholeSeconds(observed.Now);
         return new FinetuneJobStatus
         {
             ObservedGeneration = job.Metadata.Generation,
             StartTime = isSuspended ? null : old.StartTime ?? (plan.Step is FinetuneStep.Run or FinetuneStep.Publish ? now : null),
-            CompletionTime = isOver ? now : null,
+            CompletionTime = isOver ? now : old.CompletionTime,
             Failures = plan.Failures,
             Progress = plan.Session is { } session ? Progress(session, old.Progress) : old.Progress,
             Pod = plan.Pod?.Name ?? old.Pod,
@@ -47,23 +39,16 @@ internal static class FinetuneStatusBuilder
         };
     }
 
-    /// <summary>What ended stays as it ended. Who waits for a later change to be seen (<c>kubectl wait</c> does) is told that it was.</summary>
-    private static FinetuneJobStatus Ended(FinetuneJob job, FinetuneJobStatus old, ConditionSet conditions)
+    private static void SetConditions(ConditionSet conditions, FinetuneJob job, FinetunePlan plan, bool isSuspended)
     {
-        foreach (V1Condition condition in old.Conditions ?? [])
-            conditions.Set(condition.Type, condition.Status, condition.Reason, condition.Message);
-        return new FinetuneJobStatus
-        {
-            ObservedGeneration = job.Metadata.Generation,
-            StartTime = old.StartTime,
-            CompletionTime = old.CompletionTime,
-            Failures = old.Failures,
-            Progress = old.Progress,
-            Pod = old.Pod,
-            AdapterName = old.AdapterName,
-            AdapterDigest = old.AdapterDigest,
-            Conditions = conditions.ToList(),
-        };
+        if (plan.Accepted.Holds)
+            conditions.Set(FinetuneJobConditions.Accepted, ConditionStatus.True, Reasons.Accepted, "the job can run");
+        else
+            conditions.Set(FinetuneJobConditions.Accepted, ConditionStatus.False, plan.Accepted.Reason, plan.Accepted.Message);
+        conditions.Set(
+            FinetuneJobConditions.Running, Running(plan, isSuspended, job), Reasons.InProgress, $"training on pod {plan.Pod?.Name}");
+        SetSuspended(conditions, job, isSuspended);
+        SetEnd(conditions, job, plan);
     }
 
     private static Check? Running(FinetunePlan plan, bool isSuspended, FinetuneJob job) => plan.Step switch

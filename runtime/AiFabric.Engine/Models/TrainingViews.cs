@@ -11,7 +11,7 @@ internal sealed unsafe class TrainingViews : IDisposable
     private readonly KernelWeights kernels;
     private readonly ScalarType type;
     private readonly DecoderLayer[] layers;
-    private int restored; // whose matrices the memory of one layer holds
+    private int restored; // whose matrices the memory of one layer holds: the first's, at first
 
     /// <param name="kernels">The weights; not owned.</param>
     /// <param name="type">Element type in which training computes.</param>
