@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Adapters.Methods;
+using AiFabric.Engine.Scheduling;
 using AiFabric.Engine.Tests.Execution;
 using AiFabric.Engine.Weights;
 using AiFabric.Protocol;
@@ -128,7 +129,8 @@ public sealed class EngineServingTests : IDisposable
     public async Task An_answer_that_a_stop_string_ends_is_not_counted_as_aborted(int choices)
     {
         await using var worker = await model.ServeAsync();
-        var body = new { model = "demo", prompt = "Hi", n = choices, max_tokens = 100, stop = "AAA", ignore_eos = true, logit_bias = new Dictionary<string, int> { ["65"] = 100 } };
+        // More than the engine computes ahead of a reader: however late that is, the answer does not reach its length.
+        var body = new { model = "demo", prompt = "Hi", n = choices, max_tokens = Sequence.MostUnread + 32, stop = "AAA", ignore_eos = true, logit_bias = new Dictionary<string, int> { ["65"] = 100 } };
         var answer = await worker.PostJsonAsync("/v1/completions", body);
         Assert.Equal("stop", answer.GetProperty("choices")[0].GetProperty("finish_reason").GetString());
         await RunningWorker.EventuallyAsync(
