@@ -82,6 +82,9 @@ public enum DatasetFormat
 [ValidationRule("has(self.hyperparameters) == has(oldSelf.hyperparameters)", "hyperparameters is immutable")]
 [ValidationRule("has(self.dpo) == has(oldSelf.dpo)", "dpo is immutable")]
 [ValidationRule("has(self.earlyStopping) == has(oldSelf.earlyStopping)", "earlyStopping is immutable")]
+[ValidationRule(
+    "(has(self.checkpoint) && has(self.checkpoint.uri) ? self.checkpoint.uri : '') == (has(oldSelf.checkpoint) && has(oldSelf.checkpoint.uri) ? oldSelf.checkpoint.uri : '')",
+    "checkpoint.uri is immutable")]
 [ValidationRule("self.method == 'LoRA' || !has(self.lora)", "lora belongs to method LoRA")]
 [ValidationRule("self.objective == 'DPO' || !has(self.dpo)", "dpo belongs to objective DPO")]
 [ValidationRule("(self.objective == 'DPO') == (self.dataset.format == 'Preference')", "objective DPO and dataset.format Preference belong together")]

@@ -56,6 +56,7 @@ internal static class FinetuneRules
             new("spec.dataset", job => job.Spec.Dataset),
             new("spec.hyperparameters", job => job.Spec.Hyperparameters),
             new("spec.output", job => job.Spec.Output),
+            new("spec.checkpoint.uri", job => job.Spec.Checkpoint?.Uri), // Another folder has no checkpoint: the job would begin anew.
         ]);
 
     /// <summary>A decimal string of the spec as a number; null when absent.</summary>

@@ -3,6 +3,9 @@ namespace AiFabric.Cluster.Tests.Conformance;
 /// <summary>The rules of FinetuneJobs.</summary>
 internal static partial class CelTable
 {
+    private const string SameCheckpoints =
+        "(has(self.checkpoint) && has(self.checkpoint.uri) ? self.checkpoint.uri : '') == (has(oldSelf.checkpoint) && has(oldSelf.checkpoint.uri) ? oldSelf.checkpoint.uri : '')";
+
     private const string Together = "objective DPO and dataset.format Preference belong together";
 
     private static CelCase[] Jobs() =>
@@ -32,6 +35,11 @@ internal static partial class CelTable
             "spec.hyperparameters", "self == oldSelf", "hyperparameters", [JobWith("\"hyperparameters\":{\"epochs\":2}")],
             Before: JobWith("\"hyperparameters\":{\"epochs\":1}")),
         .. Presence("hyperparameters", JobWith),
+        Job(
+            "spec", SameCheckpoints, "checkpoint.uri",
+            [JobWith("\"checkpoint\":{\"uri\":\"file:///b\"}"), JobWith("\"checkpoint\":{\"retain\":3}"), JobWith("\"suspend\":true")],
+            Before: JobWith("\"checkpoint\":{\"uri\":\"file:///a\"}")) with { Accepted = JobWith("\"checkpoint\":{\"uri\":\"file:///a\",\"retain\":3}") },
+        Job("spec", SameCheckpoints, "checkpoint.uri", [JobWith("\"checkpoint\":{\"uri\":\"file:///a\"}")]) with { Accepted = JobWith("\"checkpoint\":{\"retain\":3}") },
         new(
             "FinetuneJob", "spec", "self.method == 'LoRA' || !has(self.lora)", "lora belongs to method LoRA",
             JobWith("\"method\":\"LoRA\",\"lora\":{}"), [JobWith("\"method\":\"IA3\",\"lora\":{}")]),

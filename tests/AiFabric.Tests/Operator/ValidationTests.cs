@@ -148,6 +148,7 @@ public sealed class ValidationTests
     [InlineData("spec.dataset")]
     [InlineData("spec.hyperparameters")]
     [InlineData("spec.output")]
+    [InlineData("spec.checkpoint.uri")]
     public void A_changed_immutable_field_is_noticed_and_named(string field)
     {
         FinetuneJob job = Make.Job();
@@ -164,6 +165,7 @@ public sealed class ValidationTests
             ["spec.dataset"] = () => job.Spec.Dataset.Uri = "file:///other",
             ["spec.hyperparameters"] = () => job.Spec.Hyperparameters = new() { Epochs = 2 },
             ["spec.output"] = () => job.Spec.Output.AdapterName = "other",
+            ["spec.checkpoint.uri"] = () => job.Spec.Checkpoint = new() { IntervalSteps = 3, Uri = "file:///other" },
         };
         changes[field]();
         Violation violation = Assert.Single(AcceptedSpec.Changes(FinetuneRules.All, job));
@@ -189,6 +191,15 @@ public sealed class ValidationTests
         FinetuneJob job = Make.Job();
         Note(FinetuneRules.All, job);
         (job.Spec.Suspend, job.Spec.BackoffLimit, job.Spec.Checkpoint) = (true, 1, new() { IntervalSteps = 3 });
+        Assert.Empty(AcceptedSpec.Changes(FinetuneRules.All, job));
+    }
+
+    [Fact]
+    public void What_was_noted_before_a_field_became_immutable_is_no_change_of_it()
+    {
+        FinetuneJob job = Make.Job();
+        Note(FinetuneRules.All with { Immutable = [.. FinetuneRules.All.Immutable.Where(field => field.Field != "spec.checkpoint.uri")] }, job);
+        job.Spec.Checkpoint = new() { Uri = "file:///checkpoints" };
         Assert.Empty(AcceptedSpec.Changes(FinetuneRules.All, job));
     }
 
