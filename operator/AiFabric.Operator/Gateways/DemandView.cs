@@ -31,10 +31,11 @@ internal sealed record DemandView(IReadOnlyDictionary<NamespacedName, ModelDeman
 
     /// <summary>Adds up what the replicas said.</summary>
     /// <param name="replicas">Name, report, and why there is none.</param>
-    public static DemandView Sum(IReadOnlyList<(string Name, DemandReport? Report, string? Error)> replicas)
+    /// <param name="leaving">Reports of replicas that are being stopped. At its end each falls silent, which must not hold up scaling.</param>
+    public static DemandView Sum(IReadOnlyList<(string Name, DemandReport? Report, string? Error)> replicas, params IReadOnlyList<DemandReport> leaving)
     {
         var sums = new Dictionary<NamespacedName, ModelDemandSum>();
-        foreach (ModelDemand demand in replicas.SelectMany(replica => replica.Report?.Models ?? []))
+        foreach (ModelDemand demand in replicas.Select(replica => replica.Report).OfType<DemandReport>().Concat(leaving).SelectMany(report => report.Models))
         {
             var key = new NamespacedName(demand.Namespace, demand.Model);
             sums[key] = sums.GetValueOrDefault(key).Plus(demand);

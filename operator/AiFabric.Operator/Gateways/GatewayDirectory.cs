@@ -23,13 +23,14 @@ internal sealed class GatewayDirectory : IGatewayDirectory, IDisposable
     private readonly HttpClient _http;
     private readonly IStore<V1Pod> _pods;
     private readonly OperatorOptions _options;
+    private readonly TimeProvider _time;
     private readonly OperatorMetrics _metrics;
     private readonly SharedAnswer<GatewayView> _routes;
     private readonly SharedAnswer<DemandView> _demand;
 
     public GatewayDirectory(HttpClient http, IStore<V1Pod> pods, IOptions<OperatorOptions> options, TimeProvider time, OperatorMetrics metrics)
     {
-        (_http, _pods, _options, _metrics) = (http, pods, options.Value, metrics);
+        (_http, _pods, _options, _time, _metrics) = (http, pods, options.Value, time, metrics);
         _routes = new SharedAnswer<GatewayView>(AskRoutesAsync, RouteFreshness, time);
         _demand = new SharedAnswer<DemandView>(SumDemandAsync, DemandFreshness, time);
     }
@@ -72,24 +73,32 @@ internal sealed class GatewayDirectory : IGatewayDirectory, IDisposable
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(DemandPatience);
-        // A pod that runs without being ready may still hold requests and stream answers.
-        (string Name, DemandReport? Report, string? Error)[] answers = await Task.WhenAll(
-            Addresses(IsRunning).Select(gateway => AskOneAsync(gateway, "/internal/demand", ControlJson.Default.DemandReport, deadline.Token)));
+        // A pod that runs without being ready may still hold requests and stream answers. So may one that leaves.
+        var staying = AskAllAsync(Addresses(IsRunning));
+        var leaving = AskAllAsync(LeavingAddresses());
+        await Task.WhenAll(staying, leaving);
         cancellationToken.ThrowIfCancellationRequested();
-        return DemandView.Sum(answers);
+        return DemandView.Sum(await staying, [.. (await leaving).Select(answer => answer.Report).OfType<DemandReport>()]);
+
+        Task<(string Name, DemandReport? Report, string? Error)[]> AskAllAsync(IEnumerable<(string Name, string Url)> gateways) => Task.WhenAll(
+            gateways.Select(gateway => AskOneAsync(gateway, "/internal/demand", ControlJson.Default.DemandReport, deadline.Token)));
     }
 
-    private IEnumerable<(string Name, string Url)> Addresses(Func<V1Pod, bool> counts)
-    {
-        if (_options.GatewayUrls.Count > 0)
-            return _options.GatewayUrls.Select(url => (url, url));
-        return _pods.List(_options.GatewayNamespace)
-            .Where(pod => pod.Metadata.DeletionTimestamp is null && pod.Status?.PodIP is not null && counts(pod)
-                && _options.GetGatewayLabels().All(label => pod.Metadata.Labels is { } labels
-                    && labels.TryGetValue(label.Key, out string? value) && value == label.Value))
-            .OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal)
-            .Select(pod => (pod.Metadata.Name, $"http://{Host(pod.Status.PodIP)}:{_options.GatewayPort}"));
-    }
+    private IEnumerable<(string Name, string Url)> Addresses(Func<V1Pod, bool> counts) => _options.GatewayUrls.Count > 0
+        ? _options.GatewayUrls.Select(url => (url, url))
+        : PodAddresses(pod => pod.Metadata.DeletionTimestamp is null && counts(pod));
+
+    /// <summary>Gateways that end their last requests. After its grace period none has any, though the pod of a lost node is there for long.</summary>
+    private IEnumerable<(string Name, string Url)> LeavingAddresses() => _options.GatewayUrls.Count > 0
+        ? []
+        : PodAddresses(pod => pod.Metadata.DeletionTimestamp is { } end && end.ToUniversalTime() > _time.GetUtcNow().UtcDateTime && IsRunning(pod));
+
+    private IEnumerable<(string Name, string Url)> PodAddresses(Func<V1Pod, bool> counts) => _pods.List(_options.GatewayNamespace)
+        .Where(pod => pod.Status?.PodIP is not null && counts(pod)
+            && _options.GetGatewayLabels().All(label => pod.Metadata.Labels is { } labels
+                && labels.TryGetValue(label.Key, out string? value) && value == label.Value))
+        .OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal)
+        .Select(pod => (pod.Metadata.Name, $"http://{Host(pod.Status.PodIP)}:{_options.GatewayPort}"));
 
     private static bool IsReady(V1Pod pod) => pod.Status.Conditions?.Any(condition => condition is { Type: "Ready", Status: "True" }) == true;
 
