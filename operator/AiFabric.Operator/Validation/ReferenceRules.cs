@@ -88,13 +88,19 @@ internal static class ReferenceRules
         return new([], [.. models, .. pipelines, .. hidden]);
     }
 
-    /// <summary>The Adapter that the operator makes for a job carries the job's name as a label.</summary>
+    /// <summary>
+    /// The Adapter that the operator makes for a job carries the job's name as a label. Of several jobs with one adapterName the first trains and makes it
+    /// (<see cref="FinetuneChecks.Rival"/>); the others wait for it and must not stand in its way.
+    /// </summary>
     private static IReadOnlyList<Violation> AdapterNameTaken(Adapter adapter, IReadOnlyList<FinetuneJob> jobs)
     {
         string? maker = adapter.Metadata.Labels is { } labels && labels.TryGetValue(Crds.Common.Labels.FinetuneJob, out string? value) ? value : null;
-        FinetuneJob? claimant = jobs.FirstOrDefault(job => job.Spec.Output.AdapterName == adapter.Metadata.Name && job.Metadata.Name != maker
-            && job.Metadata.DeletionTimestamp is null && !FinetunePlanner.IsTerminal(job));
-        return claimant is null
+        FinetuneJob[] claimants =
+        [
+            .. jobs.Where(job => job.Spec.Output.AdapterName == adapter.Metadata.Name && job.Metadata.DeletionTimestamp is null && !FinetunePlanner.IsTerminal(job)),
+        ];
+        FinetuneJob? claimant = claimants.FirstOrDefault(job => FinetuneChecks.Rival(job, claimants) is null);
+        return claimant is null || claimant.Metadata.Name == maker
             ? []
             : [new("metadata.name", $"FinetuneJob {claimant.Metadata.Name} will make the Adapter {adapter.Metadata.Name}: choose another name")];
     }

@@ -91,6 +91,25 @@ public sealed class ValidatingReviewTests
     }
 
     [Fact]
+    public void Of_two_jobs_with_one_adapter_name_the_first_may_publish()
+    {
+        FinetuneJob first = Make.Job(name: "first");
+        (first.Metadata.Uid, first.Metadata.CreationTimestamp) = ("a", Make.Now.UtcDateTime);
+        FinetuneJob second = Make.Job(name: "second"); // The caches did not show the first yet when it came.
+        second.Metadata.CreationTimestamp = Make.Now.AddSeconds(1).UtcDateTime;
+        foreach (FinetuneJob[] jobs in (FinetuneJob[][])[[first, second], [second, first]])
+        {
+            Assert.Empty(Refusals(Reviews.Create(MadeFor("first"), Reviews.Around(jobs: jobs))));
+            Assert.Equal(
+                ["metadata.name: FinetuneJob first will make the Adapter french: choose another name"],
+                Refusals(Reviews.Create(MadeFor("second"), Reviews.Around(jobs: jobs))));
+        }
+
+        static Adapter MadeFor(string job) =>
+            Make.Adapter(adapter => adapter.Metadata.Labels = new Dictionary<string, string> { [Labels.FinetuneJob] = job });
+    }
+
+    [Fact]
     public void Canaries_that_lead_in_a_circle_are_refused_and_one_that_is_not_there_yet_is_told()
     {
         CoServedModel Naming(string name, string target) => Make.Model(
