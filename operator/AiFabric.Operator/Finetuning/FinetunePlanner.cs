@@ -36,7 +36,8 @@ internal static class FinetunePlanner
     /// <summary>A spec that never worked cannot be mended, for nearly all of it is immutable; everything else may come right.</summary>
     private static FinetunePlan PlanRefused(FinetuneObservation observed, FinetuneTimes times, Check refusal)
     {
-        if (observed.Violations.Count > 0 && observed.Job.Status?.StartTime is null)
+        // A suspended job has no start time. The pod stays noted once a worker was told of the job, which takes a sound spec.
+        if (observed.Violations.Count > 0 && observed.Job.Status?.Pod is null)
             return new FinetunePlan(FinetuneStep.Fail) { Problem = refusal };
         FinetuneReplica? holder = Holder(observed);
         return new FinetunePlan(FinetuneStep.Wait)

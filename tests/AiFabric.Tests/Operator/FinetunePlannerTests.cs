@@ -237,6 +237,22 @@ public sealed partial class FinetunePlannerTests
     }
 
     [Fact]
+    public void A_suspended_job_that_was_under_way_waits_until_its_spec_is_mended()
+    {
+        FinetuneObservation observed = On("a", new FinetuneReplica(Make.Pod("a"), Make.Session(TrainingState.Suspended)));
+        observed.Job.Spec.Suspend = true;
+        FinetuneJobStatus suspended = FinetuneStatusBuilder.Build(observed, Plan(observed));
+        Assert.Null(suspended.StartTime);
+        observed.Job.Status = suspended;
+        FinetunePlan plan = Plan(observed with { Violations = [new Violation("spec.dataset.uri", "no")] });
+        Assert.Equal((FinetuneStep.Wait, Reasons.InvalidSpec, "spec.dataset.uri: no"), (plan.Step, plan.Problem.Reason, plan.Problem.Message));
+
+        // Nor does it fail when its replica is gone.
+        Assert.Equal(FinetuneStep.Wait, Plan(observed with { Violations = [new Violation("spec.dataset.uri", "no")], Replicas = [] }).Step);
+        Assert.Equal(FinetuneStep.Suspend, Plan(observed with { Replicas = [] }).Step);
+    }
+
+    [Fact]
     public void A_job_of_the_same_name_may_renew_its_Adapter() => Assert.True(Plan(Observed(new FinetuneReplica(Make.Pod())) with
     {
         Adapter = Make.Adapter(adapter => adapter.Metadata.Labels = new Dictionary<string, string> { [Labels.FinetuneJob] = "job" }),
