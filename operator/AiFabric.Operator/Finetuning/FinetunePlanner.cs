@@ -58,7 +58,7 @@ internal static class FinetunePlanner
         ];
         FinetunePlan plan = holder?.Session switch
         {
-            { State: TrainingState.Succeeded } session => FinetunePublication.Plan(observed, holder.Pod, session),
+            { State: TrainingState.Succeeded } session => FinetunePublication.Plan(observed, times, holder.Pod, session),
             _ when IsOverdue(observed) => Overdue(observed, holder),
             { State: TrainingState.Failed } session => AfterFailure(observed, times, failures, holder.Pod, session),
             { } session => Continue(observed, times, holder.Pod, session),

@@ -15,11 +15,21 @@ namespace AiFabric.Operator.Finetuning;
 /// <summary>Turns a session that succeeded into an Adapter. Pure.</summary>
 internal static class FinetunePublication
 {
-    public static FinetunePlan Plan(FinetuneObservation observed, WorkerPod pod, TrainingStatus session)
+    public static FinetunePlan Plan(FinetuneObservation observed, FinetuneTimes times, WorkerPod pod, TrainingStatus session)
     {
         Adapter wanted = Adapter(observed, pod, session);
-        bool isThere = observed.Adapter is { } live && live.Metadata.DeletionTimestamp is null
-            && live.Spec.Source.Uri == wanted.Spec.Source.Uri && live.Spec.Digest == wanted.Spec.Digest;
+        if (observed.Adapter?.Metadata.DeletionTimestamp is not null)
+        {
+            // What is written into it goes with it, and the job would be complete without an Adapter.
+            return new FinetunePlan(FinetuneStep.Wait)
+            {
+                Pod = pod,
+                Session = session,
+                Problem = Check.Fail(Reasons.AdapterPending, $"Adapter {wanted.Metadata.Name} is being deleted; it is made anew once it is gone"),
+                LookAgain = times.Steady,
+            };
+        }
+        bool isThere = observed.Adapter is { } live && live.Spec.Source.Uri == wanted.Spec.Source.Uri && live.Spec.Digest == wanted.Spec.Digest;
         return new FinetunePlan(FinetuneStep.Publish)
         {
             Pod = pod,
