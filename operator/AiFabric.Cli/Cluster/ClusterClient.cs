@@ -45,9 +45,14 @@ public sealed class ClusterClient : IDisposable
     public async Task<IReadOnlyList<(KindEntry Kind, JsonElement Body)>> GetAsync(
         string resource, string? name, string? @namespace, bool asTable, CancellationToken cancellationToken)
     {
-        KindEntry[] kinds = [.. (await AllKindsAsync(cancellationToken)).Where(k => k.IsCalled(resource))];
+        (IReadOnlyList<KindEntry> all, IReadOnlyList<string> down) = await AllKindsAsync(cancellationToken);
+        KindEntry[] kinds = [.. all.Where(k => k.IsCalled(resource))];
         if (kinds.Length == 0)
-            throw new CliException($"the server doesn't have a resource type \"{resource}\"");
+        {
+            throw new CliException(
+                $"the server doesn't have a resource type \"{resource}\"{(down.Count == 0 ? "" : $", unless it is of {string.Join(", ", down)}, which is unavailable")}");
+        }
+
         if (!kinds[0].Categories.Contains(resource))
             kinds = kinds[..1]; // several groups may serve the same kind, as events do: the first is the preferred one
 
@@ -62,15 +67,27 @@ public sealed class ClusterClient : IDisposable
         return found;
     }
 
-    private async Task<IEnumerable<KindEntry>> AllKindsAsync(CancellationToken cancellationToken)
+    /// <summary>All kinds, but for those of groups that are down: those of an aggregated API, such as metrics, go and come with a server of their own.</summary>
+    private async Task<(IReadOnlyList<KindEntry> Kinds, IReadOnlyList<string> Down)> AllKindsAsync(CancellationToken cancellationToken)
     {
         using JsonDocument groups = await SendAsync(HttpMethod.Get, "apis", "application/json", null, cancellationToken);
         string[] versions = ["v1", .. groups.RootElement.GetProperty("groups").EnumerateArray()
             .Select(g => g.GetProperty("preferredVersion").GetProperty("groupVersion").GetString()!)]; // required by the API
         var all = new List<KindEntry>();
+        var down = new List<string>();
         foreach (string version in versions)
-            all.AddRange(await KindsAsync(version, cancellationToken));
-        return all;
+        {
+            try
+            {
+                all.AddRange(await KindsAsync(version, cancellationToken));
+            }
+            catch (KubernetesApiException e) when (e.StatusCode == HttpStatusCode.ServiceUnavailable)
+            {
+                down.Add(version);
+            }
+        }
+
+        return (all, down);
     }
 
     private async Task<IReadOnlyList<KindEntry>> KindsAsync(string apiVersion, CancellationToken cancellationToken)
