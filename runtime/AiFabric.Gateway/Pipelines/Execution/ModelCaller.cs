@@ -110,7 +110,8 @@ public sealed class ModelCaller(
         {
             answer = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         }
-        catch (HttpRequestException e)
+        // A connection that is not made in time is told as a cancellation that nobody asked for.
+        catch (Exception e) when (e is HttpRequestException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             routes.Wake();
             throw new CallException($"the worker {worker.Pod.Name} cannot be reached", mayRetry: true, e);
