@@ -128,10 +128,12 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
 
     private RunStep Decide(RunRecord? run, bool leftOver) => RunPlanner.Decide(run, leftOver, Now, HasRoom, Options);
 
+    /// <summary>Tells of a run that has ended, and closes it. It is read anew, for what was told of it meanwhile.</summary>
     private async Task SettleAsync(RunRecord run, CancellationToken cancellationToken)
     {
-        if (await parts.Teller.TellAsync(run, cancellationToken))
-            await parts.Store.CloseAsync(run, cancellationToken);
+        RunRecord now = await parts.Store.FindAsync(run.Id, cancellationToken) ?? run; // It may not have to be kept any longer.
+        if (await parts.Teller.TellAsync(now, cancellationToken))
+            await parts.Store.CloseAsync(now, cancellationToken);
     }
 
     private async Task ClaimAsync(RunRecord found, CancellationToken cancellationToken)
@@ -170,7 +172,12 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
         await begin.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         try
         {
-            await execution.RunAsync(drain.Cut);
+            if (await execution.RunAsync(drain.Cut) is { } ended)
+                await SettleAsync(ended, CancellationToken.None);
+        }
+        catch (StorageException e)
+        {
+            Log.RunNotKept(parts.Log, id, e); // Its end is kept, and told by whoever looks at the queue when a lease has passed.
         }
         catch (Exception e)
         {

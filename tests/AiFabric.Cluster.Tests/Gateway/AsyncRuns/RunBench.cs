@@ -40,6 +40,13 @@ public sealed class RunBench : IAsyncDisposable
         return runs;
     }
 
+    /// <summary>The types of a run's events that the sidecar was given, in the order in which they came.</summary>
+    public IReadOnlyList<string> Published(string id) =>
+    [
+        .. Sidecar!.State.Published.Where(happened => happened.GetProperty("subject").GetString() == id) // Only such a gateway publishes.
+            .Select(happened => happened.GetProperty("type").GetString()!["io.aifabric.pipeline.run.".Length..]),
+    ];
+
     /// <summary>Starts one more gateway over the same store.</summary>
     public async Task<HttpClient> StartGatewayAsync(GatewayBench bench, params string[] settings)
     {

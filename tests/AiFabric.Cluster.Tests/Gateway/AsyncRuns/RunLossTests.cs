@@ -11,7 +11,7 @@ using Xunit;
 
 namespace AiFabric.Cluster.Tests.Gateway.AsyncRuns;
 
-/// <summary>Runs whose gateway, sidecar or broker is lost.</summary>
+/// <summary>Runs whose gateway or sidecar is lost.</summary>
 [Collection(GatewayGroup.Name)]
 public sealed class RunLossTests(GatewayBench bench)
 {
@@ -80,8 +80,8 @@ public sealed class RunLossTests(GatewayBench bench)
             Assert.Equal(1, (await RunBench.UntilAsync(second, pipeline, id, "completed")).GetProperty("attempts").GetInt32());
         Assert.Equal(48, worker.Received.Count); // Two calls for each.
         // Every event of every run was published, in order; those of one run by one replica.
-        await GatewayBench.WaitAsync(() => Task.FromResult(ids.All(id => Published(runs, id) is [.., "completed"])), () => "all ends to be published");
-        Assert.All(ids, id => Assert.Equal(["started", "stage_finished", "stage_finished", "stage_finished", "completed"], Published(runs, id)));
+        await GatewayBench.WaitAsync(() => Task.FromResult(ids.All(id => runs.Published(id) is [.., "completed"])), () => "all ends to be published");
+        Assert.All(ids, id => Assert.Equal(["started", "stage_finished", "stage_finished", "stage_finished", "completed"], runs.Published(id)));
     }
 
     [Fact]
@@ -173,34 +173,7 @@ public sealed class RunLossTests(GatewayBench bench)
         Assert.Equal(16, worker.Received.Count);
     }
 
-    [Fact]
-    public async Task Events_that_a_broker_does_not_take_are_published_when_it_does_again()
-    {
-        (FakeWorker worker, string pipeline, TaskCompletionSource _) = await ServeAsync(TalkingModel.Script(_ => "Whole."));
-        await using FakeWorker stopped = worker;
-        await using RunBench runs = await RunBench.StartAsync(bench, "dapr");
-        FakeDaprSidecar sidecar = runs.Sidecar!;
-        sidecar.Before = (call, _) => call == "publish" ? throw new RpcException(new Status(StatusCode.Internal, "no broker")) : Task.CompletedTask;
-        string id = await RunBench.BeginAsync(runs.Http, pipeline);
-        await RunBench.UntilAsync(runs.Http, pipeline, id, "completed");
-        Assert.Empty(sidecar.State.Published);
-        sidecar.Before = (_, _) => Task.CompletedTask;
-        await GatewayBench.WaitAsync(() => Task.FromResult(Published(runs, id) is [.., "completed"]), () => "the end to be published");
-        Assert.Equal(["started", "stage_finished", "stage_finished", "stage_finished", "completed"], Published(runs, id));
-        JsonElement last = sidecar.State.Published.Last();
-        Assert.Equal(
-            ("1.0", $"{id}/4", $"/aifabric/pipelines/default/{pipeline}", id),
-            (last.GetProperty("specversion").GetString(), last.GetProperty("id").GetString(), last.GetProperty("source").GetString(), last.GetProperty("subject").GetString()));
-        Assert.DoesNotContain(sidecar.State.Published, happened => happened.ToString().Contains("Whole.", StringComparison.Ordinal)); // No text leaves this way.
-    }
-
     private static string ETagOf(FakeDaprSidecar sidecar, string id) => sidecar.State.Read($"run.{id}")!.Value.ETag; // Nobody deletes it.
-
-    private static IReadOnlyList<string> Published(RunBench runs, string id) =>
-    [
-        .. runs.Sidecar!.State.Published.Where(happened => happened.GetProperty("subject").GetString() == id)
-            .Select(happened => happened.GetProperty("type").GetString()!["io.aifabric.pipeline.run.".Length..]),
-    ];
 
     /// <summary>Serves a pipeline whose first call of the model says half of its answer and then nothing, until its caller leaves; later ones say <c>Whole.</c></summary>
     private async Task<(FakeWorker Worker, string Pipeline, TaskCompletionSource Held)> ServeAsync(RequestDelegate? script = null, TaskCompletionSource? left = null)
