@@ -69,6 +69,38 @@ public sealed class RunBrokerTests(GatewayBench bench)
         }
     }
 
+    [Fact]
+    public async Task A_broker_that_does_not_answer_holds_up_no_run_in_the_queue()
+    {
+        const int Untold = 12;
+        (FakeWorker worker, string pipeline) = await ServeAsync(TalkingModel.Script(_ => "Whole."));
+        await using FakeWorker stopped = worker;
+        await using RunBench runs = await RunBench.StartAsync(bench, "dapr", "--Gateway:RunsConcurrent", "16");
+        FakeDaprSidecar sidecar = runs.Sidecar!;
+        var never = new TaskCompletionSource();
+        int published = 0;
+        sidecar.Before = (call, _) =>
+        {
+            if (call != "publish")
+                return Task.CompletedTask;
+            Interlocked.Increment(ref published);
+            return never.Task; // Until half a second has passed.
+        };
+        string[] ids = await Task.WhenAll(Enumerable.Range(0, Untold).Select(_ => RunBench.BeginAsync(runs.Http, pipeline)));
+        long ended = 0;
+        foreach (string id in ids)
+            ended = Math.Max(ended, (await RunBench.UntilAsync(runs.Http, pipeline, id, "completed")).GetProperty("ended_at").GetInt64());
+        await GatewayBench.WaitAsync(() => Task.FromResult(TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() > ended + 2), () => "the ends to be anybody's to tell");
+
+        int before = Volatile.Read(ref published);
+        string next = await RunBench.BeginAsync(runs.Http, pipeline);
+        await RunBench.UntilAsync(runs.Http, pipeline, next, "completed");
+
+        Assert.InRange(Volatile.Read(ref published) - before, 0, Untold - 1); // It did not wait for each of the others.
+        sidecar.Before = (_, _) => Task.CompletedTask;
+        await GatewayBench.WaitAsync(() => Task.FromResult(ids.Append(next).All(id => runs.Published(id) is [.., "completed"])), () => "all ends to be published");
+    }
+
     private async Task<(FakeWorker Worker, string Pipeline)> ServeAsync(RequestDelegate script)
     {
         string name = $"broker-{Interlocked.Increment(ref _names)}";
