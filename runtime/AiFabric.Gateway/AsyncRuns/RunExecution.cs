@@ -121,7 +121,8 @@ internal sealed class RunExecution : IDisposable
         }
     }
 
-    private async Task<Func<RunRecord, RunRecord>> WorkAsync(CancellationToken cancellationToken)
+    /// <returns>How the run ended; null when another gateway may do what failed here.</returns>
+    private async Task<Func<RunRecord, RunRecord>?> WorkAsync(CancellationToken cancellationToken)
     {
         string? input = await PersistAsync(() => _parts.Store.ReadInputAsync(_lease, cancellationToken), cancellationToken);
         if (input is null)
@@ -144,6 +145,8 @@ internal sealed class RunExecution : IDisposable
                     break;
             }
         }
+        if (_context.WasTurnedAway && end is { FailedStage: not null } or { Partial.Count: > 0 })
+            return null;
         if (end is { FailedStage: { } failed })
             return Fail("stage_failed", $"The stage '{failed}' failed: {end.Reason}.", failed);
         string answer = await PersistAsync(() => _parts.Store.WriteOutputAsync(_lease, _answer.ToString(), cancellationToken), cancellationToken);

@@ -12,7 +12,7 @@ namespace AiFabric.Gateway.AsyncRuns;
 /// replica's, <see cref="RunPlanner"/> says what to do; (3) what is claimed runs beside the others, and ends that nobody told are told beside the queue;
 /// (4) when the gateway stops, runs have as long as requests have, and are given back then.
 /// </summary>
-public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
+public sealed class RunKeeper(RunParts parts, Drain drain, IHostApplicationLifetime lifetime) : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
@@ -35,7 +35,8 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
 
     private long Now => parts.Time.GetUtcNow().ToUnixTimeMilliseconds();
 
-    private bool HasRoom => _running.Count < Options.RunsConcurrent && !drain.HasBegun;
+    // A signal comes before the drain: what was given back in between would be taken again.
+    private bool HasRoom => _running.Count < Options.RunsConcurrent && !drain.HasBegun && !lifetime.ApplicationStopping.IsCancellationRequested;
 
     /// <summary>Has the queue looked at now.</summary>
     public void Wake() => _wake.Writer.TryWrite(true);

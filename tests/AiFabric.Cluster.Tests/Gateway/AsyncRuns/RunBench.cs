@@ -21,6 +21,9 @@ public sealed class RunBench : IAsyncDisposable
     /// <summary>Of the first gateway.</summary>
     public HttpClient Http => _clients[0];
 
+    /// <summary>Internal port of the first gateway.</summary>
+    public Uri Internal => GatewayBench.Internal(_gateways[0]);
+
     /// <summary>Settings by which a gateway shares this store.</summary>
     public string[] Store => Sidecar is null
         ? ["--Gateway:RunsFolder", _folder.FullName]

@@ -1,9 +1,12 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using AiFabric.Cluster.Tests.Gateway.Pipelines;
+using AiFabric.Protocol;
+using AiFabric.Protocol.Gateway;
 using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -96,6 +99,30 @@ public sealed class RunLossTests(GatewayBench bench)
         HttpClient second = await runs.StartGatewayAsync(bench);
         JsonElement run = await RunBench.UntilAsync(second, pipeline, id, "completed"); // Long before the lease would have ended.
         Assert.Equal("Whole.", run.GetProperty("output").GetString());
+    }
+
+    [Fact]
+    public async Task A_run_that_waits_for_a_worker_is_given_back_by_a_gateway_that_stops()
+    {
+        string name = $"lost-{Interlocked.Increment(ref _names)}", model = name + "-model";
+        await bench.DeclareModelAsync(model);
+        await bench.DeclarePipelineAsync(name, RunBench.Check(model, model));
+        await using RunBench runs = await RunBench.StartAsync(
+            bench, "dapr", "--Gateway:HoldSeconds", "60", "--Gateway:ShutdownSeconds", "30", "--Gateway:RunLeaseSeconds", "3600");
+        string id = await RunBench.BeginAsync(runs.Http, name);
+        await GatewayBench.WaitAsync(IsHeldAsync, () => "the run to wait for a worker");
+        await runs.StopFirstAsync();
+        await using FakeWorker worker = await FakeWorker.StartAsync(model, TalkingModel.Script(_ => "Whole."));
+        await bench.DeclarePodAsync(model + "-0", model, worker.Port);
+        HttpClient second = await runs.StartGatewayAsync(bench, "--Gateway:HoldSeconds", "60");
+        JsonElement run = await RunBench.UntilAsync(second, name, id, "completed");
+        Assert.Equal((2, "Whole."), (run.GetProperty("attempts").GetInt32(), run.GetProperty("output").GetString()));
+
+        async Task<bool> IsHeldAsync()
+        {
+            DemandReport? report = await bench.Http.GetFromJsonAsync(new Uri(runs.Internal, "/internal/demand"), ControlJson.Default.DemandReport);
+            return report!.Models.Any(asked => asked.Model == model && asked.Held == 1); // Never the JSON null.
+        }
     }
 
     [Fact]
