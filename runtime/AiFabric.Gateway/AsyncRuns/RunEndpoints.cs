@@ -59,7 +59,7 @@ internal static class RunEndpoints
             await refused.WriteAsync(context);
             return;
         }
-        RunRecord run = asked.Run;
+        (RunRecord run, RunRecord? found) = (asked.Run, null);
         if (run.Reservation is { } key)
         {
             RunReservation had = await store.ReserveAsync(
@@ -69,11 +69,12 @@ internal static class RunEndpoints
                 await Reused.WriteAsync(context);
                 return;
             }
-            // One that is not there was interrupted: it is added now, under the name that it was given.
-            run = await store.FindAsync(had.Id, context.RequestAborted) ?? run with { Id = had.Id };
+            // One that is not there was interrupted: it is added now, under the name that it was given. One that is there needs no place in the queue, which it may have left.
+            found = await store.FindAsync(had.Id, context.RequestAborted);
+            run = found ?? run with { Id = had.Id };
             context.Response.Headers["Idempotent-Replayed"] = run.Id == asked.Run.Id ? "false" : "true";
         }
-        if (await store.AddAsync(run, asked.Input, context.RequestAborted) is { } limit)
+        if (found is null && await store.AddAsync(run, asked.Input, context.RequestAborted) is { } limit)
         {
             await Full(limit).WriteAsync(context);
             return;

@@ -1,22 +1,16 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using AiFabric.Gateway.AsyncRuns.Storage;
-using AiFabric.Gateway.Pipelines;
 using AiFabric.Gateway.Pipelines.Execution;
 using AiFabric.Gateway.Pipelines.Runs;
-using AiFabric.Gateway.Routing;
 using AiFabric.Protocol.Gateway;
-using Microsoft.Extensions.Options;
 
 namespace AiFabric.Gateway.AsyncRuns;
 
-/// <summary>What executions of runs need.</summary>
-public sealed record RunParts(
-    RunStore Store, RunTeller Teller, PipelineCatalog Catalog, RouteKeeper Routes, PipelineRunner Runner, IOptions<RunOptions> Options, TimeProvider Time, ILogger<RunKeeper> Log);
-
 /// <summary>
 /// One attempt at a run, under its lease: (1) the pipeline runs; (2) each second what happened is kept and the lease renewed, with one write over what was read;
-/// (3) when that shows another owner, or the lease could not be renewed in time, the attempt ends and writes nothing more; (4) its end is written under the lease too.
+/// (3) when that shows another owner, or the lease could not be renewed in time, the attempt ends and writes nothing more; (4) its end is written under the lease too,
+/// and told after that.
 /// </summary>
 internal sealed class RunExecution : IDisposable
 {
@@ -61,7 +55,8 @@ internal sealed class RunExecution : IDisposable
 
     /// <summary>Runs it to its end.</summary>
     /// <param name="shutdown">Gives it back.</param>
-    public async Task RunAsync(CancellationToken shutdown)
+    /// <returns>The run, if it has ended by this: its end is to be told.</returns>
+    public async Task<RunRecord?> RunAsync(CancellationToken shutdown)
     {
         TimeSpan left = TimeSpan.FromMilliseconds(Math.Max(1, (_lease.DeadlineAt * 1_000) - Now));
         using var deadline = new CancellationTokenSource(left, _parts.Time);
@@ -72,10 +67,12 @@ internal sealed class RunExecution : IDisposable
         await beats.CancelAsync();
         // However they ended: an end that is not written keeps the run from others until its lease runs out.
         await EndOrLogAsync(heart);
-        await EndOrLogAsync(_telling);
         if (end is null && deadline.IsCancellationRequested)
             end = run => run.End(RunStatus.Expired, NowSeconds, new PipelineRunError { Code = "expired", Message = $"The run had not ended within {run.DeadlineAt - run.CreatedAt} s." });
-        await WriteEndAsync(end ?? (run => run with { Status = RunStatus.Queued, StartedAt = null, Owner = null, LeaseUntil = 0, Releases = run.Releases + 1 }));
+        RunRecord? ended = await WriteEndAsync(end ?? (run => run with { Status = RunStatus.Queued, StartedAt = null, Owner = null, LeaseUntil = 0, Releases = run.Releases + 1 }));
+        // Only now, for nobody renews the lease any more: a broker that is slow must not cost it.
+        await EndOrLogAsync(_telling);
+        return ended;
     }
 
     public void Dispose()
@@ -124,7 +121,8 @@ internal sealed class RunExecution : IDisposable
         }
     }
 
-    private async Task<Func<RunRecord, RunRecord>> WorkAsync(CancellationToken cancellationToken)
+    /// <returns>How the run ended; null when another gateway may do what failed here.</returns>
+    private async Task<Func<RunRecord, RunRecord>?> WorkAsync(CancellationToken cancellationToken)
     {
         string? input = await PersistAsync(() => _parts.Store.ReadInputAsync(_lease, cancellationToken), cancellationToken);
         if (input is null)
@@ -147,6 +145,8 @@ internal sealed class RunExecution : IDisposable
                     break;
             }
         }
+        if (_context.WasTurnedAway && end is { FailedStage: not null } or { Partial.Count: > 0 })
+            return null;
         if (end is { FailedStage: { } failed })
             return Fail("stage_failed", $"The stage '{failed}' failed: {end.Reason}.", failed);
         string answer = await PersistAsync(() => _parts.Store.WriteOutputAsync(_lease, _answer.ToString(), cancellationToken), cancellationToken);
@@ -223,28 +223,28 @@ internal sealed class RunExecution : IDisposable
         : run;
 
     /// <summary>Writes the end of the attempt, as long as it is this replica's to write.</summary>
-    private async Task WriteEndAsync(Func<RunRecord, RunRecord> end)
+    /// <returns>The run, if it has ended with it.</returns>
+    private async Task<RunRecord?> WriteEndAsync(Func<RunRecord, RunRecord> end)
     {
         while (!_lost.IsCancellationRequested)
         {
             try
             {
                 if (await CommitAsync(end, CancellationToken.None) is not { HasEnded: true } run)
-                    return;
+                    return null;
                 Log.RunEnded(_parts.Log, run.Id, run.Status, run.Attempts);
                 GatewayMetrics.RunsEnded.WithLabels(RunView.Name(run.Status)).Inc();
-                if (await _parts.Teller.TellAsync(run, CancellationToken.None))
-                    await _parts.Store.CloseAsync(run, CancellationToken.None);
-                return;
+                return run;
             }
             catch (StorageException e)
             {
                 Log.RunNotKept(_parts.Log, _lease.Id, e);
                 if (Now >= Interlocked.Read(ref _leaseUntil))
-                    return; // Whoever claims it next begins anew, or tells the end that was written after all.
+                    return null; // Whoever claims it next begins anew, or tells the end that was written after all.
                 await Task.Delay(Beat, _parts.Time);
             }
         }
+        return null;
     }
 
     /// <summary>Keeps what happened since the last time, and changes the run.</summary>

@@ -9,10 +9,10 @@ namespace AiFabric.Gateway.AsyncRuns;
 
 /// <summary>
 /// Works off the queue of runs, beside the other replicas: (1) each second, and when a run is added here, the list of open runs is read; (2) for each that is not this
-/// replica's, <see cref="RunPlanner"/> says what to do; (3) what is claimed runs beside the others; (4) when the gateway stops, runs have as long as requests have,
-/// and are given back then.
+/// replica's, <see cref="RunPlanner"/> says what to do; (3) what is claimed runs beside the others, and ends that nobody told are told beside the queue;
+/// (4) when the gateway stops, runs have as long as requests have, and are given back then.
 /// </summary>
-public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
+public sealed class RunKeeper(RunParts parts, Drain drain, IHostApplicationLifetime lifetime) : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
@@ -28,11 +28,15 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
     private readonly ConcurrentDictionary<string, (RunExecution Execution, Task Ended)> _running = new();
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
+    /// <summary>Tells of runs that have ended.</summary>
+    private Task _settling = Task.CompletedTask;
+
     private RunOptions Options => parts.Options.Value;
 
     private long Now => parts.Time.GetUtcNow().ToUnixTimeMilliseconds();
 
-    private bool HasRoom => _running.Count < Options.RunsConcurrent && !drain.HasBegun;
+    // A signal comes before the drain: what was given back in between would be taken again.
+    private bool HasRoom => _running.Count < Options.RunsConcurrent && !drain.HasBegun && !lifetime.ApplicationStopping.IsCancellationRequested;
 
     /// <summary>Has the queue looked at now.</summary>
     public void Wake() => _wake.Writer.TryWrite(true);
@@ -42,19 +46,10 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
     /// <exception cref="StorageException">The store does not answer.</exception>
     public async Task<RunRecord?> EndAsync(string id, RunStatus status, PipelineRunError? error, CancellationToken cancellationToken)
     {
-        bool ended = false;
-        RunRecord? run = await parts.Store.ChangeAsync(
-            id, now => (ended = !now.HasEnded) ? now.End(status, parts.Time.GetUtcNow().ToUnixTimeSeconds(), error) : now, cancellationToken);
-        if (run is null || !ended)
-            return run;
-        GatewayMetrics.RunsEnded.WithLabels(RunView.Name(status)).Inc();
-        if (_running.TryGetValue(id, out (RunExecution Execution, Task Ended) here))
-        {
-            await here.Execution.LoseAsync();
-            await here.Ended.WaitAsync(cancellationToken);
-        }
-        await SettleAsync(run, cancellationToken);
-        return run;
+        if (await EndUntoldAsync(id, status, error, cancellationToken) is not { } ended)
+            return await parts.Store.FindAsync(id, cancellationToken);
+        await SettleAsync(ended, cancellationToken);
+        return ended;
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -66,7 +61,7 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
             using var either = CancellationTokenSource.CreateLinkedTokenSource(tick.Token, stoppingToken);
             await ((Task)_wake.Reader.ReadAsync(either.Token).AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-        await Task.WhenAll(_running.Values.Select(run => run.Ended)); // Cut off with the requests.
+        await Task.WhenAll([.. _running.Values.Select(run => run.Ended), _settling]); // Cut off with the requests.
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "The top of a loop that must go on. It logs the exception.")]
@@ -90,48 +85,95 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
             return;
         IReadOnlyList<IndexEntry> open = await parts.Store.OpenAsync(cancellationToken);
         GatewayMetrics.RunsOpen.Set(open.Count);
+        var ended = new List<RunRecord>();
         foreach (IndexEntry[] batch in open.Where(entry => !_running.ContainsKey(entry.Id)).Chunk(Batch))
         {
             if (!HasRoom && !everything)
-                return;
+                break;
             IReadOnlyList<RunRecord?> runs = await parts.Store.FindAsync(batch.Select(entry => entry.Id), cancellationToken);
             foreach ((IndexEntry entry, RunRecord? run) in batch.Zip(runs))
-                await DoAsync(entry, run, cancellationToken);
+            {
+                if (await DoAsync(entry, run, cancellationToken) is { } untold)
+                    ended.Add(untold);
+            }
         }
+        // A broker that does not answer must not hold up runs that wait. What is left out here is found again.
+        if (ended.Count > 0 && _settling.IsCompleted)
+            _settling = SettleOrLogAsync(ended, cancellationToken);
     }
 
-    private async Task DoAsync(IndexEntry entry, RunRecord? run, CancellationToken cancellationToken)
+    /// <returns>The run, when its end is to be told.</returns>
+    private async Task<RunRecord?> DoAsync(IndexEntry entry, RunRecord? run, CancellationToken cancellationToken)
     {
         switch (Decide(run, parts.Store.IsLeftOver(entry)))
         {
             case RunStep.Claim:
                 await ClaimAsync(run!, cancellationToken); // It waits, so it is there.
-                break;
+                return null;
             case RunStep.Expire:
-                await EndAsync(entry.Id, RunStatus.Expired, new PipelineRunError { Code = "expired", Message = "The run had not ended within its time." }, cancellationToken);
-                break;
+                return await EndUntoldAsync(
+                    entry.Id, RunStatus.Expired, new PipelineRunError { Code = "expired", Message = "The run had not ended within its time." }, cancellationToken);
             case RunStep.GiveUp:
-                await EndAsync(entry.Id, RunStatus.Failed, new PipelineRunError
+                return await EndUntoldAsync(entry.Id, RunStatus.Failed, new PipelineRunError
                 {
                     Code = "attempts_exhausted",
                     Message = $"The run was begun {Options.RunAttempts} times, and each time its gateway was lost.",
                 }, cancellationToken);
-                break;
             case RunStep.Settle:
-                await SettleAsync(run!, cancellationToken); // It has ended, so it is there.
-                break;
+                return run;
             case RunStep.Drop:
                 await parts.Store.DropAsync(entry, cancellationToken);
-                break;
+                return null;
+            default:
+                return null;
         }
     }
 
     private RunStep Decide(RunRecord? run, bool leftOver) => RunPlanner.Decide(run, leftOver, Now, HasRoom, Options);
 
+    /// <summary>Ends a run that has not ended.</summary>
+    /// <returns>The run; null when it has ended, or does not exist.</returns>
+    private async Task<RunRecord?> EndUntoldAsync(string id, RunStatus status, PipelineRunError? error, CancellationToken cancellationToken)
+    {
+        if (await parts.Store.ChangeAsync(
+            id, now => now.HasEnded ? null : now.End(status, parts.Time.GetUtcNow().ToUnixTimeSeconds(), error), cancellationToken) is not { } run)
+        {
+            return null;
+        }
+        GatewayMetrics.RunsEnded.WithLabels(RunView.Name(status)).Inc();
+        if (_running.TryGetValue(id, out (RunExecution Execution, Task Ended) here))
+        {
+            await here.Execution.LoseAsync();
+            await here.Ended.WaitAsync(cancellationToken);
+        }
+        return run;
+    }
+
+    /// <summary>All of them, whatever becomes of one: it may be one whose events are lost.</summary>
+    [SuppressMessage("Design", "CA1031", Justification = "The top of a task. It logs the exception, and the run is found again.")]
+    private async Task SettleOrLogAsync(IReadOnlyList<RunRecord> ended, CancellationToken cancellationToken)
+    {
+        foreach (RunRecord run in ended)
+        {
+            try
+            {
+                await SettleAsync(run, cancellationToken);
+            }
+            catch (Exception e)
+            {
+                if (cancellationToken.IsCancellationRequested)
+                    return;
+                Log.RunsNotKept(parts.Log, e);
+            }
+        }
+    }
+
+    /// <summary>Tells of a run that has ended, and closes it. It is read anew, for what was told of it meanwhile.</summary>
     private async Task SettleAsync(RunRecord run, CancellationToken cancellationToken)
     {
-        if (await parts.Teller.TellAsync(run, cancellationToken))
-            await parts.Store.CloseAsync(run, cancellationToken);
+        RunRecord now = await parts.Store.FindAsync(run.Id, cancellationToken) ?? run; // It may not have to be kept any longer.
+        if (await parts.Teller.TellAsync(now, cancellationToken))
+            await parts.Store.CloseAsync(now, cancellationToken);
     }
 
     private async Task ClaimAsync(RunRecord found, CancellationToken cancellationToken)
@@ -170,7 +212,12 @@ public sealed class RunKeeper(RunParts parts, Drain drain) : BackgroundService
         await begin.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         try
         {
-            await execution.RunAsync(drain.Cut);
+            if (await execution.RunAsync(drain.Cut) is { } ended)
+                await SettleAsync(ended, CancellationToken.None);
+        }
+        catch (StorageException e)
+        {
+            Log.RunNotKept(parts.Log, id, e); // Its end is kept, and told by whoever looks at the queue when a lease has passed.
         }
         catch (Exception e)
         {

@@ -23,11 +23,14 @@ public sealed class RunStore(IDocuments documents, IOptions<RunOptions> options,
     /// <summary>This process takes turns in changing a list; conflicts are with other replicas alone.</summary>
     private readonly SemaphoreSlim _listTurn = new(1, 1);
 
-    /// <summary>Puts a run in the queue. When this returns null it outlives a kill.</summary>
+    /// <summary>Puts a run in the queue. When this returns null it outlives a kill. Once begun it is not cancelled.</summary>
     /// <returns>The bound that it would go beyond; null when it was taken.</returns>
     /// <exception cref="StorageException">The store does not answer; the run may be taken all the same.</exception>
     public async Task<RunLimit?> AddAsync(RunRecord run, string input, CancellationToken cancellationToken)
     {
+        // From here on nobody's leaving stops it: a name in the list of open runs whose run is not there takes up a place for an hour.
+        cancellationToken.ThrowIfCancellationRequested();
+        cancellationToken = CancellationToken.None;
         var entry = new IndexEntry(run.Id, run.Tenant, run.CreatedAt, run.LatestEnd);
         if (await JoinAsync(OpenKey, entry, runs => Bound(runs, run.Tenant), keep: null, cancellationToken) is { } full)
             return full;

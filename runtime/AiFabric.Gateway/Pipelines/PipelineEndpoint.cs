@@ -151,9 +151,9 @@ public sealed class PipelineEndpoint(PipelineRunner runner, Drain drain, TimePro
             Choices = delta is null ? [] : [new ChatChunkChoice { Index = 0, Delta = delta, FinishReason = finish }],
         };
 
-        private static OpenAIError? Failure(RunEnd end) => end.FailedStage is { } stage
-            ? new OpenAIError(StatusCodes.Status502BadGateway, "server_error", $"The stage '{stage}' failed: {end.Reason}.", "stage_failed", stage)
-            : null;
+        private OpenAIError? Failure(RunEnd end) => end.FailedStage is not { } stage ? null
+            : run.WasTurnedAway ? OpenAIError.ShuttingDown()
+            : new OpenAIError(StatusCodes.Status502BadGateway, "server_error", $"The stage '{stage}' failed: {end.Reason}.", "stage_failed", stage);
 
         private static IReadOnlyList<string>? Partial(RunEnd end) => end.Partial.Count > 0 ? end.Partial : null;
     }

@@ -11,6 +11,9 @@ internal static class WorkerConnections
     private const int ProbeSeconds = 10;
     private const int Probes = 3;
 
+    // While something that was sent is not acknowledged there are no keep-alives: Linux sends it again, for a quarter of an hour (tcp_retries2) unless it is told TCP_USER_TIMEOUT (linux/tcp.h).
+    private const int UserTimeout = 18;
+
     /// <summary>Keeps connections; follows no redirect, knows no proxy and no cookie.</summary>
     /// <param name="receiveBytes">Size of the sockets' receive buffers; null leaves it to the kernel.</param>
     public static SocketsHttpHandler Handler(int? receiveBytes = null) => new()
@@ -33,6 +36,8 @@ internal static class WorkerConnections
             socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, SilentSeconds);
             socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, ProbeSeconds);
             socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, Probes);
+            if (OperatingSystem.IsLinux())
+                socket.SetRawSocketOption((int)SocketOptionLevel.Tcp, UserTimeout, BitConverter.GetBytes((SilentSeconds + (ProbeSeconds * Probes)) * 1_000));
             if (receiveBytes is { } bytes)
                 socket.ReceiveBufferSize = bytes;
             await socket.ConnectAsync(to, cancellationToken);

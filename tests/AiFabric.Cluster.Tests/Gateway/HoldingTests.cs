@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using AiFabric.Crds.Adapters;
 using AiFabric.Crds.CoServedModels;
+using AiFabric.Crds.Pipelines;
 using AiFabric.Protocol;
 using AiFabric.Protocol.Gateway;
 using k8s.Models;
@@ -168,6 +169,27 @@ public sealed class HoldingTests(GatewayBench bench)
         await DeclareAsync(gateway, "orphan");
         Task<HttpResponseMessage> asked = http.AskAsync("orphan");
         await HeldAsync(gateway, "orphan", 1);
+
+        await gateway.StopAsync();
+
+        using HttpResponseMessage refused = await asked;
+        await Asking.RefusedAsync(refused, HttpStatusCode.ServiceUnavailable, "shutting_down");
+        Assert.NotNull(refused.Headers.RetryAfter?.Delta);
+    }
+
+    [Fact]
+    public async Task A_gateway_that_stops_answers_a_pipeline_whose_stage_is_held_as_it_answers_a_request()
+    {
+        await bench.DeclareModelAsync("orphan-stage");
+        await bench.DeclarePipelineAsync("orphan-pipe", new PipelineSpec
+        {
+            Stages = [new StageSpec { Name = "answer", ModelRef = new ModelStageSpec { Name = "orphan-stage" } }],
+            Output = new PipelineOutput { From = "answer" },
+        });
+        await using WebApplication gateway = await StartAsync();
+        using HttpClient http = Client(gateway);
+        Task<HttpResponseMessage> asked = http.AskAsync("orphan-pipe");
+        await HeldAsync(gateway, "orphan-stage", 1);
 
         await gateway.StopAsync();
 

@@ -74,7 +74,8 @@ public sealed class FunctionCaller(HttpClient keeping, HttpClient closing, Funct
             answer.Dispose();
             throw new CallException($"the function answered with HTTP status {(int)answer.StatusCode}", (int)answer.StatusCode >= 500);
         }
-        catch (HttpRequestException e)
+        // A connection that is not made in time is told as a cancellation that nobody asked for.
+        catch (Exception e) when (e is HttpRequestException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             throw new CallException("a replica of the function cannot be reached", mayRetry: true, e);
         }

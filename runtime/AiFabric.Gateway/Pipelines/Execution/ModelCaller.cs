@@ -40,7 +40,7 @@ public sealed class ModelCaller(
         RequestBody body = RequestBody.Parse(StageBody.Write(stage, model.Name, inputs)).Body!; // It was just written.
         (ModelKey key, string? adapter) = Choose(new ModelKey(space, model.Name), model.Adapter, body, context, tries);
         using IDisposable counted = demand.Count(key);
-        IReadOnlyList<WorkerEndpoint> workers = await WorkersAsync(key, adapter, cancellationToken);
+        IReadOnlyList<WorkerEndpoint> workers = await WorkersAsync(key, adapter, context, cancellationToken);
         // A stage's calls begin alike, so that the worker that has the beginning in its cache is worth finding.
         var ask = RouteAsk.Of(routes.Table, key, adapter, body, context.Tenant, null, Interlocked.Increment(ref _turn));
         WorkerEndpoint worker = RoutingTable.Pick(workers, tries.Failed, ask.Query, ask.Prompt)
@@ -86,12 +86,14 @@ public sealed class ModelCaller(
         return tries is { AsksCanary: true, Canary: { } canary } ? (canary.Model, canary.Adapter) : (model, null);
     }
 
-    private async Task<IReadOnlyList<WorkerEndpoint>> WorkersAsync(ModelKey key, string? adapter, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<WorkerEndpoint>> WorkersAsync(ModelKey key, string? adapter, RunContext context, CancellationToken cancellationToken)
     {
         if (!routes.Table.Models.Contains(key))
             throw new CallException($"the model '{key.Name}' does not exist", mayRetry: false);
         string name = $"{key.Namespace}/{routes.Table.ServedName(key)}{(adapter is null ? "" : ":" + adapter)}";
         (RouteChoice? choice, OpenAIError? refusal) = await waiting.AdmitAsync(ModelName.Parse(name), 0, cancellationToken);
+        if (refusal == OpenAIError.ShuttingDown())
+            context.TurnAway();
         return choice switch
         {
             RouteChoice.To to => to.Workers,
@@ -110,7 +112,8 @@ public sealed class ModelCaller(
         {
             answer = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         }
-        catch (HttpRequestException e)
+        // A connection that is not made in time is told as a cancellation that nobody asked for.
+        catch (Exception e) when (e is HttpRequestException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             routes.Wake();
             throw new CallException($"the worker {worker.Pod.Name} cannot be reached", mayRetry: true, e);

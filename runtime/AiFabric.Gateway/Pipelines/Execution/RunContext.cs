@@ -6,7 +6,7 @@ namespace AiFabric.Gateway.Pipelines.Execution;
 public sealed class RunContext
 {
     private readonly TimeProvider _time;
-    private readonly Spent _spent;
+    private readonly Shared _shared;
 
     /// <param name="id">Names the run to functions and in traces.</param>
     /// <param name="tenant">Whose request it is; null without API keys.</param>
@@ -14,13 +14,13 @@ public sealed class RunContext
     /// <param name="session">Names the client's session; null without one.</param>
     public RunContext(string id, string? tenant, TimeProvider time, ulong? session = null)
     {
-        (Id, Tenant, _time, Session, _spent) = (id, tenant, time, session, new Spent());
+        (Id, Tenant, _time, Session, _shared) = (id, tenant, time, session, new Shared());
         Since = time.GetTimestamp();
     }
 
     private RunContext(RunContext of, TimeSpan later)
     {
-        (Id, Tenant, _time, Session, _spent) = (of.Id, of.Tenant, of._time, of.Session, of._spent);
+        (Id, Tenant, _time, Session, _shared) = (of.Id, of.Tenant, of._time, of.Session, of._shared);
         Since = of.Since + (long)(later.TotalSeconds * _time.TimestampFrequency);
     }
 
@@ -41,15 +41,23 @@ public sealed class RunContext
     public TimeSpan Age => TimeSpan.FromTicks(Math.Max(0, _time.GetElapsedTime(Since).Ticks));
 
     /// <summary>Tokens of all models together.</summary>
-    public Usage Usage => _spent.Usage;
+    public Usage Usage => _shared.Usage;
+
+    /// <summary>Whether a call could not wait for a worker, because this gateway stops: another gateway may do what failed here.</summary>
+    public bool WasTurnedAway => _shared.WasTurnedAway;
 
     /// <summary>The same request for a call that waits as if the request had come so much later.</summary>
     public RunContext Later(TimeSpan by) => by == TimeSpan.Zero ? this : new RunContext(this, by);
 
-    public void Count(Usage? usage) => _spent.Count(usage);
+    public void Count(Usage? usage) => _shared.Count(usage);
 
-    private sealed class Spent
+    /// <summary>Says <see cref="WasTurnedAway"/>.</summary>
+    public void TurnAway() => _shared.WasTurnedAway = true;
+
+    private sealed class Shared
     {
+        public volatile bool WasTurnedAway;
+
         private int _promptTokens;
         private int _completionTokens;
 

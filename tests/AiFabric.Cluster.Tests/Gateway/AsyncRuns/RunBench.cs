@@ -21,6 +21,9 @@ public sealed class RunBench : IAsyncDisposable
     /// <summary>Of the first gateway.</summary>
     public HttpClient Http => _clients[0];
 
+    /// <summary>Internal port of the first gateway.</summary>
+    public Uri Internal => GatewayBench.Internal(_gateways[0]);
+
     /// <summary>Settings by which a gateway shares this store.</summary>
     public string[] Store => Sidecar is null
         ? ["--Gateway:RunsFolder", _folder.FullName]
@@ -39,6 +42,13 @@ public sealed class RunBench : IAsyncDisposable
         await runs.StartGatewayAsync(bench, settings);
         return runs;
     }
+
+    /// <summary>The types of a run's events that the sidecar was given, in the order in which they came.</summary>
+    public IReadOnlyList<string> Published(string id) =>
+    [
+        .. Sidecar!.State.Published.Where(happened => happened.GetProperty("subject").GetString() == id) // Only such a gateway publishes.
+            .Select(happened => happened.GetProperty("type").GetString()!["io.aifabric.pipeline.run.".Length..]),
+    ];
 
     /// <summary>Starts one more gateway over the same store.</summary>
     public async Task<HttpClient> StartGatewayAsync(GatewayBench bench, params string[] settings)

@@ -1,9 +1,12 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using AiFabric.Cluster.Tests.Gateway.Pipelines;
+using AiFabric.Protocol;
+using AiFabric.Protocol.Gateway;
 using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -11,7 +14,7 @@ using Xunit;
 
 namespace AiFabric.Cluster.Tests.Gateway.AsyncRuns;
 
-/// <summary>Runs whose gateway, sidecar or broker is lost.</summary>
+/// <summary>Runs whose gateway or sidecar is lost.</summary>
 [Collection(GatewayGroup.Name)]
 public sealed class RunLossTests(GatewayBench bench)
 {
@@ -80,8 +83,8 @@ public sealed class RunLossTests(GatewayBench bench)
             Assert.Equal(1, (await RunBench.UntilAsync(second, pipeline, id, "completed")).GetProperty("attempts").GetInt32());
         Assert.Equal(48, worker.Received.Count); // Two calls for each.
         // Every event of every run was published, in order; those of one run by one replica.
-        await GatewayBench.WaitAsync(() => Task.FromResult(ids.All(id => Published(runs, id) is [.., "completed"])), () => "all ends to be published");
-        Assert.All(ids, id => Assert.Equal(["started", "stage_finished", "stage_finished", "stage_finished", "completed"], Published(runs, id)));
+        await GatewayBench.WaitAsync(() => Task.FromResult(ids.All(id => runs.Published(id) is [.., "completed"])), () => "all ends to be published");
+        Assert.All(ids, id => Assert.Equal(["started", "stage_finished", "stage_finished", "stage_finished", "completed"], runs.Published(id)));
     }
 
     [Fact]
@@ -96,6 +99,30 @@ public sealed class RunLossTests(GatewayBench bench)
         HttpClient second = await runs.StartGatewayAsync(bench);
         JsonElement run = await RunBench.UntilAsync(second, pipeline, id, "completed"); // Long before the lease would have ended.
         Assert.Equal("Whole.", run.GetProperty("output").GetString());
+    }
+
+    [Fact]
+    public async Task A_run_that_waits_for_a_worker_is_given_back_by_a_gateway_that_stops()
+    {
+        string name = $"lost-{Interlocked.Increment(ref _names)}", model = name + "-model";
+        await bench.DeclareModelAsync(model);
+        await bench.DeclarePipelineAsync(name, RunBench.Check(model, model));
+        await using RunBench runs = await RunBench.StartAsync(
+            bench, "dapr", "--Gateway:HoldSeconds", "60", "--Gateway:ShutdownSeconds", "30", "--Gateway:RunLeaseSeconds", "3600");
+        string id = await RunBench.BeginAsync(runs.Http, name);
+        await GatewayBench.WaitAsync(IsHeldAsync, () => "the run to wait for a worker");
+        await runs.StopFirstAsync();
+        await using FakeWorker worker = await FakeWorker.StartAsync(model, TalkingModel.Script(_ => "Whole."));
+        await bench.DeclarePodAsync(model + "-0", model, worker.Port);
+        HttpClient second = await runs.StartGatewayAsync(bench, "--Gateway:HoldSeconds", "60");
+        JsonElement run = await RunBench.UntilAsync(second, name, id, "completed");
+        Assert.Equal((2, "Whole."), (run.GetProperty("attempts").GetInt32(), run.GetProperty("output").GetString()));
+
+        async Task<bool> IsHeldAsync()
+        {
+            DemandReport? report = await bench.Http.GetFromJsonAsync(new Uri(runs.Internal, "/internal/demand"), ControlJson.Default.DemandReport);
+            return report!.Models.Any(asked => asked.Model == model && asked.Held == 1); // Never the JSON null.
+        }
     }
 
     [Fact]
@@ -173,34 +200,7 @@ public sealed class RunLossTests(GatewayBench bench)
         Assert.Equal(16, worker.Received.Count);
     }
 
-    [Fact]
-    public async Task Events_that_a_broker_does_not_take_are_published_when_it_does_again()
-    {
-        (FakeWorker worker, string pipeline, TaskCompletionSource _) = await ServeAsync(TalkingModel.Script(_ => "Whole."));
-        await using FakeWorker stopped = worker;
-        await using RunBench runs = await RunBench.StartAsync(bench, "dapr");
-        FakeDaprSidecar sidecar = runs.Sidecar!;
-        sidecar.Before = (call, _) => call == "publish" ? throw new RpcException(new Status(StatusCode.Internal, "no broker")) : Task.CompletedTask;
-        string id = await RunBench.BeginAsync(runs.Http, pipeline);
-        await RunBench.UntilAsync(runs.Http, pipeline, id, "completed");
-        Assert.Empty(sidecar.State.Published);
-        sidecar.Before = (_, _) => Task.CompletedTask;
-        await GatewayBench.WaitAsync(() => Task.FromResult(Published(runs, id) is [.., "completed"]), () => "the end to be published");
-        Assert.Equal(["started", "stage_finished", "stage_finished", "stage_finished", "completed"], Published(runs, id));
-        JsonElement last = sidecar.State.Published.Last();
-        Assert.Equal(
-            ("1.0", $"{id}/4", $"/aifabric/pipelines/default/{pipeline}", id),
-            (last.GetProperty("specversion").GetString(), last.GetProperty("id").GetString(), last.GetProperty("source").GetString(), last.GetProperty("subject").GetString()));
-        Assert.DoesNotContain(sidecar.State.Published, happened => happened.ToString().Contains("Whole.", StringComparison.Ordinal)); // No text leaves this way.
-    }
-
     private static string ETagOf(FakeDaprSidecar sidecar, string id) => sidecar.State.Read($"run.{id}")!.Value.ETag; // Nobody deletes it.
-
-    private static IReadOnlyList<string> Published(RunBench runs, string id) =>
-    [
-        .. runs.Sidecar!.State.Published.Where(happened => happened.GetProperty("subject").GetString() == id)
-            .Select(happened => happened.GetProperty("type").GetString()!["io.aifabric.pipeline.run.".Length..]),
-    ];
 
     /// <summary>Serves a pipeline whose first call of the model says half of its answer and then nothing, until its caller leaves; later ones say <c>Whole.</c></summary>
     private async Task<(FakeWorker Worker, string Pipeline, TaskCompletionSource Held)> ServeAsync(RequestDelegate? script = null, TaskCompletionSource? left = null)

@@ -130,6 +130,29 @@ public sealed class RunTests(GatewayBench bench)
     [Theory]
     [InlineData("sqlite")]
     [InlineData("dapr")]
+    public async Task A_request_that_was_answered_is_answered_again_while_the_queue_is_full(string kind)
+    {
+        var never = new TaskCompletionSource();
+        (FakeWorker worker, string pipeline) = await ServeAsync(TalkingModel.Script((prompt, token) => WaitAsync(prompt == "Wait" ? never.Task : Task.CompletedTask, token)));
+        await using FakeWorker _ = worker;
+        await using RunBench runs = await RunBench.StartAsync(bench, kind, "--Gateway:RunsOpen", "1");
+        string id = (await RunBench.ReadAsync(await SendAsync("order-9", "Hello"))).GetProperty("id").GetString()!; // Accepted.
+        await RunBench.UntilAsync(runs.Http, pipeline, id, "completed");
+        await GatewayBench.WaitAsync(async () => (await SendAsync("order-10", "Wait")).StatusCode == HttpStatusCode.Accepted, () => "the queue to have room");
+        await Asking.RefusedAsync(await SendAsync("order-11", "Hello"), HttpStatusCode.TooManyRequests, "run_queue_full");
+
+        using HttpResponseMessage again = await SendAsync("order-9", "Hello");
+
+        Assert.Equal(HttpStatusCode.Accepted, again.StatusCode);
+        JsonElement run = await RunBench.ReadAsync(again);
+        Assert.Equal((id, "completed"), (run.GetProperty("id").GetString(), run.GetProperty("status").GetString()));
+
+        Task<HttpResponseMessage> SendAsync(string key, string input) => SendKeyedAsync(runs.Http, pipeline, key, new { input });
+    }
+
+    [Theory]
+    [InlineData("sqlite")]
+    [InlineData("dapr")]
     public async Task The_queue_is_bounded_and_lists_come_in_pages_newest_first(string kind)
     {
         var gate = new TaskCompletionSource();

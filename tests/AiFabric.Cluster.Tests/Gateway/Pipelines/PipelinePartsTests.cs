@@ -174,6 +174,29 @@ public sealed class PipelinePartsTests(GatewayBench bench)
     }
 
     [Fact]
+    public async Task A_replica_to_which_no_connection_is_made_in_time_is_lost_and_not_slow()
+    {
+        using var http = new HttpClient(new SocketsHttpHandler
+        {
+            UseProxy = false,
+            ConnectTimeout = TimeSpan.FromMilliseconds(50),
+            ConnectCallback = async (_, token) =>
+            {
+                await Task.Delay(Timeout.Infinite, token);
+                throw new UnreachableException();
+            },
+        });
+        var caller = new FunctionCaller(http, http, new FunctionPlaces());
+        var replica = new FunctionReplica("silent", new Uri("http://127.0.0.1:9/"));
+        var request = new StageRequest { Pipeline = "p", Stage = "s", Run = "run", Group = "", Closed = 1 };
+
+        CallException lost = await Assert.ThrowsAsync<CallException>(
+            async () => await caller.PostAsync(replica, new FunctionSpec(), new RunContext("run", null, TimeProvider.System), request, CancellationToken.None).ToListAsync());
+
+        Assert.True(lost.MayRetry);
+    }
+
+    [Fact]
     public async Task A_run_and_its_calls_are_spans_and_every_call_is_a_part_of_its_run()
     {
         var spans = new System.Collections.Concurrent.ConcurrentQueue<Activity>();
