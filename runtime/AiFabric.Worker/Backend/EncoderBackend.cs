@@ -46,7 +46,7 @@ internal sealed class EncoderBackend(EncoderEngine engine) : IModelBackend
 
     public Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken) => Task.FromResult(false);
 
-    public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended) =>
+    public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended, IDisposable? data) =>
         throw new ApiException(409, "This model makes embeddings; it cannot be finetuned.", code: "finetuning_disabled");
 
     public ValueTask DisposeAsync() => engine.DisposeAsync();

@@ -94,9 +94,9 @@ internal sealed class EngineBackend : IModelBackend
 
     public Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken) => shelf.RemoveAsync(name, cancellationToken);
 
-    public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended)
+    public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended, IDisposable? data)
     {
-        var session = TrainingSession.Start(recipe, engine.Weights, encoder, time, log, suspended, engine.TrainingMemory);
+        var session = TrainingSession.Start(recipe, engine.Weights, encoder, time, log, suspended, engine.TrainingMemory, data);
         return new EngineTrainingRun(engine, session);
     }
 

@@ -57,7 +57,10 @@ internal interface IModelBackend : IAsyncDisposable
     Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken);
 
     /// <summary>Begins to read data and checkpoint; the job then trains in the engine's iterations, in turn with others.</summary>
-    ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended);
+    /// <param name="recipe">The job.</param>
+    /// <param name="suspended">Whether it waits to be resumed.</param>
+    /// <param name="data">What keeps the data on this machine; disposed once they are read. Still the caller's when this throws.</param>
+    ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended, IDisposable? data);
 
     EngineMetrics Metrics { get; }
 }

@@ -100,27 +100,26 @@ public sealed class RemoteModelTests : IDisposable
         EngineServingTests.SaveAdapter(folder.File("poet"), model.Config);
         await using var hub = await HubAsync("org/poet", folder.File("poet"));
         await using var web = await FakeWebServer.StartAsync();
-        web.Files["/train.jsonl"] = System.Text.Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 40).Select(i => $"{{\"text\": \"line {i} of it\"}}\n")));
+        web.Files["/train.jsonl"] = Lines("it");
         await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("file://" + model.Path));
         using var put = await worker.Control.PutAsJsonAsync("/control/adapters/poet", new AdapterRequest { Uri = "hf://org/poet" }, ControlJson.Default.AdapterRequest);
         Assert.True(put.IsSuccessStatusCode, await put.Content.ReadAsStringAsync());
-        var training = new TrainingRequest
-        {
-            Job = "job",
-            Dataset = new TrainingDataset { Uri = new Uri(web.Url, "/train.jsonl").AbsoluteUri },
-            Hyperparameters = new TrainingHyperparameters { MaxSteps = 1, BatchSize = 1, SequenceLength = 16 },
-            Lora = new TrainingLora { Rank = 2, Alpha = 4 },
-            CheckpointUri = "file://" + folder.File("checkpoints"),
-            OutputUri = "file://" + folder.File("output"),
-        };
-        using var started = await worker.Control.PutAsJsonAsync("/control/training/u1", training, ControlJson.Default.TrainingRequest);
-        Assert.True(started.IsSuccessStatusCode, await started.Content.ReadAsStringAsync());
-        await RunningWorker.EventuallyAsync(
-            async () => (await worker.Control.GetFromJsonAsync("/control/training/u1", ControlJson.Default.TrainingStatus))!.State == TrainingState.Succeeded, "the job's end"); // Never null.
-        training = training with { Dataset = new TrainingDataset { Uri = new Uri(web.Url, "/none.jsonl").AbsoluteUri } };
-        using var refused = await worker.Control.PutAsJsonAsync("/control/training/u2", training, ControlJson.Default.TrainingRequest);
+        await TrainsAsync(worker, "u1", new Uri(web.Url, "/train.jsonl"));
+        using var refused = await PutAsync(worker, "u2", new Uri(web.Url, "/none.jsonl"));
         Assert.Equal(System.Net.HttpStatusCode.BadRequest, refused.StatusCode);
         Assert.Contains("answered 404", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Data_that_a_job_has_read_make_room_for_those_of_the_next()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        string[] names = ["a", "b", "c"];
+        foreach (string name in names)
+            web.Files["/" + name] = Lines(string.Concat(Enumerable.Repeat(name, 1000)));
+        await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("file://" + model.Path) with { ModelCacheBytes = web.Files["/a"].Length * 3 / 2 });
+        foreach (string name in names)
+            await TrainsAsync(worker, name, new Uri(web.Url, "/" + name));
     }
 
     public void Dispose()
@@ -134,6 +133,31 @@ public sealed class RemoteModelTests : IDisposable
         var hub = await FakeHub.StartAsync(repository, source);
         environment["HF_ENDPOINT"] = hub.Hub.Url.AbsoluteUri;
         return hub;
+    }
+
+    private static byte[] Lines(string text) =>
+        System.Text.Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 40).Select(i => $"{{\"text\": \"line {i} of {text}\"}}\n")));
+
+    private async Task TrainsAsync(RunningWorker worker, string uid, Uri data)
+    {
+        using var started = await PutAsync(worker, uid, data);
+        Assert.True(started.IsSuccessStatusCode, await started.Content.ReadAsStringAsync());
+        await RunningWorker.EventuallyAsync(
+            async () => (await worker.Control.GetFromJsonAsync($"/control/training/{uid}", ControlJson.Default.TrainingStatus))!.State == TrainingState.Succeeded, "the job's end"); // Never null.
+    }
+
+    private Task<HttpResponseMessage> PutAsync(RunningWorker worker, string uid, Uri data, CancellationToken cancellationToken = default)
+    {
+        var training = new TrainingRequest
+        {
+            Job = uid,
+            Dataset = new TrainingDataset { Uri = data.AbsoluteUri },
+            Hyperparameters = new TrainingHyperparameters { MaxSteps = 1, BatchSize = 1, SequenceLength = 16 },
+            Lora = new TrainingLora { Rank = 2, Alpha = 4 },
+            CheckpointUri = "file://" + folder.File($"{uid}-checkpoints"),
+            OutputUri = "file://" + folder.File($"{uid}-output"),
+        };
+        return worker.Control.PutAsJsonAsync($"/control/training/{uid}", training, ControlJson.Default.TrainingRequest, cancellationToken);
     }
 
     private ServeOptions Options(string uri) => model.Options with

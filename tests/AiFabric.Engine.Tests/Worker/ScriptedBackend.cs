@@ -127,8 +127,9 @@ internal sealed class ScriptedBackend : IModelBackend
 
     public Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken) => Task.FromResult(adapters.Remove(name));
 
-    public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended)
+    public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended, IDisposable? data)
     {
+        data?.Dispose();
         var run = new ScriptedRun(recipe) { Suspended = suspended };
         Runs.Add(run);
         return run;
