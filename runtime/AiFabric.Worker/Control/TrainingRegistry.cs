@@ -17,6 +17,7 @@ internal sealed class TrainingRegistry(ServeOptions options, ModelStore store, I
     // Enough for the running step to end and its checkpoint to be written.
     private static readonly TimeSpan CheckpointGrace = TimeSpan.FromSeconds(8);
 
+    private readonly TrainingDownloads downloads = new(store);
     private readonly SemaphoreSlim gate = new(1, 1);
     private volatile IReadOnlyDictionary<string, Session> sessions = new Dictionary<string, Session>();
     private IModelBackend? backend;
@@ -36,7 +37,7 @@ internal sealed class TrainingRegistry(ServeOptions options, ModelStore store, I
     public async Task<TrainingStatus> PutAsync(string uid, TrainingRequest request, CancellationToken cancellationToken)
     {
         // Before the gate: a download must not keep other sessions waiting.
-        FetchedRequest? local = sessions.ContainsKey(uid) ? new FetchedRequest(request) : await RecipeReader.FetchAsync(request, store, cancellationToken);
+        FetchedRequest? local = sessions.ContainsKey(uid) ? new FetchedRequest(request) : await downloads.FetchAsync(uid, request, cancellationToken);
         try
         {
             await gate.WaitAsync(cancellationToken);
@@ -64,6 +65,7 @@ internal sealed class TrainingRegistry(ServeOptions options, ModelStore store, I
     /// <summary>Cancels and forgets a session; checkpoints stay.</summary>
     public async Task DeleteAsync(string uid, CancellationToken cancellationToken)
     {
+        await downloads.DropAsync(uid);
         await gate.WaitAsync(cancellationToken);
         try
         {
@@ -82,6 +84,7 @@ internal sealed class TrainingRegistry(ServeOptions options, ModelStore store, I
     /// <summary>Lets every session end its step and write a checkpoint, then ends it; new ones are refused from now on.</summary>
     public async Task StopAsync()
     {
+        await downloads.StopAsync();
         await gate.WaitAsync(CancellationToken.None);
         try
         {

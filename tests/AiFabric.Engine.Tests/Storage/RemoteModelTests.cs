@@ -122,6 +122,45 @@ public sealed class RemoteModelTests : IDisposable
             await TrainsAsync(worker, name, new Uri(web.Url, "/" + name));
     }
 
+    [Fact]
+    public async Task A_download_goes_on_when_the_request_that_began_it_is_given_up()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        (web.Files["/train.jsonl"], web.Tags) = (Lines("it"), false);
+        var (data, held) = (new Uri(web.Url, "/train.jsonl"), new TaskCompletionSource());
+        web.HoldAtHalf = held.Task;
+        await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("file://" + model.Path));
+        await GiveUpAsync(worker, data, web);
+
+        var again = TrainsAsync(worker, "u1", data);
+        held.SetResult();
+        await again;
+
+        Assert.Single(web.Seen, seen => seen.Method == "GET");
+    }
+
+    [Fact]
+    public async Task A_download_that_nobody_asks_for_any_more_ends_with_its_session()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        web.Files["/train.jsonl"] = Lines("it");
+        var broken = new TaskCompletionSource();
+        web.HoldAtHalf = new TaskCompletionSource().Task;
+        web.Before = context =>
+        {
+            if (context.Request.Method == "GET")
+                context.RequestAborted.Register(() => broken.TrySetResult());
+            return Task.FromResult(false);
+        };
+        await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("file://" + model.Path));
+        await GiveUpAsync(worker, new Uri(web.Url, "/train.jsonl"), web);
+
+        using var deleted = await worker.Control.DeleteAsync(new Uri("/control/training/u1", UriKind.Relative));
+
+        Assert.Equal(System.Net.HttpStatusCode.NoContent, deleted.StatusCode);
+        await broken.Task.WaitAsync(TimeSpan.FromSeconds(20)); // A silent connection would be given up after 30.
+    }
+
     public void Dispose()
     {
         model.Dispose();
@@ -158,6 +197,18 @@ public sealed class RemoteModelTests : IDisposable
             OutputUri = "file://" + folder.File($"{uid}-output"),
         };
         return worker.Control.PutAsJsonAsync($"/control/training/{uid}", training, ControlJson.Default.TrainingRequest, cancellationToken);
+    }
+
+    // Returns when the worker has heard of it.
+    private async Task GiveUpAsync(RunningWorker worker, Uri data, FakeWebServer web)
+    {
+        using var stop = new CancellationTokenSource();
+        var put = PutAsync(worker, "u1", data, stop.Token);
+        await RunningWorker.EventuallyAsync(() => Task.FromResult(web.Seen.Any(seen => seen.Method == "GET")), "the download");
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => put);
+        await RunningWorker.EventuallyAsync(
+            async () => (await worker.Serving.GetStringAsync("/metrics")).Contains("aifabric_worker_http_requests_total{port=\"control\"", StringComparison.Ordinal), "the end of the request");
     }
 
     private ServeOptions Options(string uri) => model.Options with
