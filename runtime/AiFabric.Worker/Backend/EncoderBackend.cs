@@ -41,7 +41,7 @@ internal sealed class EncoderBackend(EncoderEngine engine) : IModelBackend
 
     public Task<AdapterHold?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) => Task.FromResult<AdapterHold?>(null);
 
-    public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken) =>
+    public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterRequest request, AdapterFolder folder, CancellationToken cancellationToken) =>
         throw new EngineRejectedException(RejectionCodes.AdapterInvalid, "This model makes embeddings; it takes no adapters.", "uri");
 
     public Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken) => Task.FromResult(false);

@@ -86,8 +86,8 @@ internal sealed class EngineBackend : IModelBackend
 
     public Embedding Embed(EmbeddingRequest request) => engine.Embed(request);
 
-    public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken) =>
-        shelf.PutAsync(name, folder, digest, cancellationToken);
+    public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterRequest request, AdapterFolder folder, CancellationToken cancellationToken) =>
+        shelf.PutAsync(name, request, folder, cancellationToken);
 
     public async Task<AdapterHold?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) =>
         name is null ? null : await shelf.HoldAsync(name, cancellationToken);
