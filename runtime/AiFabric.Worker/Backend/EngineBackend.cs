@@ -115,6 +115,7 @@ internal sealed class EngineBackend : IModelBackend
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Log.DigestFailed(log, e);
+            Volatile.Write(ref digestAsked, 0); // The next question begins anew.
         }
     }
 
