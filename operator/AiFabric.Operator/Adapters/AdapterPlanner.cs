@@ -39,11 +39,11 @@ internal static class AdapterPlanner
     }
 
     /// <summary>
-    /// A replica that holds the right digest is done. Without a wanted digest only what this operator sent to that process tells: after its own
-    /// restart it sends again, which changes nothing on the worker.
+    /// A replica is done that holds the right digest, of whatever content where none is wanted, from the right place. Of the place only what this
+    /// operator sent to that process tells: after its own restart it sends again, which changes nothing on the worker.
     /// </summary>
-    private static bool IsLoaded(AdapterReplica replica, AdapterRequest wanted) => replica.LoadedDigest is not null
-        && (wanted.Digest is null ? replica.Sent == wanted : replica.LoadedDigest == wanted.Digest);
+    private static bool IsLoaded(AdapterReplica replica, AdapterRequest wanted) =>
+        replica.LoadedDigest is { } digest && replica.Sent == wanted && (wanted.Digest ?? digest) == digest;
 
     private static Check? JobProblem(string name, FinetuneJob? job)
     {

@@ -12,6 +12,14 @@ internal static unsafe class TorchCuda
     private static readonly delegate* unmanaged<nint, nint, nint, int> Mm =
         (delegate* unmanaged<nint, nint, nint, int>)NativeLibrary.GetExport(Library, "aoti_torch_cuda_mm_out");
 
+    /// <summary>Waits until the device has done all that it was given.</summary>
+    /// <exception cref="ExternalException">It failed at something.</exception>
+    public static void Synchronize()
+    {
+        cuda.synchronize();
+        CheckForErrors(); // TorchSharp's own function keeps a failure to itself.
+    }
+
     /// <summary>a·b into a tensor that is there, so that nothing is allocated.</summary>
     /// <param name="a">[n, k].</param>
     /// <param name="b">[k, m]; may be a transposed view.</param>

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using AiFabric.Engine.Cuda;
 using AiFabric.Engine.Models.Encoders;
 using AiFabric.Engine.Scheduling;
 using AiFabric.Engine.Training;
@@ -25,6 +26,12 @@ internal sealed class EncoderPass(EncoderWeights weights, Device device) : IForw
         for (int i = 0; i < batch.PromptChunks.Count; i++)
             batch.PromptChunks[i].Sequence.States?.Put(numbers.Slice(i * weights.EmbeddingSize, weights.EmbeddingSize), 1);
         return default;
+    }
+
+    public void Settle()
+    {
+        if (device.type == TorchSharp.DeviceType.CUDA)
+            TorchCuda.Synchronize();
     }
 
     public Tensor WindowOutput(TrainingWindow window) => throw new InvalidOperationException("Encoders are not trained.");

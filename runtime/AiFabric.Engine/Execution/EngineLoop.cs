@@ -211,6 +211,7 @@ internal sealed class EngineLoop
     private void Recover(Batch batch, ITrainingExecutor? training, Exception exception)
     {
         metrics.FailedIterations.Add(1);
+        runner.RequireDevice(exception);
         if (training is not null && batch.HasInference)
         {
             suspect = (training, exception);

@@ -25,7 +25,7 @@ internal interface IForwardPass : IDisposable
     /// <returns>[rows whose logits are wanted (<see cref="BatchRows.LogitRows"/>), vocab]: decode rows first, then prompt chunks, in the batch's order. May be overwritten; valid until the next call.</returns>
     Span<float> Run(Batch batch, TrainingWindow? window);
 
-    /// <summary>Waits until a device that works by itself has done all that it was given, so that clocks tell what finetuning cost.</summary>
+    /// <summary>Waits until a device that works by itself has done all that it was given, so that clocks tell what finetuning cost. Throws when the device failed at it.</summary>
     void Settle()
     {
     }

@@ -45,6 +45,21 @@ internal sealed class ModelRunner : IDisposable
         return outcome;
     }
 
+    /// <summary>Asks, after an iteration that failed, whether the device still computes.</summary>
+    /// <param name="failure">What the iteration failed of.</param>
+    /// <exception cref="InvalidOperationException">It does not: after some failures, such as an access out of bounds, CUDA refuses all that a process asks of it from then on.</exception>
+    public void RequireDevice(Exception failure)
+    {
+        try
+        {
+            pass.Settle();
+        }
+        catch (Exception e)
+        {
+            throw new InvalidOperationException($"The device is lost; only a new process can use it: {e.Message}", failure);
+        }
+    }
+
     public void Dispose()
     {
         backward?.Dispose();

@@ -111,7 +111,7 @@ internal sealed class TorchPass : IGreedyPass
     public void Settle()
     {
         if (weights.Device.type == TorchSharp.DeviceType.CUDA)
-            cuda.synchronize();
+            TorchCuda.Synchronize();
     }
 
     public void Dispose()

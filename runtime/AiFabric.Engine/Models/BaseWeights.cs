@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace AiFabric.Engine.Models;
 
 /// <summary>A base model in memory, frozen. How its weights lie is the business of its kinds; training reads them through this one.</summary>
-public abstract class BaseWeights(DecoderConfig config, ScalarType type, Lazy<string> digest) : IDisposable
+public abstract class BaseWeights(DecoderConfig config, ScalarType type, CheckpointDigest digest) : IDisposable
 {
     public DecoderConfig Config { get; } = config;
 
@@ -17,10 +17,11 @@ public abstract class BaseWeights(DecoderConfig config, ScalarType type, Lazy<st
 
     /// <summary><c>sha256:…</c> over config.json and the safetensors files, in the order of their names; or over the GGUF file.</summary>
     /// <remarks>Computed when it is first asked for, which takes as long as reading the files; whoever asks meanwhile waits.</remarks>
-    public string Digest => digest.Value;
+    /// <exception cref="IOException">A file cannot be read now.</exception>
+    public string Digest => digest.Read();
 
     /// <summary>Whether <see cref="Digest"/> answers at once.</summary>
-    public bool IsDigestKnown => digest.IsValueCreated;
+    public bool IsDigestKnown => digest.IsKnown;
 
     /// <summary>[hidden].</summary>
     public abstract Tensor FinalNorm { get; }

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using AiFabric.Engine.Weights;
 using static TorchSharp.torch;
 
@@ -9,7 +8,7 @@ internal sealed class CheckpointFiles : IDisposable
 {
     private readonly string folder;
     private readonly ICheckpoint checkpoint;
-    private readonly List<FileStream> digestStreams = [];
+    private CheckpointDigest? digest;
 
     /// <exception cref="CheckpointException">A file is missing or damaged.</exception>
     public CheckpointFiles(string folder)
@@ -38,35 +37,14 @@ internal sealed class CheckpointFiles : IDisposable
     public void RequireComplete() => checkpoint.RequireComplete();
 
     /// <summary><c>sha256:…</c> of the configuration and the weights: of the files as they are now, but read when the answer is wanted.</summary>
-    public Lazy<string> Digest()
+    public CheckpointDigest Digest()
     {
         // Opened here, so that files put in their place later do not count.
-        digestStreams.AddRange(checkpoint.Files.Select(File.OpenRead));
-        var streams = digestStreams;
-        return new Lazy<string>(() => DigestOf(streams));
+        return digest = new CheckpointDigest([.. checkpoint.Files.Select(File.OpenRead)]);
     }
 
     /// <summary>Takes the digest back: the load failed.</summary>
-    public void ForgetDigest()
-    {
-        foreach (var stream in digestStreams)
-            stream.Dispose();
-    }
+    public void ForgetDigest() => digest?.Close();
 
     public void Dispose() => checkpoint.Dispose();
-
-    private static string DigestOf(List<FileStream> streams)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var buffer = new byte[1 << 20];
-        foreach (var stream in streams)
-        {
-            using (stream)
-            {
-                for (int read; (read = stream.Read(buffer)) > 0;)
-                    hash.AppendData(buffer, 0, read);
-            }
-        }
-        return "sha256:" + Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
 }

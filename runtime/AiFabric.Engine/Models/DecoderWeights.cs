@@ -7,7 +7,7 @@ namespace AiFabric.Engine.Models;
 /// <summary>The weights of a decoder as tensors. Owns them; none requires a gradient.</summary>
 public sealed class DecoderWeights : BaseWeights
 {
-    private DecoderWeights(DecoderConfig config, ScalarType type, Device device, Lazy<string> digest, CheckpointReader reader)
+    private DecoderWeights(DecoderConfig config, ScalarType type, Device device, CheckpointDigest digest, CheckpointReader reader)
         : base(config, type, digest)
     {
         Device = device;

@@ -14,7 +14,7 @@ internal sealed class HostWeights : BaseWeights
 {
     private readonly Lazy<TrainingViews> views;
 
-    private HostWeights(KernelWeights kernels, Lazy<string> digest)
+    private HostWeights(KernelWeights kernels, CheckpointDigest digest)
         : base(kernels.Config, kernels.Format == WeightFormat.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32, digest)
     {
         Kernels = kernels;

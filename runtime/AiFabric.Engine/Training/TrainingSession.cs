@@ -31,14 +31,14 @@ public sealed class TrainingSession : ITrainingExecutor
 
     internal TrainingSession(
         TrainingRecipe recipe, BaseWeights weights, SampleEncoder encoder, TimeProvider time, ILogger log, bool suspended, WriteTensors? write,
-        TrainingMemory? activations = null)
+        TrainingMemory? activations = null, IDisposable? data = null)
     {
         TorchRuntime.EnsureLoaded();
         (this.recipe, this.log, suspendRequested) = (recipe, log, suspended);
         rate = new TokenRate(time);
         storage = new TrainingStorage(recipe, new CheckpointStore(recipe.CheckpointFolder, recipe.CheckpointRetain, log, write));
         background.Arrived += () => WorkAvailable?.Invoke();
-        background.Start(storage.Prepare(weights, encoder, activations ?? TrainingMemory.Unbounded));
+        background.Start(storage.Prepare(weights, encoder, activations ?? TrainingMemory.Unbounded, data));
     }
 
     /// <summary>Starts a job, or goes on with it from its newest checkpoint. Returns at once; data are read in the background.</summary>
@@ -49,9 +49,10 @@ public sealed class TrainingSession : ITrainingExecutor
     /// <param name="log">Hears of milestones and failures.</param>
     /// <param name="suspended">Whether it waits for <see cref="Resume"/>.</param>
     /// <param name="memory">Where its activations are taken from; null for no bound.</param>
+    /// <param name="data">What keeps the data where the recipe says; disposed once they are read. Null when nothing has to.</param>
     public static TrainingSession Start(
-        TrainingRecipe recipe, BaseWeights weights, SampleEncoder encoder, TimeProvider time, ILogger log, bool suspended = false, TrainingMemory? memory = null) =>
-        new(recipe, weights, encoder, time, log, suspended, write: null, memory);
+        TrainingRecipe recipe, BaseWeights weights, SampleEncoder encoder, TimeProvider time, ILogger log, bool suspended = false, TrainingMemory? memory = null, IDisposable? data = null) =>
+        new(recipe, weights, encoder, time, log, suspended, write: null, memory, data);
 
     /// <inheritdoc/>
     public event Action? WorkAvailable;

@@ -10,11 +10,16 @@ namespace AiFabric.Engine.Training;
 /// <summary>A job's slow work. Each method is called on the engine's thread, copies what it needs, and returns the part for the background.</summary>
 internal sealed class TrainingStorage(TrainingRecipe recipe, CheckpointStore store)
 {
-    /// <summary>Reads data and checkpoint.</summary>
-    public Func<CancellationToken, Outcome> Prepare(BaseWeights weights, SampleEncoder encoder, TrainingMemory memory) => cancellationToken =>
+    /// <summary>Reads data and checkpoint, and disposes what keeps the data.</summary>
+    public Func<CancellationToken, Outcome> Prepare(BaseWeights weights, SampleEncoder encoder, TrainingMemory memory, IDisposable? data) => cancellationToken =>
     {
-        recipe.Validate(weights.Config);
-        TrainingCorpus corpus = TrainingCorpus.Load(recipe, encoder, cancellationToken);
+        TrainingCorpus corpus;
+        using (data)
+        {
+            recipe.Validate(weights.Config);
+            corpus = TrainingCorpus.Load(recipe, encoder, cancellationToken);
+        }
+
         var run = new TrainingRun(recipe, corpus, weights, store, memory);
         return new Outcome.Prepared(run, corpus.Train.Count / corpus.Sides, corpus.HeldOut.Count / corpus.Sides, corpus.Skipped);
     };

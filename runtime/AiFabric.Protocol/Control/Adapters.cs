@@ -1,6 +1,6 @@
 namespace AiFabric.Protocol.Control;
 
-/// <summary>Body of <c>PUT /control/adapters/{name}</c>: loads the adapter, served from then on as <c>model:name</c>. Idempotent by digest.</summary>
+/// <summary>Body of <c>PUT /control/adapters/{name}</c>: loads the adapter, served from then on as <c>model:name</c>. Idempotent by URI and digest.</summary>
 public sealed record AdapterRequest
 {
     /// <summary>PEFT folder, <c>file://</c>.</summary>

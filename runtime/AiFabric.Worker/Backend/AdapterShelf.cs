@@ -27,20 +27,26 @@ internal sealed class AdapterShelf(LlmEngine engine) : IDisposable
     /// <summary>Every adapter, in memory or not, by name.</summary>
     public IReadOnlyList<AdapterStatus> List() => [.. entries.Values.Select(entry => entry.Status).OrderBy(status => status.Name, StringComparer.Ordinal)];
 
-    /// <summary>Reads an adapter and serves it under a name, in place of one of the same name. Idempotent where name and digest are those it has.</summary>
+    /// <summary>Reads an adapter and serves it under a name, in place of one of the same name. Idempotent where name, URI and digest are those it has.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="request">Where it lies, and its digest.</param>
+    /// <param name="folder">The folder there.</param>
+    /// <param name="cancellationToken">Cancels before the files are read.</param>
     /// <exception cref="EngineRejectedException">The adapter has another digest or too large a rank, or all in memory are in use.</exception>
     /// <exception cref="CheckpointException">The folder does not hold an adapter for this model.</exception>
-    public async Task<AdapterStatus> PutAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken)
+    public async Task<AdapterStatus> PutAsync(string name, AdapterRequest request, AdapterFolder folder, CancellationToken cancellationToken)
     {
-        if (digest is not null && entries.TryGetValue(name, out var present) && present.Status.Digest == digest)
+        if (Present(name, request) is { } present && present.Uri == request.Uri)
             return present.Status;
         // What is downloaded keeps nobody waiting.
         return await folder(
             path => InTurnAsync(
                 async () =>
                 {
-                    var status = await ReadAsync(name, path, digest, cancellationToken);
-                    entries[name] = new Entry(folder, status);
+                    var status = Present(name, request) is { } moved
+                        ? await CheckAsync(moved.Status, path, cancellationToken)
+                        : await ReadAsync(name, path, request.Digest, cancellationToken);
+                    entries[name] = new Entry(request.Uri, folder, status);
                     return status;
                 },
                 cancellationToken),
@@ -100,6 +106,18 @@ internal sealed class AdapterShelf(LlmEngine engine) : IDisposable
         return hold;
     }
 
+    private Entry? Present(string name, AdapterRequest request) =>
+        request.Digest is not null && entries.TryGetValue(name, out var entry) && entry.Status.Digest == request.Digest ? entry : null;
+
+    // One that only moved stays in memory as it is, or out of it: the files of its new place are read when it comes back.
+    private static async Task<AdapterStatus> CheckAsync(AdapterStatus status, string path, CancellationToken cancellationToken)
+    {
+        string digest = await Task.Run(() => PeftFolder.DigestOf(path), cancellationToken);
+        return digest == status.Digest
+            ? status
+            : throw new EngineRejectedException(RejectionCodes.AdapterInvalid, $"{path} has digest {digest}, expected {status.Digest}.", "digest");
+    }
+
     private async Task<AdapterStatus> ReadAsync(string name, string path, string? digest, CancellationToken cancellationToken)
     {
         var info = await engine.LoadAdapterAsync(name, path, digest, cancellationToken);
@@ -119,5 +137,5 @@ internal sealed class AdapterShelf(LlmEngine engine) : IDisposable
         }
     }
 
-    private sealed record Entry(AdapterFolder Folder, AdapterStatus Status);
+    private sealed record Entry(string Uri, AdapterFolder Folder, AdapterStatus Status);
 }

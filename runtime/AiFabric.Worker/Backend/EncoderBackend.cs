@@ -41,12 +41,12 @@ internal sealed class EncoderBackend(EncoderEngine engine) : IModelBackend
 
     public Task<AdapterHold?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) => Task.FromResult<AdapterHold?>(null);
 
-    public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken) =>
+    public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterRequest request, AdapterFolder folder, CancellationToken cancellationToken) =>
         throw new EngineRejectedException(RejectionCodes.AdapterInvalid, "This model makes embeddings; it takes no adapters.", "uri");
 
     public Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken) => Task.FromResult(false);
 
-    public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended) =>
+    public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended, IDisposable? data) =>
         throw new ApiException(409, "This model makes embeddings; it cannot be finetuned.", code: "finetuning_disabled");
 
     public ValueTask DisposeAsync() => engine.DisposeAsync();

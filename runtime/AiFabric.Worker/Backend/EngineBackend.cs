@@ -86,17 +86,17 @@ internal sealed class EngineBackend : IModelBackend
 
     public Embedding Embed(EmbeddingRequest request) => engine.Embed(request);
 
-    public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken) =>
-        shelf.PutAsync(name, folder, digest, cancellationToken);
+    public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterRequest request, AdapterFolder folder, CancellationToken cancellationToken) =>
+        shelf.PutAsync(name, request, folder, cancellationToken);
 
     public async Task<AdapterHold?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) =>
         name is null ? null : await shelf.HoldAsync(name, cancellationToken);
 
     public Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken) => shelf.RemoveAsync(name, cancellationToken);
 
-    public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended)
+    public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended, IDisposable? data)
     {
-        var session = TrainingSession.Start(recipe, engine.Weights, encoder, time, log, suspended, engine.TrainingMemory);
+        var session = TrainingSession.Start(recipe, engine.Weights, encoder, time, log, suspended, engine.TrainingMemory, data);
         return new EngineTrainingRun(engine, session);
     }
 
@@ -115,6 +115,7 @@ internal sealed class EngineBackend : IModelBackend
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Log.DigestFailed(log, e);
+            Volatile.Write(ref digestAsked, 0); // The next question begins anew.
         }
     }
 

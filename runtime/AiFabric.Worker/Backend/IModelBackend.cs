@@ -46,7 +46,7 @@ internal interface IModelBackend : IAsyncDisposable
 
     /// <exception cref="EngineRejectedException">The adapter has another digest or too large a rank, or all in memory are in use.</exception>
     /// <exception cref="Engine.Weights.CheckpointException">The folder does not hold an adapter for this model.</exception>
-    Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken);
+    Task<AdapterStatus> LoadAdapterAsync(string name, AdapterRequest request, AdapterFolder folder, CancellationToken cancellationToken);
 
     /// <summary>Keeps an adapter, as it is now, ready for requests until the answer is disposed.</summary>
     /// <returns>Null when there is none of that name, or no name.</returns>
@@ -57,7 +57,10 @@ internal interface IModelBackend : IAsyncDisposable
     Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken);
 
     /// <summary>Begins to read data and checkpoint; the job then trains in the engine's iterations, in turn with others.</summary>
-    ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended);
+    /// <param name="recipe">The job.</param>
+    /// <param name="suspended">Whether it waits to be resumed.</param>
+    /// <param name="data">What keeps the data on this machine; disposed once they are read. Still the caller's when this throws.</param>
+    ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended, IDisposable? data);
 
     EngineMetrics Metrics { get; }
 }

@@ -22,8 +22,7 @@ internal sealed partial class AdapterControl(WorkerState state, ModelStore store
         {
             bool known = List().Adapters.Any(a => a.Name == name && a.Digest == request.Digest);
             var model = state.Model;
-            var status = await model.Backend.LoadAdapterAsync(
-                name, (use, cancelled) => store.UseFolderAsync(request.Uri, use, cancelled), request.Digest, cancellationToken);
+            var status = await model.Backend.LoadAdapterAsync(name, request, (use, cancelled) => store.UseFolderAsync(request.Uri, use, cancelled), cancellationToken);
             if (!known)
                 Log.Adapter(log, name, status.Digest, "loaded");
             return status;

@@ -14,14 +14,23 @@ internal static class RecipeReader
 {
     /// <summary>The request with its data on this machine: what is remote is downloaded.</summary>
     /// <exception cref="ApiException">400 naming the field; 503 when the data cannot be had now.</exception>
-    public static async Task<TrainingRequest> FetchAsync(TrainingRequest request, ModelStore store, CancellationToken cancellationToken) => request with
+    public static async Task<FetchedRequest> FetchAsync(TrainingRequest request, ModelStore store, CancellationToken cancellationToken)
     {
-        Dataset = request.Dataset with
+        var dataset = request.Dataset;
+        var (uri, lease) = await FetchAsync("dataset.uri", dataset.Uri, store, cancellationToken);
+        try
         {
-            Uri = await FetchAsync("dataset.uri", request.Dataset.Uri, store, cancellationToken),
-            EvalUri = request.Dataset.EvalUri is { } evalUri ? await FetchAsync("dataset.evalUri", evalUri, store, cancellationToken) : null,
-        },
-    };
+            if (dataset.EvalUri is not { } remote)
+                return new FetchedRequest(request with { Dataset = dataset with { Uri = uri } }, lease);
+            var (evalUri, evalLease) = await FetchAsync("dataset.evalUri", remote, store, cancellationToken);
+            return new FetchedRequest(request with { Dataset = dataset with { Uri = uri, EvalUri = evalUri } }, lease, evalLease);
+        }
+        catch
+        {
+            lease?.Dispose();
+            throw;
+        }
+    }
 
     /// <exception cref="ApiException">400 naming the field.</exception>
     public static TrainingRecipe Read(TrainingRequest request, string baseModelName)
@@ -57,13 +66,14 @@ internal static class RecipeReader
         };
     }
 
-    private static async Task<string> FetchAsync(string field, string uri, ModelStore store, CancellationToken cancellationToken)
+    private static async Task<(string Uri, IDisposable? Lease)> FetchAsync(string field, string uri, ModelStore store, CancellationToken cancellationToken)
     {
         if (!StorageUri.IsRemote(uri))
-            return uri;
+            return (uri, null);
         try
         {
-            return StorageUri.FromPath(await store.FileAsync(uri, cancellationToken));
+            var (path, lease) = await store.FileAsync(uri, cancellationToken);
+            return (StorageUri.FromPath(path), lease);
         }
         catch (StorageException e)
         {

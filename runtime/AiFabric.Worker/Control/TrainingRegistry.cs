@@ -17,6 +17,7 @@ internal sealed class TrainingRegistry(ServeOptions options, ModelStore store, I
     // Enough for the running step to end and its checkpoint to be written.
     private static readonly TimeSpan CheckpointGrace = TimeSpan.FromSeconds(8);
 
+    private readonly TrainingDownloads downloads = new(store);
     private readonly SemaphoreSlim gate = new(1, 1);
     private volatile IReadOnlyDictionary<string, Session> sessions = new Dictionary<string, Session>();
     private IModelBackend? backend;
@@ -36,29 +37,35 @@ internal sealed class TrainingRegistry(ServeOptions options, ModelStore store, I
     public async Task<TrainingStatus> PutAsync(string uid, TrainingRequest request, CancellationToken cancellationToken)
     {
         // Before the gate: a download must not keep other sessions waiting.
-        var local = sessions.ContainsKey(uid) ? request : await RecipeReader.FetchAsync(request, store, cancellationToken);
-        await gate.WaitAsync(cancellationToken);
+        FetchedRequest? local = sessions.ContainsKey(uid) ? new FetchedRequest(request) : await downloads.FetchAsync(uid, request, cancellationToken);
         try
         {
-            if (stopped)
-                throw ApiException.ShuttingDown();
-            if (!sessions.TryGetValue(uid, out var session))
-                return Start(uid, request, local);
-            if (session.Recipe != RecipeOf(request))
-                throw new ApiException(409, $"Training session '{uid}' is known with another recipe; delete it first, or keep the recipe and change only 'suspend'.", code: "recipe_changed");
-            if (session.Suspended != request.Suspend)
-                Move(uid, session, request);
-            return session.Status(uid);
+            await gate.WaitAsync(cancellationToken);
+            try
+            {
+                if (stopped)
+                    throw ApiException.ShuttingDown();
+                if (sessions.TryGetValue(uid, out var known))
+                    return Update(uid, known, request);
+                var status = Start(uid, request, local);
+                local = null; // The session's from now on.
+                return status;
+            }
+            finally
+            {
+                gate.Release();
+            }
         }
         finally
         {
-            gate.Release();
+            local?.Dispose();
         }
     }
 
     /// <summary>Cancels and forgets a session; checkpoints stay.</summary>
     public async Task DeleteAsync(string uid, CancellationToken cancellationToken)
     {
+        await downloads.DropAsync(uid);
         await gate.WaitAsync(cancellationToken);
         try
         {
@@ -77,6 +84,7 @@ internal sealed class TrainingRegistry(ServeOptions options, ModelStore store, I
     /// <summary>Lets every session end its step and write a checkpoint, then ends it; new ones are refused from now on.</summary>
     public async Task StopAsync()
     {
+        await downloads.StopAsync();
         await gate.WaitAsync(CancellationToken.None);
         try
         {
@@ -98,7 +106,7 @@ internal sealed class TrainingRegistry(ServeOptions options, ModelStore store, I
 
     public void Dispose() => gate.Dispose();
 
-    private TrainingStatus Start(string uid, TrainingRequest request, TrainingRequest local)
+    private TrainingStatus Start(string uid, TrainingRequest request, FetchedRequest local)
     {
         if (Volatile.Read(ref backend) is not { } model)
             throw new ApiException(503, "The server is not ready: the model is being loaded.", code: "not_ready");
@@ -106,9 +114,19 @@ internal sealed class TrainingRegistry(ServeOptions options, ModelStore store, I
             throw new ApiException(409, "This worker keeps finetuning out (--max-finetune-tokens 0).", code: "finetuning_disabled");
         if (sessions.Values.Count(s => !s.Ended) >= MaxSessions)
             throw new ApiException(409, $"This worker has {MaxSessions} sessions that have not ended, as many as it takes; delete one.", code: "too_many_sessions");
-        var session = new Session(request.Job, RecipeOf(request), model.StartTraining(RecipeReader.Read(local, options.ServedName), request.Suspend)) { Suspended = request.Suspend };
+        var run = model.StartTraining(RecipeReader.Read(local.Request, options.ServedName), request.Suspend, local);
+        var session = new Session(request.Job, RecipeOf(request), run) { Suspended = request.Suspend };
         sessions = new Dictionary<string, Session>(sessions) { [uid] = session };
         Log.Training(log, uid, request.Job, request.Suspend ? "accepted, suspended" : "accepted");
+        return session.Status(uid);
+    }
+
+    private TrainingStatus Update(string uid, Session session, TrainingRequest request)
+    {
+        if (session.Recipe != RecipeOf(request))
+            throw new ApiException(409, $"Training session '{uid}' is known with another recipe; delete it first, or keep the recipe and change only 'suspend'.", code: "recipe_changed");
+        if (session.Suspended != request.Suspend)
+            Move(uid, session, request);
         return session.Status(uid);
     }
 

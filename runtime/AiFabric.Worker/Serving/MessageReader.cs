@@ -30,9 +30,9 @@ internal sealed class MessageReader(ServedModel model)
         using (var writer = new Utf8JsonWriter(bytes))
         {
             writer.WriteStartArray();
-            foreach (var (index, message) in messages.Index())
+            foreach (var (index, (message, written)) in messages.Zip(json.EnumerateArray()).Index())
             {
-                CheckFields(json[index], $"messages[{index}]");
+                CheckFields(written, $"messages[{index}]");
                 Write(writer, message, $"messages[{index}]");
             }
             writer.WriteEndArray();

@@ -86,9 +86,9 @@ internal static class PromptReader
     public static int[] Ids(IModelBackend backend, JsonElement list, string at)
     {
         var ids = new int[list.GetArrayLength()];
-        for (int i = 0; i < ids.Length; i++)
+        // By index a list that holds lists is counted through from its beginning for each item.
+        foreach (var (i, item) in list.EnumerateArray().Index())
         {
-            var item = list[i];
             if (item.ValueKind != JsonValueKind.Number || !item.TryGetInt32(out ids[i]) || (uint)ids[i] >= (uint)backend.Tokenizer.VocabularySize)
                 throw ApiException.Invalid($"{at}[{i}]", $"is {item.GetRawText()}; it must be a token id from 0 to {backend.Tokenizer.VocabularySize - 1}.");
         }

@@ -47,19 +47,17 @@ internal sealed class ModelStore(ModelStoreOptions options, Func<string, string?
         return await use(RootOf(model));
     }
 
-    /// <summary>The path of one file, downloaded if need be; it stays as long as this process.</summary>
+    /// <summary>The path of one file, downloaded if need be.</summary>
+    /// <returns>The path, and what keeps it in the cache until it is disposed; null when it is not in the cache.</returns>
     /// <exception cref="StorageException">The URI or the cache cannot be used, or stands for several files.</exception>
     /// <exception cref="DownloadException">It cannot be had now.</exception>
-    public async Task<string> FileAsync(string uri, CancellationToken cancellationToken)
+    public async Task<(string Path, IDisposable? Lease)> FileAsync(string uri, CancellationToken cancellationToken)
     {
         if (!StorageUri.IsRemote(uri))
-            return StorageUri.ToPath(uri);
+            return (StorageUri.ToPath(uri), null);
         var model = await FetchAsync(uri, null, new LoadingProgress(), cancellationToken);
         if (model.Manifest.Files is [var only])
-        {
-            _ = Keep(model);
-            return Path.Combine(model.Folder, only.Path);
-        }
+            return (Path.Combine(model.Folder, only.Path), model);
         model.Dispose();
         throw new StorageException($"'{uri}' holds {model.Manifest.Files.Count} files; name one of them.");
     }

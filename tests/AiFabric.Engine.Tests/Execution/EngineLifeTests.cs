@@ -1,6 +1,10 @@
 using AiFabric.Engine.Adapters;
 using AiFabric.Engine.Adapters.Methods;
+using AiFabric.Engine.Execution;
+using AiFabric.Engine.KvCache;
 using AiFabric.Engine.Requests;
+using AiFabric.Engine.Scheduling;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using static AiFabric.Engine.Tests.Execution.EngineTestExtensions;
 using static TorchSharp.torch;
@@ -88,6 +92,24 @@ public sealed partial class EngineLifeTests : IDisposable
         Assert.Equal(FinishReason.Cancelled, Assert.Single(events, e => e.Finish is not null).Finish);
         Assert.Same(failure, await engine.Completion.WaitAsync(TimeSpan.FromMinutes(1)));
         Assert.Equal(RejectionCodes.EngineStopped, Assert.Throws<EngineRejectedException>(() => engine.Submit(Greedy(model.Prompt(5, 1), 4))).Code);
+    }
+
+    [Fact]
+    public async Task A_device_that_is_lost_ends_the_engine()
+    {
+        var options = new EngineOptions { ModelFolder = model.Path };
+        var (metrics, time) = (new EngineMetrics(), TimeProvider.System);
+        using var adapters = new AdapterRegistry(0);
+        using var runner = new ModelRunner(model.Config.VocabularySize, [], new LostDevice(), time);
+        var delivery = new Delivery(adapters, metrics, new SlidingAttainment(time), null, time);
+        var loop = new EngineLoop(options, SchedulerOptions.From(options), new BlockPool(8), runner, delivery, metrics, time, NullLogger.Instance);
+        loop.Start();
+        loop.Submit(new RequestStream(new Sequence(new SequenceId(1), Greedy([2], 4), 4, seed: 0, adapterLoad: 0, options.BlockSize), 0));
+
+        var end = await loop.Stopped.WaitAsync(TimeSpan.FromMinutes(1));
+
+        Assert.Equal("The device is lost; only a new process can use it: CUDA error: an illegal memory access was encountered", end?.Message);
+        Assert.Equal(1, metrics.FailedIterations.Value);
     }
 
     [Fact]

@@ -86,7 +86,7 @@ public sealed class HttpTests : IDisposable
                 return Task.FromResult(false);
             };
             web.Files["/train.jsonl"] = [(byte)version];
-            Assert.Equal([(byte)version], await File.ReadAllBytesAsync(await bench.NewStore().FileAsync(uri, CancellationToken.None)));
+            Assert.Equal([(byte)version], await File.ReadAllBytesAsync((await bench.NewStore().FileAsync(uri, CancellationToken.None)).Path));
         }
     }
 

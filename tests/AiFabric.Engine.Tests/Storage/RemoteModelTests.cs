@@ -100,27 +100,65 @@ public sealed class RemoteModelTests : IDisposable
         EngineServingTests.SaveAdapter(folder.File("poet"), model.Config);
         await using var hub = await HubAsync("org/poet", folder.File("poet"));
         await using var web = await FakeWebServer.StartAsync();
-        web.Files["/train.jsonl"] = System.Text.Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 40).Select(i => $"{{\"text\": \"line {i} of it\"}}\n")));
+        web.Files["/train.jsonl"] = Lines("it");
         await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("file://" + model.Path));
         using var put = await worker.Control.PutAsJsonAsync("/control/adapters/poet", new AdapterRequest { Uri = "hf://org/poet" }, ControlJson.Default.AdapterRequest);
         Assert.True(put.IsSuccessStatusCode, await put.Content.ReadAsStringAsync());
-        var training = new TrainingRequest
-        {
-            Job = "job",
-            Dataset = new TrainingDataset { Uri = new Uri(web.Url, "/train.jsonl").AbsoluteUri },
-            Hyperparameters = new TrainingHyperparameters { MaxSteps = 1, BatchSize = 1, SequenceLength = 16 },
-            Lora = new TrainingLora { Rank = 2, Alpha = 4 },
-            CheckpointUri = "file://" + folder.File("checkpoints"),
-            OutputUri = "file://" + folder.File("output"),
-        };
-        using var started = await worker.Control.PutAsJsonAsync("/control/training/u1", training, ControlJson.Default.TrainingRequest);
-        Assert.True(started.IsSuccessStatusCode, await started.Content.ReadAsStringAsync());
-        await RunningWorker.EventuallyAsync(
-            async () => (await worker.Control.GetFromJsonAsync("/control/training/u1", ControlJson.Default.TrainingStatus))!.State == TrainingState.Succeeded, "the job's end"); // Never null.
-        training = training with { Dataset = new TrainingDataset { Uri = new Uri(web.Url, "/none.jsonl").AbsoluteUri } };
-        using var refused = await worker.Control.PutAsJsonAsync("/control/training/u2", training, ControlJson.Default.TrainingRequest);
+        await TrainsAsync(worker, "u1", new Uri(web.Url, "/train.jsonl"));
+        using var refused = await PutAsync(worker, "u2", new Uri(web.Url, "/none.jsonl"));
         Assert.Equal(System.Net.HttpStatusCode.BadRequest, refused.StatusCode);
         Assert.Contains("answered 404", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Data_that_a_job_has_read_make_room_for_those_of_the_next()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        string[] names = ["a", "b", "c"];
+        foreach (string name in names)
+            web.Files["/" + name] = Lines(string.Concat(Enumerable.Repeat(name, 1000)));
+        await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("file://" + model.Path) with { ModelCacheBytes = web.Files["/a"].Length * 3 / 2 });
+        foreach (string name in names)
+            await TrainsAsync(worker, name, new Uri(web.Url, "/" + name));
+    }
+
+    [Fact]
+    public async Task A_download_goes_on_when_the_request_that_began_it_is_given_up()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        (web.Files["/train.jsonl"], web.Tags) = (Lines("it"), false);
+        var (data, held) = (new Uri(web.Url, "/train.jsonl"), new TaskCompletionSource());
+        web.HoldAtHalf = held.Task;
+        await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("file://" + model.Path));
+        await GiveUpAsync(worker, data, web);
+
+        var again = TrainsAsync(worker, "u1", data);
+        held.SetResult();
+        await again;
+
+        Assert.Single(web.Seen, seen => seen.Method == "GET");
+    }
+
+    [Fact]
+    public async Task A_download_that_nobody_asks_for_any_more_ends_with_its_session()
+    {
+        await using var web = await FakeWebServer.StartAsync();
+        web.Files["/train.jsonl"] = Lines("it");
+        var broken = new TaskCompletionSource();
+        web.HoldAtHalf = new TaskCompletionSource().Task;
+        web.Before = context =>
+        {
+            if (context.Request.Method == "GET")
+                context.RequestAborted.Register(() => broken.TrySetResult());
+            return Task.FromResult(false);
+        };
+        await using var worker = await RunningWorker.StartAsync(EngineBackend.LoadAsync, Options("file://" + model.Path));
+        await GiveUpAsync(worker, new Uri(web.Url, "/train.jsonl"), web);
+
+        using var deleted = await worker.Control.DeleteAsync(new Uri("/control/training/u1", UriKind.Relative));
+
+        Assert.Equal(System.Net.HttpStatusCode.NoContent, deleted.StatusCode);
+        await broken.Task.WaitAsync(TimeSpan.FromSeconds(20)); // A silent connection would be given up after 30.
     }
 
     public void Dispose()
@@ -134,6 +172,43 @@ public sealed class RemoteModelTests : IDisposable
         var hub = await FakeHub.StartAsync(repository, source);
         environment["HF_ENDPOINT"] = hub.Hub.Url.AbsoluteUri;
         return hub;
+    }
+
+    private static byte[] Lines(string text) =>
+        System.Text.Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 40).Select(i => $"{{\"text\": \"line {i} of {text}\"}}\n")));
+
+    private async Task TrainsAsync(RunningWorker worker, string uid, Uri data)
+    {
+        using var started = await PutAsync(worker, uid, data);
+        Assert.True(started.IsSuccessStatusCode, await started.Content.ReadAsStringAsync());
+        await RunningWorker.EventuallyAsync(
+            async () => (await worker.Control.GetFromJsonAsync($"/control/training/{uid}", ControlJson.Default.TrainingStatus))!.State == TrainingState.Succeeded, "the job's end"); // Never null.
+    }
+
+    private Task<HttpResponseMessage> PutAsync(RunningWorker worker, string uid, Uri data, CancellationToken cancellationToken = default)
+    {
+        var training = new TrainingRequest
+        {
+            Job = uid,
+            Dataset = new TrainingDataset { Uri = data.AbsoluteUri },
+            Hyperparameters = new TrainingHyperparameters { MaxSteps = 1, BatchSize = 1, SequenceLength = 16 },
+            Lora = new TrainingLora { Rank = 2, Alpha = 4 },
+            CheckpointUri = "file://" + folder.File($"{uid}-checkpoints"),
+            OutputUri = "file://" + folder.File($"{uid}-output"),
+        };
+        return worker.Control.PutAsJsonAsync($"/control/training/{uid}", training, ControlJson.Default.TrainingRequest, cancellationToken);
+    }
+
+    // Returns when the worker has heard of it.
+    private async Task GiveUpAsync(RunningWorker worker, Uri data, FakeWebServer web)
+    {
+        using var stop = new CancellationTokenSource();
+        var put = PutAsync(worker, "u1", data, stop.Token);
+        await RunningWorker.EventuallyAsync(() => Task.FromResult(web.Seen.Any(seen => seen.Method == "GET")), "the download");
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => put);
+        await RunningWorker.EventuallyAsync(
+            async () => (await worker.Serving.GetStringAsync("/metrics")).Contains("aifabric_worker_http_requests_total{port=\"control\"", StringComparison.Ordinal), "the end of the request");
     }
 
     private ServeOptions Options(string uri) => model.Options with

@@ -30,7 +30,8 @@ public sealed class S3Tests : IDisposable
     public async Task A_key_is_a_file()
     {
         await using var s3 = await StartAsync();
-        string file = await bench.NewStore().FileAsync("s3://models/tiny/v1/config.json", CancellationToken.None);
+        (string file, var lease) = await bench.NewStore().FileAsync("s3://models/tiny/v1/config.json", CancellationToken.None);
+        using var held = lease;
         Assert.Equal(await File.ReadAllTextAsync(Path.Combine(model.Path, "config.json")), await File.ReadAllTextAsync(file));
     }
 

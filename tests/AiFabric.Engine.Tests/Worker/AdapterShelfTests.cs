@@ -73,6 +73,26 @@ public sealed class AdapterShelfTests : IDisposable
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "adapter_unavailable"), (status, body.GetProperty("error").GetProperty("code").GetString()));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_adapter_that_moved_is_read_from_its_new_place(bool inMemory)
+    {
+        await using var worker = await model.ServeAsync(options => options with { MaxAdapters = 1 });
+        var there = await PutAsync(worker, "a");
+        string before = await AskAsync(worker, "a");
+        if (!inMemory)
+            await PutAsync(worker, "b");
+        EngineServingTests.SaveAdapter(folder.File("other"), model.Config, seed: 3);
+        Assert.Equal(HttpStatusCode.Conflict, await PutAsync(worker, "a", there with { Uri = At("other").Uri }));
+        Assert.Equal(before, await AskAsync(worker, "a"));
+
+        Directory.Move(folder.File("a"), folder.File("moved"));
+        Assert.Equal(HttpStatusCode.OK, await PutAsync(worker, "a", there with { Uri = At("moved").Uri }));
+        await PutAsync(worker, "c");
+        Assert.Equal(before, await AskAsync(worker, "a"));
+    }
+
     [Fact]
     public async Task An_adapter_that_is_still_being_downloaded_keeps_no_request_for_another_one_waiting()
     {
@@ -82,16 +102,16 @@ public sealed class AdapterShelfTests : IDisposable
         foreach (string name in (string[])["a", "b", "c"])
             EngineServingTests.SaveAdapter(folder.File(name), random.Config, seed: name[0]);
         foreach (string name in (string[])["a", "b"])
-            await shelf.PutAsync(name, (use, _) => use(folder.File(name)), null, CancellationToken.None);
+            await shelf.PutAsync(name, At(name), (use, _) => use(folder.File(name)), CancellationToken.None);
         var downloaded = new TaskCompletionSource();
         var put = shelf.PutAsync(
-            "c",
+            "c", At("c"),
             async (use, _) =>
             {
                 await downloaded.Task;
                 return await use(folder.File("c"));
             },
-            null, CancellationToken.None);
+            CancellationToken.None);
 
         using (var held = await shelf.HoldAsync("a", CancellationToken.None).WaitAsync(Patience))
             Assert.NotNull(held);
@@ -112,14 +132,14 @@ public sealed class AdapterShelfTests : IDisposable
         var downloaded = new TaskCompletionSource();
         downloaded.SetResult();
         await shelf.PutAsync(
-            "a",
+            "a", At("a"),
             async (use, _) =>
             {
                 await downloaded.Task;
                 return await use(folder.File("a"));
             },
-            null, CancellationToken.None);
-        await shelf.PutAsync("b", (use, _) => use(folder.File("b")), null, CancellationToken.None);
+            CancellationToken.None);
+        await shelf.PutAsync("b", At("b"), (use, _) => use(folder.File("b")), CancellationToken.None);
 
         downloaded = new TaskCompletionSource();
         var hold = shelf.HoldAsync("a", CancellationToken.None);
@@ -129,12 +149,19 @@ public sealed class AdapterShelfTests : IDisposable
         Assert.Equal(["b"], engine.Adapters.Select(adapter => adapter.Name));
     }
 
-    private async Task PutAsync(RunningWorker worker, string name)
+    private AdapterRequest At(string place) => new() { Uri = "file://" + folder.File(place) };
+
+    private async Task<AdapterRequest> PutAsync(RunningWorker worker, string name)
     {
-        string digest = EngineServingTests.SaveAdapter(folder.File(name), model.Config, seed: name[0]);
-        var body = new AdapterRequest { Uri = "file://" + folder.File(name), Digest = digest };
+        var body = At(name) with { Digest = EngineServingTests.SaveAdapter(folder.File(name), model.Config, seed: name[0]) };
+        Assert.Equal(HttpStatusCode.OK, await PutAsync(worker, name, body));
+        return body;
+    }
+
+    private static async Task<HttpStatusCode> PutAsync(RunningWorker worker, string name, AdapterRequest body)
+    {
         using var put = await worker.Control.PutAsync($"/control/adapters/{name}", JsonContent.Create(body, ControlJson.Default.AdapterRequest));
-        Assert.Equal(HttpStatusCode.OK, put.StatusCode);
+        return put.StatusCode;
     }
 
     private static async Task<string> AskAsync(RunningWorker worker, string name)

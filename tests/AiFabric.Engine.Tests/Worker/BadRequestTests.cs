@@ -152,6 +152,16 @@ public sealed class BadRequestTests : IAsyncLifetime
         Assert.Equal(param, (await RefusedAsync(Text, body, HttpStatusCode.BadRequest)).GetProperty("param").GetString());
 
     [Theory]
+    [InlineData(Text, "prompt")]
+    [InlineData("/v1/embeddings", "input")]
+    public async Task A_long_list_of_tokens_with_a_list_in_it_is_refused_at_once(string path, string field)
+    {
+        string body = $"{{\"model\":\"demo\",\"{field}\":[{string.Concat(Enumerable.Repeat("1,", 1_000_000))}[1]]}}";
+        var error = await RefusedAsync(path, body, HttpStatusCode.BadRequest).WaitAsync(TimeSpan.FromMinutes(1));
+        Assert.Equal($"{field}[1000000]", error.GetProperty("param").GetString());
+    }
+
+    [Theory]
     [InlineData("", "empty")]
     [InlineData("{\n  \"model\": demo}", "line 2, byte 12")]
     [InlineData("{\"model\":\"demo\"", "line 1")]

@@ -116,7 +116,8 @@ internal sealed class ScriptedBackend : IModelBackend
 
     public Task<AdapterHold?> HoldAdapterAsync(string? name, CancellationToken cancellationToken) => Task.FromResult<AdapterHold?>(null);
 
-    public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterFolder folder, string? digest, CancellationToken cancellationToken) => folder(_ => ReadAdapter(name, digest), cancellationToken);
+    public Task<AdapterStatus> LoadAdapterAsync(string name, AdapterRequest request, AdapterFolder folder, CancellationToken cancellationToken) =>
+        folder(_ => ReadAdapter(name, request.Digest), cancellationToken);
 
     private Task<AdapterStatus> ReadAdapter(string name, string? digest)
     {
@@ -127,8 +128,9 @@ internal sealed class ScriptedBackend : IModelBackend
 
     public Task<bool> UnloadAdapterAsync(string name, CancellationToken cancellationToken) => Task.FromResult(adapters.Remove(name));
 
-    public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended)
+    public ITrainingRun StartTraining(TrainingRecipe recipe, bool suspended, IDisposable? data)
     {
+        data?.Dispose();
         var run = new ScriptedRun(recipe) { Suspended = suspended };
         Runs.Add(run);
         return run;

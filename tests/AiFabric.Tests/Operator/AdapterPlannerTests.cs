@@ -20,11 +20,19 @@ public sealed class AdapterPlannerTests
     public void Replicas_that_lack_the_adapter_or_hold_another_load_it()
     {
         AdapterPlan plan = AdapterPlanner.Plan(Observed(
-            new(Make.Pod("missing"), null), new(Make.Pod("stale"), Make.Digest('9')), new(Make.Pod("done"), Make.Digest('a')),
+            new(Make.Pod("missing"), null), new(Make.Pod("stale"), Make.Digest('9')), new(Make.Pod("done"), Make.Digest('a'), Sent: Wanted),
             new(Make.Pod("silent"), null, "no answer")));
         Assert.Equal(["missing", "stale"], plan.Loads.Select(load => load.Pod.Name));
         Assert.All(plan.Loads, load => Assert.Equal(Wanted, load.Request));
         Assert.Equal([("done", true), ("silent", false)], plan.Settled.Select(outcome => (outcome.Pod.Name, outcome.State.Holds)));
+    }
+
+    [Fact]
+    public void An_adapter_whose_place_changed_is_sent_again()
+    {
+        AdapterPlan plan = AdapterPlanner.Plan(Observed(
+            new(Make.Pod("moved"), Make.Digest('a'), Sent: Wanted with { Uri = "file:///old" }), new(Make.Pod("done"), Make.Digest('a'), Sent: Wanted)));
+        Assert.Equal([("moved", Wanted)], plan.Loads.Select(load => (load.Pod.Name, load.Request)));
     }
 
     [Fact]

@@ -16,7 +16,7 @@ internal sealed class BertWeights : EncoderWeights
 
     /// <exception cref="Engine.Weights.CheckpointException">A tensor is missing or of another shape.</exception>
     public BertWeights(EncoderConfig config, CheckpointReader reader)
-        : base(config, reader.Files.Digest().Value)
+        : base(config, reader.Files.Digest().Read())
     {
         // With a head on top, as a masked language model has one, the encoder is a part of the whole.
         this.config = config;

@@ -19,7 +19,7 @@ internal sealed class UseLiteWeights : EncoderWeights
 
     /// <exception cref="Engine.Weights.CheckpointException">A tensor is missing or of another shape.</exception>
     public UseLiteWeights(EncoderConfig config, CheckpointReader reader)
-        : base(config, reader.Files.Digest().Value)
+        : base(config, reader.Files.Digest().Read())
     {
         (this.config, tensors) = (config, new EncoderTensors(reader));
         embedding = tensors.Take("embeddings.weight", config.VocabularySize, config.TokenSize);

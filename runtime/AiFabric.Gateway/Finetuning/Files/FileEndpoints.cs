@@ -1,7 +1,9 @@
+using System.Globalization;
 using AiFabric.Gateway.Finetuning.Orders;
 using AiFabric.Gateway.Http;
 using AiFabric.Protocol;
 using AiFabric.Protocol.OpenAI;
+using Microsoft.Net.Http.Headers;
 
 namespace AiFabric.Gateway.Finetuning.Files;
 
@@ -22,8 +24,13 @@ internal static class FileEndpoints
     }
 
     /// <summary>Sends a file's content, whole or the range that was asked for.</summary>
-    public static Task SendAsync(HttpContext context, string path) =>
-        Results.File(path, "application/jsonl", lastModified: File.GetLastWriteTimeUtc(path), enableRangeProcessing: true).ExecuteAsync(context);
+    public static Task SendAsync(HttpContext context, string path)
+    {
+        var file = new FileInfo(path);
+        // Without a name for the content a worker whose download broke would begin anew.
+        var tag = new EntityTagHeaderValue(string.Create(CultureInfo.InvariantCulture, $"\"{file.LastWriteTimeUtc.Ticks:x}-{file.Length:x}\""));
+        return Results.File(path, "application/jsonl", lastModified: file.LastWriteTimeUtc, entityTag: tag, enableRangeProcessing: true).ExecuteAsync(context);
+    }
 
     public static OpenAIError Unknown(string id, string param = "file_id") => OpenAIError.NotFound($"There is no file '{id}'.", "file_not_found", param);
 

@@ -4,6 +4,7 @@ using AiFabric.Gateway.Finetuning;
 using AiFabric.Gateway.Finetuning.Files;
 using AiFabric.Gateway.Finetuning.Orders;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
@@ -70,6 +71,22 @@ public sealed class FileTests : IDisposable
         Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(_folder.FullName, "files")));
     }
 
+    [Fact]
+    public async Task A_download_that_broke_goes_on_where_it_did_unless_the_file_is_another()
+    {
+        string path = Path.Combine(_folder.FullName, "train.jsonl");
+        await File.WriteAllTextAsync(path, Chat, TestContext.Current.CancellationToken);
+        (HttpResponse first, string whole) = await SendAsync(path);
+        Assert.Equal((200, Chat), (first.StatusCode, whole));
+
+        (HttpResponse second, string rest) = await SendAsync(path, first.Headers.ETag);
+        Assert.Equal((206, Chat[5..]), (second.StatusCode, rest));
+
+        await File.WriteAllTextAsync(path, Chat + Chat, TestContext.Current.CancellationToken);
+        (HttpResponse third, string other) = await SendAsync(path, first.Headers.ETag);
+        Assert.Equal((200, Chat + Chat), (third.StatusCode, other));
+    }
+
     [Theory]
     [InlineData("{", "fine-tune", 400, "line 1")]
     [InlineData(Chat, "assistants", 400, "'purpose' must be 'fine-tune'")]
@@ -131,6 +148,20 @@ public sealed class FileTests : IDisposable
     [InlineData(null, "ft-89abcdef")]
     [InlineData("--", "ft-89abcdef")]
     public void Adapters_are_named_after_the_suffix(string? suffix, string expected) => Assert.Equal(expected, OrderReader.AdapterName(suffix, "ftjob-0123456789abcdef"));
+
+    // From the sixth byte on, where the content is the one that a tag stands for.
+    private static async Task<(HttpResponse Response, string Body)> SendAsync(string path, string? tag = null)
+    {
+        await using ServiceProvider services = new ServiceCollection().AddLogging().BuildServiceProvider();
+        using var body = new MemoryStream();
+        var context = new DefaultHttpContext { RequestServices = services };
+        context.Request.Method = HttpMethods.Get;
+        context.Response.Body = body;
+        if (tag is not null)
+            (context.Request.Headers.Range, context.Request.Headers.IfRange) = ("bytes=5-", tag);
+        await FileEndpoints.SendAsync(context, path);
+        return (context.Response, Encoding.UTF8.GetString(body.ToArray()));
+    }
 
     private async Task<(StoredFile? File, AiFabric.Gateway.Http.OpenAIError? Error)> UploadAsync(
         string content, string? purpose = "fine-tune", bool purposeFirst = true)
