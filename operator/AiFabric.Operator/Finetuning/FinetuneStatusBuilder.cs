@@ -19,7 +19,7 @@ internal static class FinetuneStatusBuilder
         var conditions = new ConditionSet(old.Conditions, job.Metadata.Generation, observed.Now);
         bool isOver = plan.Step is FinetuneStep.Fail or FinetuneStep.Publish;
         bool isSuspended = plan.Step == FinetuneStep.Suspend
-            || (plan is { Step: FinetuneStep.Run, Session.State: TrainingState.Suspended } && job.Spec.Suspend == true);
+            || (plan is { Step: FinetuneStep.Run or FinetuneStep.Wait, Session.State: TrainingState.Suspended } && job.Spec.Suspend == true);
         if (plan.Step == FinetuneStep.Rest)
             conditions.SeeAgain(); // What ended stays as it ended; who waits for a later change to be seen (kubectl wait does) is told that it was.
         else

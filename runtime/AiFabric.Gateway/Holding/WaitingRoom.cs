@@ -41,7 +41,6 @@ public sealed class WaitingRoom : IDisposable
         if (_patience == TimeSpan.Zero)
             return (null, OpenAIError.NotReady(name.Text));
 
-        using IDisposable held = _demand.CountHeld(first.Model);
         using var deadline = new CancellationTokenSource(_patience, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         long arrived = _time.GetTimestamp();
@@ -78,6 +77,7 @@ public sealed class WaitingRoom : IDisposable
         // Asked again once nobody can be let go: a table published meanwhile would not find who is not yet in the line.
         if (_line.Enter(waiter, () => _routes.Table.Find(waiter.Name) is RouteChoice.NotReady) is { } refused)
             return refused;
+        using IDisposable held = _demand.CountHeld(waiter.Model); // Who has no place does not wait.
         Measure();
         await using CancellationTokenRegistration leave = cancellationToken.Register(() => _line.Leave(waiter, HoldEnd.TimedOut));
         HoldEnd end = await waiter.Ended;

@@ -210,6 +210,7 @@ public sealed partial class FinetunePlannerTests
         observed.Job.Status = suspended;
         FinetunePlan plan = Plan(observed with { Violations = [new Violation("spec.dataset.uri", "no")] });
         Assert.Equal((FinetuneStep.Wait, Reasons.InvalidSpec, "spec.dataset.uri: no"), (plan.Step, plan.Problem.Reason, plan.Problem.Message));
+        Assert.Contains(FinetuneStatusBuilder.Build(observed, plan).Conditions!, condition => condition is { Type: FinetuneJobConditions.Suspended, Status: ConditionStatus.True });
 
         // Nor does it fail when its replica is gone.
         Assert.Equal(FinetuneStep.Wait, Plan(observed with { Violations = [new Violation("spec.dataset.uri", "no")], Replicas = [] }).Step);
