@@ -48,7 +48,12 @@ public sealed class Drain(IOptions<GatewayOptions> options, TimeProvider time, I
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    /// <summary>Runs after all servers stopped. Waits for a deadline that passes at this very moment: what it cancels is gone soon.</summary>
+    public async Task StoppedAsync(CancellationToken cancellationToken)
+    {
+        if (_deadline is { } deadline)
+            await deadline.DisposeAsync();
+    }
 
     public void Dispose()
     {
