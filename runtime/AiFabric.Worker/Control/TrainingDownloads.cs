@@ -59,7 +59,7 @@ internal sealed class TrainingDownloads(ModelStore store)
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            throw new ApiException(503, "The data are not downloaded any more: the session was deleted, or the server is shutting down.", code: "training_cancelled");
+            throw new ApiException(503, "The data are not downloaded any more: the job was deleted, or the server is shutting down.", code: "training_cancelled");
         }
         finally
         {
